@@ -1,0 +1,98 @@
+//! A change that somebody or something made, told the same way whatever AWS calls it.
+//!
+//! The rule that is not obvious: what matters is when a change took effect, not when it was asked
+//! for. Updating `$LATEST` does nothing to traffic that goes through an alias; the alias's move does.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::evidence::Actor;
+use super::rollback::RollbackTarget;
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeKind {
+    LambdaCode,
+    LambdaConfig,
+    LambdaAlias,
+    LambdaConcurrency,
+    EcsDeployment,
+    SsmParameter,
+    Appconfig,
+    IamPolicy,
+    SecurityGroup,
+    Network,
+    Secret,
+    DatabaseParameter,
+    Stack,
+    Schedule,
+    /// A mutating call of a kind that has no name of its own here.
+    Other,
+}
+
+/// Whose change it is, seen from the service under investigation.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "of", content = "name")]
+pub enum Relation {
+    /// The service's own resource.
+    Own,
+    /// A resource of a service that it calls.
+    Dependency(String),
+    /// A resource that it is known to read or use (a parameter it reads, a group it is in).
+    Shared,
+    /// A resource of a service that it does not call.
+    Peer(String),
+    /// Nothing connects the two.
+    Unconnected,
+}
+
+/// When a change began to act on live traffic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "effect")]
+pub enum Effect {
+    /// From `from` on, reaching everybody by `until` (equal for a change that acts at once).
+    Took { from: Timestamp, until: Timestamp },
+    /// It never reached traffic, for the reason given.
+    None { reason: String },
+}
+
+/// One key that changed. A side that nothing shows is `None`: a value is never invented.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyChange {
+    pub key: String,
+    pub before: Option<String>,
+    pub after: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// Identifies the change within one investigation: the first event's id, or a name made of the
+    /// resource and version where no event shows it.
+    pub id: String,
+    /// Every CloudTrail event that belongs to it (code, version, alias are often three), the one
+    /// that put it into effect first. Empty where only a version shows it.
+    pub event_ids: Vec<String>,
+    pub kind: ChangeKind,
+    /// The resource's short name: a function, `cluster/service`, a parameter's path.
+    pub resource: String,
+    pub relation: Relation,
+    pub actor: Option<Actor>,
+    /// When it was asked for.
+    pub at: Timestamp,
+    pub effect: Effect,
+    /// When it was undone again, if it was.
+    pub undone_at: Option<Timestamp>,
+    /// Configuration that it changed, with values where AWS knows them.
+    pub keys: Vec<KeyChange>,
+    /// True where the code (package, image) changed as well.
+    pub code_changed: bool,
+    /// True where it provably changed nothing but labels: same code, same configuration.
+    pub no_op: bool,
+    /// The share of traffic, 0 to 1, that it reached: below 1 for a canary.
+    pub share: f64,
+    /// The version of the resource before and after, where it has versions.
+    pub from_version: Option<String>,
+    pub to_version: Option<String>,
+    /// What undoing it would mean, or why that is not possible.
+    pub undo: Result<RollbackTarget, String>,
+}

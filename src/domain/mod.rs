@@ -1,0 +1,13 @@
+//! The words of the field, as types: alerts, evidence, changes, findings, verdicts, incidents.
+//!
+//! Invariant: pure. No I/O, no clock, no randomness, and nothing from another room of this crate;
+//! `now` is always an argument. Whatever is serialisable here has the shape that is promised to
+//! users, so a field is renamed only with a reason.
+
+pub mod alert;
+pub mod approval;
+pub mod change;
+pub mod evidence;
+pub mod incident;
+pub mod report;
+pub mod rollback;

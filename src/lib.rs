@@ -1,0 +1,17 @@
+//! Incident Commander: finds the change that broke production, proves it, and rolls it back with
+//! one approval. ARCHITECTURE.md shows the rooms and the way of an incident through them.
+
+pub mod agents;
+pub mod analysis;
+pub mod aws;
+pub mod bundle;
+pub mod chart;
+pub mod checkout;
+pub mod cli;
+pub mod demo;
+pub mod domain;
+pub mod http;
+pub mod report;
+pub mod slack;
+pub mod store;
+pub mod worker;
