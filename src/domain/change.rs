@@ -82,6 +82,8 @@ pub struct Change {
     pub effect: Effect,
     /// When it was undone again, if it was.
     pub undone_at: Option<Timestamp>,
+    /// The id of the earlier change that this one takes back, if it does.
+    pub undoes: Option<String>,
     /// Configuration that it changed, with values where AWS knows them.
     pub keys: Vec<KeyChange>,
     /// True where the code (package, image) changed as well.

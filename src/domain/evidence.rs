@@ -6,6 +6,7 @@
 //! that did not is a gap.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -98,8 +99,9 @@ impl Gap {
 pub struct LogEvent {
     pub at: Timestamp,
     pub ingested_at: Option<Timestamp>,
-    pub group: String,
-    pub stream: String,
+    /// Shared by all the lines of a group: a million lines name a handful of groups and streams.
+    pub group: Arc<str>,
+    pub stream: Arc<str>,
     pub event_id: String,
     /// The raw line: JSON, logfmt or plain text, as the application wrote it.
     pub message: String,
@@ -214,7 +216,7 @@ pub struct EcsDeployment {
     pub rollout_state: String,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct TaskDefinition {
     pub arn: String,
     pub family: String,
@@ -225,6 +227,8 @@ pub struct TaskDefinition {
     pub registered_by: String,
     pub cpu: String,
     pub memory: String,
+    /// Every other task-level setting by its AWS name (`taskRoleArn`, `executionRoleArn`, `networkMode`, …).
+    pub settings: BTreeMap<String, String>,
     pub containers: Vec<Container>,
 }
 
