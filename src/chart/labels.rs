@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn a_line_keeps_clear_of_other_labels_where_it_can() {
         let requests: Vec<Request> =
-            (0..5).map(|index| request(f64::from(index) * 90.0 + 60.0, 100.0)).collect();
+            (0..3).map(|index| request(f64::from(index) * 140.0 + 60.0, 140.0)).collect();
         let placed = place(&requests, 0.0, 500.0);
         assert_eq!(placed.len(), requests.len());
         for one in &placed {
