@@ -1,1 +1,221 @@
-//! Who may approve.
+//! Who may approve a change: decided here, purely, before anything is touched.
+//!
+//! The rule that is not obvious: deny by default. Whatever cannot be established (a group that
+//! Slack does not answer for, an approver list that is empty) is a refusal with a sentence.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::rollback::RollbackTarget;
+
+/// What an approval is asked for: exact and immutable once posted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    pub target: RollbackTarget,
+    /// What it goes back to, in a few words.
+    pub what: String,
+    /// What will be different afterwards, a sentence each.
+    pub effects: Vec<String>,
+    /// What stays wrong and must be mended at its source.
+    pub stays_wrong: Vec<String>,
+    /// ARN of whoever made the change that is undone; `None` for a pipeline, which is nobody.
+    pub author: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    Approved,
+    Rejected,
+    Expired,
+    /// A newer look at the incident replaced the plan.
+    Superseded,
+}
+
+impl Decision {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+            Self::Superseded => "superseded",
+        }
+    }
+}
+
+/// What is known about a click when it is decided.
+#[derive(Debug, Clone)]
+pub struct Click<'a> {
+    /// Slack user id of who clicked.
+    pub user: &'a str,
+    pub channel: &'a str,
+    pub message_ts: &'a str,
+    pub at: Timestamp,
+}
+
+/// What is known about the approval that the click names.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    pub decided: Option<(Decision, Option<&'a str>)>,
+    pub expires_at: Timestamp,
+    /// Where the button was posted; `None` where it never was.
+    pub channel: Option<&'a str>,
+    pub message_ts: Option<&'a str>,
+    /// Slack user id of who asked for the investigation.
+    pub requested_by: Option<&'a str>,
+    /// Slack user id of whoever made the change, where that is known.
+    pub author: Option<&'a str>,
+}
+
+/// The rules in force.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Slack user ids, groups already resolved. `Err` says which group could not be resolved.
+    pub approvers: Result<BTreeSet<String>, String>,
+    pub two_person: bool,
+}
+
+/// A private sentence for whoever clicked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("This button belongs to another message. Use the one in the incident's own thread.")]
+    WrongMessage,
+    #[error("Already {} by <@{by}>. Nothing more is to be done here.", decision.as_str())]
+    AlreadyDecided { decision: Decision, by: String },
+    #[error("This request is {} and can no longer be decided.", .0.as_str())]
+    Closed(Decision),
+    #[error("This request expired at {0}. `/investigate again` makes a new one.")]
+    Expired(Timestamp),
+    #[error("Nobody is configured as an approver. Set `approvers` under `[approvals]`.")]
+    NobodyMayApprove,
+    #[error("Slack does not say who is in {0}, so nobody can be let through. Try again in a minute.")]
+    GroupUnknown(String),
+    #[error("You are not on the list of approvers of this service.")]
+    NotAnApprover,
+    #[error("You asked for this investigation; with the two-person rule somebody else approves.")]
+    Requester,
+    #[error("You made the change that would be undone; with the two-person rule somebody else approves.")]
+    Author,
+}
+
+/// Whether this click may approve this request.
+///
+/// # Errors
+/// The first reason why not, as a sentence for the person.
+pub fn may_approve(click: &Click<'_>, request: &Request<'_>, rules: &Rules) -> Result<(), Refusal> {
+    may_decide(click, request, rules)?;
+    if rules.two_person {
+        if request.requested_by == Some(click.user) {
+            return Err(Refusal::Requester);
+        }
+        if request.author == Some(click.user) {
+            return Err(Refusal::Author);
+        }
+    }
+    Ok(())
+}
+
+/// Whether this click may reject: an approver, whoever asked or made the change.
+///
+/// # Errors
+/// The first reason why not, as a sentence for the person.
+pub fn may_decide(click: &Click<'_>, request: &Request<'_>, rules: &Rules) -> Result<(), Refusal> {
+    if request.channel != Some(click.channel) || request.message_ts != Some(click.message_ts) {
+        return Err(Refusal::WrongMessage);
+    }
+    match request.decided {
+        Some((decision, Some(by))) => return Err(Refusal::AlreadyDecided { decision, by: by.to_owned() }),
+        Some((decision, None)) => return Err(Refusal::Closed(decision)),
+        None => {}
+    }
+    if click.at >= request.expires_at {
+        return Err(Refusal::Expired(request.expires_at));
+    }
+    match &rules.approvers {
+        Err(group) => Err(Refusal::GroupUnknown(group.clone())),
+        Ok(approvers) if approvers.is_empty() => Err(Refusal::NobodyMayApprove),
+        Ok(approvers) if !approvers.contains(click.user) => Err(Refusal::NotAnApprover),
+        Ok(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn click(user: &str) -> Click<'_> {
+        Click { user, channel: "C1", message_ts: "1.2", at: at("2026-02-06T12:20:00Z") }
+    }
+
+    fn request() -> Request<'static> {
+        Request {
+            decided: None,
+            expires_at: at("2026-02-06T12:50:00Z"),
+            channel: Some("C1"),
+            message_ts: Some("1.2"),
+            requested_by: Some("U-asked"),
+            author: Some("U-author"),
+        }
+    }
+
+    fn rules() -> Rules {
+        let approvers = ["U-ok", "U-asked", "U-author"].map(str::to_owned).into();
+        Rules { approvers: Ok(approvers), two_person: true }
+    }
+
+    #[test]
+    fn an_approver_who_neither_asked_nor_changed_may() {
+        assert_eq!(may_approve(&click("U-ok"), &request(), &rules()), Ok(()));
+    }
+
+    #[test]
+    fn everybody_else_gets_a_reason() {
+        assert_eq!(may_approve(&click("U-stranger"), &request(), &rules()), Err(Refusal::NotAnApprover));
+        assert_eq!(may_approve(&click("U-asked"), &request(), &rules()), Err(Refusal::Requester));
+        assert_eq!(may_approve(&click("U-author"), &request(), &rules()), Err(Refusal::Author));
+    }
+
+    #[test]
+    fn without_the_two_person_rule_the_author_may() {
+        let rules = Rules { two_person: false, ..rules() };
+        assert_eq!(may_approve(&click("U-author"), &request(), &rules), Ok(()));
+    }
+
+    #[test]
+    fn a_click_counts_only_on_its_own_message() {
+        let elsewhere = Click { channel: "C2", ..click("U-ok") };
+        assert_eq!(may_approve(&elsewhere, &request(), &rules()), Err(Refusal::WrongMessage));
+        let never_posted = Request { message_ts: None, ..request() };
+        assert_eq!(may_approve(&click("U-ok"), &never_posted, &rules()), Err(Refusal::WrongMessage));
+    }
+
+    #[test]
+    fn the_second_clicker_learns_who_was_first() {
+        let decided = Request { decided: Some((Decision::Approved, Some("U-first"))), ..request() };
+        let refusal = may_approve(&click("U-ok"), &decided, &rules()).unwrap_err();
+        assert!(refusal.to_string().contains("<@U-first>"), "{refusal}");
+    }
+
+    #[test]
+    fn an_expired_request_cannot_be_approved() {
+        let late = Click { at: at("2026-02-06T12:50:00Z"), ..click("U-ok") };
+        assert!(matches!(may_approve(&late, &request(), &rules()), Err(Refusal::Expired(_))));
+    }
+
+    #[test]
+    fn what_cannot_be_established_is_refused() {
+        let unknown = Rules { approvers: Err("S222".into()), ..rules() };
+        assert_eq!(
+            may_approve(&click("U-ok"), &request(), &unknown),
+            Err(Refusal::GroupUnknown("S222".into()))
+        );
+        let nobody = Rules { approvers: Ok(BTreeSet::new()), ..rules() };
+        assert_eq!(may_approve(&click("U-ok"), &request(), &nobody), Err(Refusal::NobodyMayApprove));
+    }
+}

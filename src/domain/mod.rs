@@ -9,5 +9,6 @@ pub mod approval;
 pub mod change;
 pub mod evidence;
 pub mod incident;
+pub mod recovery;
 pub mod report;
 pub mod rollback;

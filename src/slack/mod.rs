@@ -1,1 +1,12 @@
-//! (being built)
+//! Slack: its Web API through slack-morphism, every outgoing text as a pure function, and what
+//! comes in as plain values.
+//!
+//! Invariant: the only room with Block Kit. Nothing here decides; a message is made of a stored
+//! incident, and whatever came from logs or alerts is escaped on its way in.
+
+pub mod client;
+pub mod inbound;
+pub mod messages;
+pub mod text;
+
+pub use client::{Posted, Slack, SlackError};

@@ -1,0 +1,393 @@
+//! What a team sets: the TOML file and the environment, read once and checked before anything listens.
+//!
+//! The rule that is not obvious: an unknown key is an error with line and column, because a typo in
+//! an approver list must not silently mean 'nobody' or 'everybody'.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use jiff::SignedDuration;
+use serde::Deserialize;
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    pub slack: SlackSection,
+    pub aws: AwsSection,
+    pub approvals: ApprovalsSection,
+    pub incidents: IncidentsSection,
+    #[serde(rename = "person")]
+    pub people: Vec<Person>,
+    #[serde(rename = "service")]
+    pub services: Vec<Service>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SlackSection {
+    /// Channel ids where other bots post alerts.
+    pub alert_channels: Vec<String>,
+    /// Bot ids whose messages count; empty: any bot's.
+    pub alert_bots: Vec<String>,
+    pub default_channel: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AwsSection {
+    pub region: Option<String>,
+    /// Assumed for reading; absent: the process's own credentials.
+    pub read_role_arn: Option<String>,
+    /// Assumed for an approved rollback only.
+    pub write_role_arn: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ApprovalsSection {
+    /// Slack users (`U…`, `W…`) and user groups (`S…`).
+    pub approvers: Vec<String>,
+    /// Who asked for it, or made the change, cannot approve it.
+    pub two_person: bool,
+    pub expires_after: Period,
+    pub verify_within: Period,
+    /// May approve alone, with a reason that is posted and kept; empty: nobody.
+    pub break_glass: Vec<String>,
+}
+
+impl Default for ApprovalsSection {
+    fn default() -> Self {
+        Self {
+            approvers: Vec::new(),
+            two_person: true,
+            expires_after: Period(SignedDuration::from_mins(30)),
+            verify_within: Period(SignedDuration::from_mins(5)),
+            break_glass: Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IncidentsSection {
+    /// An incident of which nothing new was heard for so long closes.
+    pub close_after: Period,
+    /// How long closed incidents are kept.
+    pub retention: Period,
+}
+
+impl Default for IncidentsSection {
+    fn default() -> Self {
+        Self {
+            close_after: Period(SignedDuration::from_hours(2)),
+            retention: Period(SignedDuration::from_hours(400 * 24)),
+        }
+    }
+}
+
+/// Who is who in AWS, for the two-person rule.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Person {
+    pub slack: String,
+    #[serde(default)]
+    pub aws: Vec<String>,
+}
+
+/// What AWS's own naming does not tell about a service.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    pub name: String,
+    /// What alerts may call it.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    #[serde(default)]
+    pub lambda: Vec<LambdaRef>,
+    #[serde(default)]
+    pub ecs: Vec<EcsRef>,
+    #[serde(default)]
+    pub ssm_paths: Vec<String>,
+    #[serde(default)]
+    pub appconfig: Vec<AppConfigRef>,
+    #[serde(default)]
+    pub log_groups: Vec<String>,
+    #[serde(default)]
+    pub metrics: Vec<MetricRef>,
+    #[serde(default)]
+    pub depends_on: Vec<String>,
+    /// Services that it does not call, whose metrics are controls.
+    #[serde(default)]
+    pub peers: Vec<String>,
+    pub owner: Option<String>,
+    pub channel: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LambdaRef {
+    pub function: String,
+    pub alias: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EcsRef {
+    pub cluster: String,
+    pub service: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AppConfigRef {
+    pub application: String,
+    pub environment: String,
+    pub profile: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricRef {
+    pub namespace: String,
+    #[serde(default)]
+    pub dimensions: std::collections::BTreeMap<String, String>,
+}
+
+/// A duration as people write it: `30m`, `2h`, `400d`. Days have 24 hours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Period(pub SignedDuration);
+
+impl<'de> Deserialize<'de> for Period {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse_period(&text).map(Self).ok_or_else(|| {
+            serde::de::Error::custom(format!("{text:?} is not a duration: 30m, 2h and 400d are"))
+        })
+    }
+}
+
+/// Reads `90s`, `30m`, `2h`, `1h30m`, `400d`; `None` where it is none, or not longer than nothing.
+pub fn parse_period(text: &str) -> Option<SignedDuration> {
+    let span: jiff::Span = text.trim().parse().ok()?;
+    let period = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok()?;
+    (period > SignedDuration::ZERO).then_some(period)
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read the configuration {path}: {source}")]
+    Read { path: String, source: std::io::Error },
+    #[error("the configuration {path}: {message}")]
+    Parse { path: String, message: String },
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl Config {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// Names the file, and line and column where its content is wrong.
+    pub fn load(path: &std::path::Path) -> Result<Self, ConfigError> {
+        let shown = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: shown.clone(), source })?;
+        Self::parse(&text).map_err(|message| ConfigError::Parse { path: shown, message })
+    }
+
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// A sentence with line and column.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let config: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        let mut names = std::collections::BTreeSet::new();
+        for service in &config.services {
+            for name in std::iter::once(&service.name).chain(&service.aliases) {
+                if !names.insert(name.to_lowercase()) {
+                    return Err(format!("two services are called {name:?}"));
+                }
+            }
+        }
+        Ok(config)
+    }
+
+    /// The entry of a service by its name or an alias, in any case.
+    pub fn service(&self, name: &str) -> Option<&Service> {
+        self.services.iter().find(|service| {
+            std::iter::once(&service.name)
+                .chain(&service.aliases)
+                .any(|known| known.eq_ignore_ascii_case(name))
+        })
+    }
+
+    /// The Slack user who is this AWS identity, by the configuration.
+    pub fn person_of(&self, arn: &str) -> Option<&str> {
+        self.people
+            .iter()
+            .find(|person| person.aws.iter().any(|known| known == arn))
+            .map(|person| person.slack.as_str())
+    }
+
+    /// Where the headline of a service's incident goes when the alert came from elsewhere.
+    pub fn channel_for(&self, service: &str) -> Option<&str> {
+        self.service(service)
+            .and_then(|service| service.channel.as_deref())
+            .or(self.slack.default_channel.as_deref())
+            .or(self.slack.alert_channels.first().map(String::as_str))
+    }
+}
+
+/// A secret that is given directly, or in a file that is read again at each use, so that it can be
+/// rotated without a restart.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Secret {
+    Value(String),
+    File(PathBuf),
+}
+
+impl Secret {
+    /// # Errors
+    /// Where the file cannot be read or is empty.
+    pub fn read(&self) -> Result<String, ConfigError> {
+        match self {
+            Self::Value(value) => Ok(value.clone()),
+            Self::File(path) => {
+                let shown = path.display().to_string();
+                let text = std::fs::read_to_string(path)
+                    .map_err(|source| ConfigError::Read { path: shown.clone(), source })?;
+                let text = text.trim().to_owned();
+                if text.is_empty() {
+                    return Err(ConfigError::Invalid(format!("the secret file {shown} is empty")));
+                }
+                Ok(text)
+            }
+        }
+    }
+
+    /// Reads `NAME` or `NAME_FILE` from the environment.
+    ///
+    /// # Errors
+    /// Where both are set.
+    pub fn from_env(name: &str) -> Result<Option<Self>, ConfigError> {
+        let value = std::env::var(name).ok().filter(|value| !value.is_empty());
+        let file = std::env::var(format!("{name}_FILE")).ok().filter(|value| !value.is_empty());
+        match (value, file) {
+            (Some(_), Some(_)) => Err(ConfigError::Invalid(format!("{name} and {name}_FILE are both set"))),
+            (Some(value), None) => Ok(Some(Self::Value(value))),
+            (None, Some(file)) => Ok(Some(Self::File(file.into()))),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(_) => formatter.write_str("Secret(…)"),
+            Self::File(path) => write!(formatter, "Secret(file {})", path.display()),
+        }
+    }
+}
+
+/// Everything that the bot needs to start.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub config: Config,
+    pub database_url: String,
+    pub listen: std::net::SocketAddr,
+    pub slack_bot_token: Option<Secret>,
+    pub slack_signing_secret: Option<Secret>,
+    pub slack_app_token: Option<Secret>,
+    /// Slack's own where absent; includes `/api`.
+    pub slack_api_url: Option<String>,
+    pub aws_endpoint_url: Option<String>,
+    pub alert_token: Option<Secret>,
+    /// What links in answers begin with; the listening address where absent.
+    pub public_url: Option<String>,
+}
+
+impl Settings {
+    /// What must hold before anything listens.
+    ///
+    /// # Errors
+    /// A sentence that says what is missing.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if !self.listen.ip().is_loopback() && self.alert_token.is_none() {
+            return Err(ConfigError::Invalid(format!(
+                "{} is reachable from other machines: set COMMANDER_ALERT_TOKEN, or listen on 127.0.0.1",
+                self.listen
+            )));
+        }
+        for secret in
+            [&self.slack_bot_token, &self.slack_signing_secret, &self.slack_app_token, &self.alert_token]
+                .into_iter()
+                .flatten()
+        {
+            secret.read()?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &str = r#"
+        [slack]
+        alert_channels = ["C0123"]
+        [approvals]
+        approvers = ["U111", "S222"]
+        expires_after = "45m"
+        [incidents]
+        retention = "400d"
+        [[person]]
+        slack = "U111"
+        aws = ["arn:aws:iam::123456789012:user/alice"]
+        [[service]]
+        name = "demo-checkout-service"
+        aliases = ["checkout"]
+        lambda = [{ function = "demo-checkout-service", alias = "live" }]
+        metrics = [{ namespace = "DemoApp", dimensions = { service = "checkout-service" } }]
+        channel = "C0789"
+    "#;
+
+    #[test]
+    fn a_file_is_read_with_its_defaults() {
+        let config = Config::parse(EXAMPLE).unwrap();
+        assert!(config.approvals.two_person);
+        assert_eq!(config.approvals.expires_after.0, SignedDuration::from_mins(45));
+        assert_eq!(config.approvals.verify_within.0, SignedDuration::from_mins(5));
+        assert_eq!(config.service("CHECKOUT").unwrap().name, "demo-checkout-service");
+        assert_eq!(config.channel_for("checkout"), Some("C0789"));
+        assert_eq!(config.channel_for("unheard-of"), Some("C0123"));
+        assert_eq!(config.person_of("arn:aws:iam::123456789012:user/alice"), Some("U111"));
+    }
+
+    #[test]
+    fn an_unknown_key_names_its_line() {
+        let error = Config::parse("[approvals]\naprovers = []\n").unwrap_err();
+        assert!(error.contains("line 2") && error.contains("aprovers"), "{error}");
+    }
+
+    #[test]
+    fn a_duration_that_is_none_is_refused() {
+        for wrong in ["0m", "-5m", "soon", "", "5"] {
+            assert_eq!(parse_period(wrong), None, "{wrong:?}");
+        }
+        assert_eq!(parse_period("1h30m"), Some(SignedDuration::from_mins(90)));
+        assert_eq!(parse_period("400d"), Some(SignedDuration::from_hours(9600)));
+    }
+
+    #[test]
+    fn two_services_of_one_name_are_refused() {
+        let text = "[[service]]\nname = \"a\"\n[[service]]\nname = \"b\"\naliases = [\"A\"]\n";
+        assert!(Config::parse(text).unwrap_err().contains("two services"));
+    }
+
+    #[test]
+    fn a_secret_is_never_printed() {
+        assert_eq!(format!("{:?}", Secret::Value("xoxb-1".into())), "Secret(…)");
+    }
+}

@@ -1,0 +1,186 @@
+//! Did it help? The symptom after a change, against its baseline and its level during the incident.
+//!
+//! Method: Wald's sequential probability ratio test (A. Wald, 'Sequential Tests of Statistical
+//! Hypotheses', 1945) between 'requests fail as before the incident' and 'as during it'. It decides
+//! as early as the traffic allows, with stated error rates, and says 'too early' until then.
+
+use serde::{Deserialize, Serialize};
+
+use super::report::Symptoms;
+
+/// Both kinds of error: calling an incident recovered that is not, and the other way round.
+const ERROR_RATE: f64 = 0.001;
+/// Fewer requests than this decide nothing, however clear they look.
+const REQUESTS_MIN: f64 = 20.0;
+/// A healthy service fails now and then: levels below this cannot be told apart usefully.
+const FAILURE_FLOOR: f64 = 0.005;
+/// Where errors do not tell the incident from the baseline, latency must: so many times apart.
+const LATENCY_RATIO_MIN: f64 = 1.5;
+/// Periods in a row on one side of the midpoint before latency decides.
+const LATENCY_PERIODS: usize = 2;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Word {
+    Recovered,
+    NotRecovered,
+    TooEarly,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Judgement {
+    pub word: Word,
+    /// A sentence with the figures that it rests on.
+    pub figures: String,
+}
+
+/// Compares what was measured since the change took effect with the levels that the investigation
+/// found.
+///
+/// `after` holds only periods that began after the change took effect. `levels` is what the
+/// investigation stored.
+pub fn judge(levels: &Symptoms, after: &Symptoms) -> Judgement {
+    let rates = levels.baseline_error_rate.zip(levels.incident_error_rate);
+    if let Some((baseline, incident)) = rates {
+        let healthy = baseline.max(FAILURE_FLOOR);
+        // Apart by enough to be told within a few hundred requests.
+        if incident > healthy * 1.5 && incident - healthy > 0.01 {
+            return judge_errors(healthy, incident.min(0.99), after);
+        }
+    }
+    match levels.baseline_latency_p99.zip(levels.incident_latency_p99) {
+        Some((baseline, incident)) if baseline > 0.0 && incident / baseline >= LATENCY_RATIO_MIN => {
+            judge_latency(baseline, incident, after)
+        }
+        _ => Judgement {
+            word: Word::TooEarly,
+            figures: "The incident's level does not stand out from the baseline, so nothing can be compared."
+                .into(),
+        },
+    }
+}
+
+fn judge_errors(healthy: f64, incident: f64, after: &Symptoms) -> Judgement {
+    let (mut requests, mut failures) = (0.0, 0.0);
+    let mut evidence = 0.0;
+    for (at, count) in &after.requests {
+        let Some(rate) = after.error_rate.iter().find(|(time, _)| time == at).map(|(_, rate)| *rate) else {
+            continue;
+        };
+        let failed = (count * rate).round().clamp(0.0, *count);
+        requests += count;
+        failures += failed;
+        evidence += failed * (healthy / incident).ln()
+            + (count - failed) * ((1.0 - healthy) / (1.0 - incident)).ln();
+    }
+    let bound = ((1.0 - ERROR_RATE) / ERROR_RATE).ln();
+    let rate = if requests > 0.0 { failures / requests } else { 0.0 };
+    let word = if requests < REQUESTS_MIN {
+        Word::TooEarly
+    } else if evidence >= bound {
+        Word::Recovered
+    } else if evidence <= -bound {
+        Word::NotRecovered
+    } else {
+        Word::TooEarly
+    };
+    let figures = format!(
+        "Error rate {} in {requests:.0} requests since the change; {} during the incident, {} before it.",
+        percent(rate),
+        percent(incident),
+        percent(healthy)
+    );
+    Judgement { word, figures }
+}
+
+fn judge_latency(baseline: f64, incident: f64, after: &Symptoms) -> Judgement {
+    let midpoint = (baseline * incident).sqrt();
+    let latest: Vec<f64> = after.latency_p99.iter().rev().take(LATENCY_PERIODS).map(|(_, p99)| *p99).collect();
+    let requests: f64 = after.requests.iter().map(|(_, count)| count).sum();
+    let word = if latest.len() < LATENCY_PERIODS || (!after.requests.is_empty() && requests < REQUESTS_MIN) {
+        Word::TooEarly
+    } else if latest.iter().all(|p99| *p99 <= midpoint) {
+        Word::Recovered
+    } else if latest.iter().all(|p99| *p99 > midpoint) {
+        Word::NotRecovered
+    } else {
+        Word::TooEarly
+    };
+    let now = latest.first().map_or_else(|| "not measured yet".to_owned(), |p99| format!("{p99:.0} ms"));
+    let figures = format!(
+        "p99 latency {now} since the change; {incident:.0} ms during the incident, {baseline:.0} ms before it."
+    );
+    Judgement { word, figures }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::*;
+
+    fn levels() -> Symptoms {
+        Symptoms {
+            baseline_error_rate: Some(0.05),
+            incident_error_rate: Some(0.4),
+            baseline_latency_p99: Some(300.0),
+            incident_latency_p99: Some(2_100.0),
+            ..Symptoms::default()
+        }
+    }
+
+    fn measured(periods: &[(f64, f64)]) -> Symptoms {
+        let start: Timestamp = "2026-02-06T12:30:00Z".parse().unwrap();
+        let at = |index: usize| start + SignedDuration::from_secs(10 * index as i64);
+        Symptoms {
+            requests: periods.iter().enumerate().map(|(index, (count, _))| (at(index), *count)).collect(),
+            error_rate: periods.iter().enumerate().map(|(index, (_, rate))| (at(index), *rate)).collect(),
+            ..Symptoms::default()
+        }
+    }
+
+    #[test]
+    fn a_healthy_rate_is_recovery() {
+        assert_eq!(judge(&levels(), &measured(&[(30.0, 0.03), (30.0, 0.07)])).word, Word::Recovered);
+    }
+
+    #[test]
+    fn the_same_trouble_is_no_recovery() {
+        assert_eq!(judge(&levels(), &measured(&[(30.0, 0.4), (30.0, 0.37)])).word, Word::NotRecovered);
+    }
+
+    #[test]
+    fn a_handful_of_requests_is_too_early() {
+        assert_eq!(judge(&levels(), &measured(&[(8.0, 0.0)])).word, Word::TooEarly);
+        assert_eq!(judge(&levels(), &Symptoms::default()).word, Word::TooEarly);
+    }
+
+    #[test]
+    fn a_rate_half_way_stays_undecided() {
+        assert_eq!(judge(&levels(), &measured(&[(30.0, 0.19)])).word, Word::TooEarly);
+    }
+
+    #[test]
+    fn latency_decides_where_errors_do_not_tell() {
+        let slow = Symptoms { baseline_error_rate: Some(0.0), incident_error_rate: Some(0.001), ..levels() };
+        let start: Timestamp = "2026-02-06T12:30:00Z".parse().unwrap();
+        let after = |p99: f64| Symptoms {
+            latency_p99: vec![(start, p99), (start + SignedDuration::from_secs(10), p99)],
+            ..Symptoms::default()
+        };
+        assert_eq!(judge(&slow, &after(320.0)).word, Word::Recovered);
+        assert_eq!(judge(&slow, &after(1_900.0)).word, Word::NotRecovered);
+    }
+
+    #[test]
+    fn no_figure_is_ever_not_a_number() {
+        for levels in [Symptoms::default(), levels()] {
+            let judgement = judge(&levels, &measured(&[(0.0, 0.0)]));
+            assert!(!judgement.figures.contains("NaN"), "{}", judgement.figures);
+        }
+    }
+}

@@ -1,0 +1,477 @@
+//! Every message that the bot posts, as a pure function of what is stored.
+//!
+//! The rule that is not obvious: text that came from logs, alerts or AWS passes [`escape`] here and
+//! nowhere else, and [`Message::to_json`] enforces Slack's limits once more, so that no message can
+//! be refused for its length.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::text::{cut, escape};
+use crate::domain::approval::{Decision, Plan};
+use crate::domain::incident::{IncidentId, State};
+use crate::domain::report::{ActionKind, Agent, Cause, EvidenceItem, Report};
+
+/// Slack's limits (docs.slack.dev, 'Block Kit reference'), in characters or items.
+const BLOCKS_MAX: usize = 50;
+const SECTION_MAX: usize = 3_000;
+const FIELD_MAX: usize = 2_000;
+const HEADER_MAX: usize = 150;
+const TEXT_MAX: usize = 4_000;
+const CONFIRM_TEXT_MAX: usize = 300;
+
+/// What a message is, for whoever reads its metadata.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Headline,
+    Result,
+    Recovery,
+    Notice,
+}
+
+impl Kind {
+    fn event_type(self) -> &'static str {
+        match self {
+            Self::Headline => "incident_headline",
+            Self::Result => "incident_result",
+            Self::Recovery => "incident_recovery",
+            Self::Notice => "incident_notice",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// What notifications and screen readers say.
+    pub text: String,
+    pub blocks: Vec<Value>,
+    pub about: Option<(Kind, IncidentId)>,
+}
+
+impl Message {
+    /// A message of one paragraph, already escaped.
+    pub fn plain(text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { blocks: vec![section(&text)], text, about: None }
+    }
+
+    fn of(self, kind: Kind, incident: IncidentId) -> Self {
+        Self { about: Some((kind, incident)), ..self }
+    }
+
+    /// The body of chat.postMessage, without channel and thread.
+    pub fn to_json(&self) -> Value {
+        let mut blocks = self.blocks.clone();
+        if blocks.len() > BLOCKS_MAX {
+            // Buttons come last and must stay.
+            let tail = blocks.split_off(blocks.len() - 1);
+            blocks.truncate(BLOCKS_MAX - 2);
+            blocks.push(context("More is in the stored incident."));
+            blocks.extend(tail);
+        }
+        let mut body = json!({
+            "text": cut(&self.text, TEXT_MAX),
+            "blocks": blocks,
+            "unfurl_links": false,
+            "unfurl_media": false,
+        });
+        if let Some((kind, incident)) = self.about {
+            body["metadata"] = json!({
+                "event_type": kind.event_type(),
+                "event_payload": { "incident": incident.to_string() },
+            });
+        }
+        body
+    }
+}
+
+fn section(text: &str) -> Value {
+    json!({ "type": "section", "text": { "type": "mrkdwn", "text": cut(text, SECTION_MAX) } })
+}
+
+fn fields(pairs: &[(&str, String)]) -> Value {
+    let fields: Vec<Value> = pairs
+        .iter()
+        .take(10)
+        .map(|(name, value)| json!({ "type": "mrkdwn", "text": cut(&format!("*{name}*\n{value}"), FIELD_MAX) }))
+        .collect();
+    json!({ "type": "section", "fields": fields })
+}
+
+fn header(text: &str) -> Value {
+    json!({ "type": "header", "text": { "type": "plain_text", "text": cut(text, HEADER_MAX) } })
+}
+
+fn context(text: &str) -> Value {
+    json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": cut(text, FIELD_MAX) }] })
+}
+
+fn button(action_id: &str, label: &str, value: &str) -> Value {
+    json!({
+        "type": "button",
+        "action_id": action_id,
+        "text": { "type": "plain_text", "text": label },
+        "value": value,
+    })
+}
+
+/// `12:15 UTC` of the day that the reader knows, with the date where it is another.
+fn clock(at: Timestamp) -> String {
+    at.strftime("%H:%M UTC").to_string()
+}
+
+fn day_and_clock(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.0} %", share * 100.0)
+}
+
+/// What the headline is made of.
+#[derive(Debug, Clone)]
+pub struct Headline<'a> {
+    pub id: IncidentId,
+    pub service: &'a str,
+    pub state: State,
+    pub opened_at: Timestamp,
+    pub alerts_received: i64,
+    pub previous: Option<IncidentId>,
+    pub report: Option<&'a Report>,
+    /// What the agents do now, a line each; already plain text of ours.
+    pub progress: &'a [String],
+    /// What happened last, such as an approval or the figures of the recovery.
+    pub latest: Option<&'a str>,
+}
+
+/// The one message that is edited as the incident goes on.
+pub fn headline(view: &Headline<'_>) -> Message {
+    let service = escape(view.service);
+    let (mark, state) = match view.state {
+        State::Investigating => ("🔎", "investigating"),
+        State::Reported => ("📌", "verdict given, nothing to approve"),
+        State::AwaitingApproval => ("⏸️", "waiting for approval of the rollback"),
+        State::RollingBack => ("↩️", "rolling back"),
+        State::Verifying => ("⏳", "rolled back, watching whether it helps"),
+        State::Recovered => ("✅", "recovered"),
+        State::NotRecovered => ("❗", "not recovered"),
+        State::Resolved => ("☑️", "closed"),
+    };
+    let mut lines = vec![format!("{mark} *{} · {service}* · {state}", view.id)];
+    if let Some(report) = view.report.filter(|_| view.state != State::Investigating) {
+        lines.push(escape(&report.summary));
+        lines.push(format!("Confidence {}", percent(report.verdict.confidence)));
+    }
+    if let Some(latest) = view.latest {
+        lines.push(escape(latest));
+    }
+    if view.state == State::Investigating {
+        lines.extend(view.progress.iter().map(|line| format!("• {}", escape(line))));
+    }
+    let mut small = format!("Opened {}", day_and_clock(view.opened_at));
+    if view.alerts_received > 1 {
+        small.push_str(&format!(" · {} alerts", view.alerts_received));
+    }
+    if let Some(previous) = view.previous {
+        small.push_str(&format!(" · seen before as {previous}"));
+    }
+    let text = format!("{} {service}: {state}", view.id);
+    Message { text, blocks: vec![section(&lines.join("\n")), context(&small)], about: None }
+        .of(Kind::Headline, view.id)
+}
+
+/// What the result is made of.
+#[derive(Debug, Clone)]
+pub struct ResultView<'a> {
+    pub id: IncidentId,
+    pub report: &'a Report,
+    /// The approval's id and its plan, where one is asked for.
+    pub plan: Option<(&'a str, &'a Plan)>,
+    /// How the approval ended, as a line that replaces the buttons.
+    pub decided: Option<&'a str>,
+}
+
+/// The root cause with its evidence, posted once as a message of its own.
+pub fn result(view: &ResultView<'_>) -> Message {
+    let report = view.report;
+    let mut blocks = vec![header(&title(report)), section(&escape(&report.summary))];
+    blocks.push(fields(&facts_at_a_glance(report)));
+    for (agent, name) in [(Agent::Deploy, "Deploy"), (Agent::Metrics, "Metrics"), (Agent::Logs, "Logs")] {
+        let lines = evidence_lines(report, agent, 6);
+        if !lines.is_empty() {
+            blocks.push(section(&format!("*{name}*\n{}", lines.join("\n"))));
+        }
+    }
+    if !report.timeline.is_empty() {
+        let lines: Vec<String> = report
+            .timeline
+            .iter()
+            .take(12)
+            .map(|entry| format!("{}  {}", clock(entry.at), escape(&entry.what)))
+            .collect();
+        blocks.push(section(&format!("*Timeline*\n{}", lines.join("\n"))));
+    }
+    if !report.cleared.is_empty() {
+        let mut lines: Vec<String> = report
+            .cleared
+            .iter()
+            .take(6)
+            .map(|cleared| format!("• {}: {}", escape(&cleared.what), escape(&cleared.reason)))
+            .collect();
+        if report.cleared.len() > 6 {
+            lines.push(format!("and {} more", report.cleared.len() - 6));
+        }
+        blocks.push(section(&format!("*Cleared*\n{}", lines.join("\n"))));
+    }
+    if !report.gaps.is_empty() {
+        let lines: Vec<String> = report
+            .gaps
+            .iter()
+            .take(6)
+            .map(|gap| format!("• {}: {}", escape(&gap.source), escape(&gap.reason)))
+            .collect();
+        blocks.push(section(&format!("*Not known*\n{}", lines.join("\n"))));
+    }
+    blocks.push(section(&format!(
+        "*{}*{}\n{}",
+        action_in_words(report.action.kind),
+        report.action.target.as_ref().map(|target| format!(": {}", escape(target))).unwrap_or_default(),
+        escape(&report.action.reason)
+    )));
+    if let Some(decided) = view.decided {
+        blocks.push(context(decided));
+    }
+    let mut buttons = Vec::new();
+    if let (Some((approval, plan)), None) = (view.plan, view.decided) {
+        let mut approve = button("rollback_approve", "Roll back", approval);
+        approve["style"] = json!("danger");
+        approve["confirm"] = json!({
+            "title": { "type": "plain_text", "text": "Roll back?" },
+            "text": { "type": "plain_text", "text": cut(&format!("{}. {}", plan.what, plan.effects.join(" ")), CONFIRM_TEXT_MAX) },
+            "confirm": { "type": "plain_text", "text": "Roll back" },
+            "deny": { "type": "plain_text", "text": "Not now" },
+        });
+        buttons.push(approve);
+        buttons.push(button("rollback_reject", "Reject", approval));
+        buttons.push(button("show_plan", "Show plan", approval));
+    }
+    buttons.push(button("show_evidence", "Show evidence", &view.id.to_string()));
+    blocks.push(json!({ "type": "actions", "elements": buttons }));
+    let text = format!("{}: {}", view.id, escape(&report.summary));
+    Message { text, blocks, about: None }.of(Kind::Result, view.id)
+}
+
+fn title(report: &Report) -> String {
+    match (report.verdict.cause, &report.verdict.change) {
+        (Cause::Deployment, Some(change)) => {
+            format!("Root cause: change of {} at {}", change.resource, clock(change.at))
+        }
+        (Cause::Deployment, None) => "Root cause: a deployment".to_owned(),
+        (Cause::Traffic, _) => "Root cause: traffic".to_owned(),
+        (Cause::Dependency, _) => "Root cause: a dependency".to_owned(),
+        (Cause::Exhaustion, _) => "Root cause: a resource ran out".to_owned(),
+        (Cause::Expiry, _) => "Root cause: something expired".to_owned(),
+        (Cause::Platform, _) => "Root cause: the provider".to_owned(),
+        (Cause::Recurring, _) => "Nothing new: this recurs".to_owned(),
+        (Cause::None, _) => "No real incident".to_owned(),
+        (Cause::Unknown, _) => "Root cause unknown".to_owned(),
+    }
+}
+
+fn facts_at_a_glance(report: &Report) -> Vec<(&'static str, String)> {
+    let mut facts = vec![("Confidence", percent(report.verdict.confidence))];
+    if let Some(onset) = report.onset {
+        let interval = if onset.earliest == onset.latest {
+            String::new()
+        } else {
+            format!(" ({} to {})", clock(onset.earliest), clock(onset.latest))
+        };
+        facts.push(("Began", format!("{}{interval}", clock(onset.at))));
+    }
+    if let Some(change) = &report.verdict.change {
+        let by = change.actor.as_deref().map(|actor| format!(", by {}", escape(actor))).unwrap_or_default();
+        facts.push(("Change", format!("{} at {}{by}", escape(&change.resource), clock(change.at))));
+        for key in &change.config {
+            let side = |value: &Option<String>| {
+                value.as_deref().map_or_else(|| "not known".to_owned(), |value| format!("`{}`", escape(value)))
+            };
+            facts.push(("Configuration", format!("`{}` {} → {}", escape(&key.key), side(&key.before), side(&key.after))));
+        }
+    } else if let Some(second) = report.hypotheses.get(1) {
+        facts.push(("Next best", format!("{}, {}", second.cause.as_str(), percent(second.probability))));
+    }
+    facts
+}
+
+fn action_in_words(kind: ActionKind) -> &'static str {
+    match kind {
+        ActionKind::Rollback => "Recommended: roll back",
+        ActionKind::RollForward => "Recommended: roll forward",
+        ActionKind::Escalate => "Recommended: escalate",
+        ActionKind::Watch => "Recommended: watch",
+    }
+}
+
+fn evidence_lines(report: &Report, agent: Agent, limit: usize) -> Vec<String> {
+    let mine: Vec<&EvidenceItem> = report.evidence.iter().filter(|item| item.source == agent).collect();
+    let mut lines: Vec<String> =
+        mine.iter().take(limit).map(|item| format!("• `{}` {}", item.id, escape(&item.statement))).collect();
+    if mine.len() > limit {
+        lines.push(format!("and {} more", mine.len() - limit));
+    }
+    lines
+}
+
+/// All evidence, for the one person who asked to see it.
+pub fn all_evidence(id: IncidentId, report: &Report) -> Message {
+    let mut blocks = vec![header(&format!("{id}: evidence"))];
+    let mut lines = Vec::new();
+    for item in &report.evidence {
+        let query = item.query.as_deref().map(|query| format!("\n      {}", escape(query))).unwrap_or_default();
+        lines.push(format!("• `{}` {}{query}", item.id, escape(&item.statement)));
+    }
+    for chunk in chunks(&lines, SECTION_MAX - 100) {
+        blocks.push(section(&chunk));
+    }
+    let hypotheses: Vec<String> = report
+        .hypotheses
+        .iter()
+        .map(|hypothesis| {
+            let about = hypothesis.about.as_deref().map(|about| format!(" ({})", escape(about))).unwrap_or_default();
+            format!("{} {}{about}", percent(hypothesis.probability), hypothesis.cause.as_str())
+        })
+        .collect();
+    blocks.push(section(&format!("*Hypotheses*\n{}", hypotheses.join("\n"))));
+    Message { text: format!("{id}: evidence"), blocks, about: None }
+}
+
+/// The plan in full, for whoever wants to know before pressing.
+pub fn plan(id: IncidentId, plan: &Plan, command: &str) -> Message {
+    let mut blocks = vec![header(&format!("{id}: plan")), section(&escape(&plan.what))];
+    if !plan.effects.is_empty() {
+        blocks.push(section(&format!("*Afterwards*\n{}", bullets(&plan.effects))));
+    }
+    if !plan.stays_wrong.is_empty() {
+        blocks.push(section(&format!("*What stays wrong*\n{}", bullets(&plan.stays_wrong))));
+    }
+    blocks.push(section(&format!("*The same by hand*\n```{}```", escape(command))));
+    Message { text: format!("{id}: plan"), blocks, about: None }
+}
+
+fn bullets(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("• {}", escape(line))).collect::<Vec<_>>().join("\n")
+}
+
+fn chunks(lines: &[String], limit: usize) -> Vec<String> {
+    let mut chunks: Vec<String> = Vec::new();
+    for line in lines {
+        let line = cut(line, limit);
+        match chunks.last_mut() {
+            Some(last) if last.chars().count() + line.chars().count() < limit => {
+                last.push('\n');
+                last.push_str(&line);
+            }
+            _ => chunks.push(line),
+        }
+    }
+    chunks
+}
+
+/// What became of the change, and whether it helped.
+pub fn recovery(id: IncidentId, recovered: Option<bool>, figures: &str) -> Message {
+    let (mark, word) = match recovered {
+        Some(true) => ("✅", "Recovered"),
+        Some(false) => ("❗", "Not recovered"),
+        None => ("⏳", "Too early to tell"),
+    };
+    let text = format!("{mark} *{word}.* {}", escape(figures));
+    Message { text: format!("{id}: {word}. {}", escape(figures)), blocks: vec![section(&text)], about: None }
+        .of(Kind::Recovery, id)
+}
+
+/// Something that people in the thread should know.
+pub fn notice(id: IncidentId, text: &str) -> Message {
+    Message::plain(escape(text)).of(Kind::Notice, id)
+}
+
+/// The line that replaces the buttons once it is decided.
+pub fn decided_line(decision: Decision, by: Option<&str>, at: Timestamp) -> String {
+    let word = match decision {
+        Decision::Approved => "Approved",
+        Decision::Rejected => "Rejected",
+        Decision::Expired => "Expired without a decision",
+        Decision::Superseded => "Replaced by a newer look",
+    };
+    match by {
+        Some(by) => format!("{word} by <@{by}> at {}", clock(at)),
+        None => format!("{word} at {}", clock(at)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::report::{Action, Verdict};
+
+    fn report() -> Report {
+        Report {
+            service: "checkout".into(),
+            onset: None,
+            verdict: Verdict { cause: Cause::Unknown, change: None, confidence: 0.4 },
+            action: Action { kind: ActionKind::Watch, target: None, reason: "Nothing is proven.".into() },
+            hypotheses: vec![],
+            evidence: vec![EvidenceItem {
+                id: "E1".into(),
+                source: Agent::Logs,
+                statement: "<!channel> *urgent* `rm -rf`".into(),
+                supports: vec![],
+                query: None,
+            }],
+            cleared: vec![],
+            gaps: vec![],
+            summary: "Nobody knows <@U1>.".into(),
+            timeline: vec![],
+        }
+    }
+
+    #[test]
+    fn what_logs_say_is_inert() {
+        let message = result(&ResultView { id: IncidentId(7), report: &report(), plan: None, decided: None });
+        let body = message.to_json().to_string();
+        assert!(!body.contains("<!channel>") && !body.contains("<@U1>"), "{body}");
+    }
+
+    #[test]
+    fn without_a_plan_there_is_no_button_that_changes_anything() {
+        let message = result(&ResultView { id: IncidentId(7), report: &report(), plan: None, decided: None });
+        let body = message.to_json().to_string();
+        assert!(!body.contains("rollback_approve"), "{body}");
+    }
+
+    #[test]
+    fn a_message_names_its_incident() {
+        let body = notice(IncidentId(7), "hello").to_json();
+        assert_eq!(body["metadata"]["event_type"], "incident_notice");
+        assert_eq!(body["metadata"]["event_payload"]["incident"], "INC-7");
+    }
+
+    #[test]
+    fn nothing_exceeds_a_limit() {
+        let mut huge = report();
+        huge.summary = "word ".repeat(5_000);
+        let item = huge.evidence[0].clone();
+        huge.evidence = (0..500).map(|_| EvidenceItem { statement: "x".repeat(9_000), ..item.clone() }).collect();
+        for message in [
+            result(&ResultView { id: IncidentId(1), report: &huge, plan: None, decided: None }),
+            all_evidence(IncidentId(1), &huge),
+        ] {
+            let body = message.to_json();
+            let blocks = body["blocks"].as_array().unwrap();
+            assert!(blocks.len() <= BLOCKS_MAX);
+            for block in blocks {
+                let text = block["text"]["text"].as_str().unwrap_or_default();
+                assert!(text.chars().count() <= SECTION_MAX, "{}", text.len());
+            }
+        }
+    }
+}

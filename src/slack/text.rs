@@ -1,0 +1,76 @@
+//! Text that is safe in Slack's mrkdwn and within its limits.
+
+/// Escapes what Slack gives a meaning: no mention, link or markup of somebody else's text lives.
+///
+/// Source: Slack, 'Formatting text for app surfaces': `&`, `<` and `>` are control characters.
+/// Asterisks, underscores, tildes and backticks are mrkdwn, kept from acting by a zero-width space.
+pub fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '`' => escaped.push('\u{2bb}'),
+            '*' | '~' => {
+                escaped.push('\u{200b}');
+                escaped.push(character);
+            }
+            // Control characters, and those that reorder what a reader sees.
+            c if (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
+                escaped.push(' ');
+            }
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// Cuts at the end of a sentence, a line or a word, with an ellipsis; never within an escape.
+/// `limit` counts characters, as Slack does.
+pub fn cut(text: &str, limit: usize) -> String {
+    if text.chars().count() <= limit {
+        return text.to_owned();
+    }
+    let head: String = text.chars().take(limit.saturating_sub(2)).collect();
+    let whole = match head.rfind('&') {
+        Some(start) if !head[start..].contains(';') && head.len() - start < 6 => &head[..start],
+        _ => &head[..],
+    };
+    let floor = whole.len() / 2;
+    let at = ["\n", ". ", " "]
+        .iter()
+        .find_map(|mark| whole.rfind(mark).filter(|at| *at >= floor).map(|at| at + mark.trim_end().len()))
+        .unwrap_or(whole.len());
+    format!("{} …", whole[..at].trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn mentions_and_links_are_inert() {
+        let escaped = escape("<!channel> see <https://evil|docs> & `x`");
+        assert_eq!(escaped, "&lt;!channel&gt; see &lt;https://evil|docs&gt; &amp; \u{2bb}x\u{2bb}");
+    }
+
+    #[test]
+    fn a_cut_falls_at_a_sentence() {
+        assert_eq!(cut("One is here. Two is here too.", 20), "One is here. …");
+        assert_eq!(cut("short", 20), "short");
+    }
+
+    proptest! {
+        #[test]
+        fn a_cut_is_never_too_long_nor_breaks_an_escape(text in "[a-z&<> .\n]{0,200}", limit in 3usize..80) {
+            let short = cut(&escape(&text), limit);
+            prop_assert!(short.chars().count() <= limit, "{short:?}");
+            for (at, _) in short.match_indices('&') {
+                prop_assert!(["&amp;", "&lt;", "&gt;"].iter().any(|whole| short[at..].starts_with(whole)), "{short:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Taking an alert in: delivery, alert, incident and job in one transaction, or nothing.
+
+use jiff::Timestamp;
+use sqlx::{Sqlite, Transaction};
+
+use super::{JobKind, Result, Store, StoreError, to_json};
+use crate::domain::alert::{Alert, Symptom};
+use crate::domain::incident::{IncidentId, State};
+
+/// Where an alert came from, so that the answer goes there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The sender's own id of this delivery; a second one of the same id is not a second alert.
+    pub delivery: Option<String>,
+    pub channel: Option<String>,
+    /// The alert's own message, in whose thread the answer goes.
+    pub thread_ts: Option<String>,
+    /// Slack user id of the person who asked.
+    pub requested_by: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct NewAlert {
+    pub alert: Alert,
+    pub origin: Origin,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepted {
+    /// A new incident, and a job that investigates it.
+    Opened(IncidentId),
+    /// It belongs to an incident that is open.
+    Joined(IncidentId),
+    /// This very delivery was accepted before.
+    Duplicate,
+}
+
+impl Accepted {
+    pub fn incident(self) -> Option<IncidentId> {
+        match self {
+            Self::Opened(id) | Self::Joined(id) => Some(id),
+            Self::Duplicate => None,
+        }
+    }
+}
+
+impl Store {
+    /// Stores an alert. When this returns it is on disk and its work is queued.
+    pub async fn accept(&self, new: NewAlert, now: Timestamp) -> Result<Accepted> {
+        let mut transaction = self.begin().await?;
+        if let Some(delivery) = &new.origin.delivery
+            && !note_delivery(&mut transaction, delivery, now).await?
+        {
+            return Ok(Accepted::Duplicate);
+        }
+        let symptom = new.alert.symptom();
+        let open = open_incident(&mut transaction, &new.alert.service, symptom).await?;
+        let accepted = match open {
+            Some(id) => {
+                sqlx::query(
+                    "UPDATE incidents SET alerts_received = alerts_received + 1, heard_at = ?2,
+                            symptom = coalesce(symptom, ?3) WHERE id = ?1",
+                )
+                .bind(id)
+                .bind(now.as_millisecond())
+                .bind(symptom.map(Symptom::as_str))
+                .execute(&mut *transaction)
+                .await?;
+                Accepted::Joined(IncidentId(id))
+            }
+            None => Accepted::Opened(open_new(&mut transaction, &new, symptom, now).await?),
+        };
+        let id = accepted.incident().map_or(0, |incident| incident.0);
+        sqlx::query("INSERT INTO alerts (incident_id, received_at, body) VALUES (?1, ?2, ?3)")
+            .bind(id)
+            .bind(now.as_millisecond())
+            .bind(to_json(&new.alert)?)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(accepted)
+    }
+
+    /// Notes a delivery that is no alert; false where it was noted before.
+    pub async fn note_delivery(&self, delivery: &str, now: Timestamp) -> Result<bool> {
+        let mut transaction = self.begin().await?;
+        let first = note_delivery(&mut transaction, delivery, now).await?;
+        transaction.commit().await?;
+        Ok(first)
+    }
+}
+
+pub(super) async fn note_delivery(
+    transaction: &mut Transaction<'static, Sqlite>,
+    delivery: &str,
+    now: Timestamp,
+) -> Result<bool> {
+    let done = sqlx::query("INSERT INTO deliveries (id, received_at) VALUES (?1, ?2) ON CONFLICT DO NOTHING")
+        .bind(delivery)
+        .bind(now.as_millisecond())
+        .execute(&mut **transaction)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// One problem is one incident: same service and same kind of symptom while it is open. An alert
+/// whose symptom is not clear joins the service's newest open incident; one that is clear also
+/// joins an incident whose own symptom nobody has said yet.
+async fn open_incident(
+    transaction: &mut Transaction<'static, Sqlite>,
+    service: &str,
+    symptom: Option<Symptom>,
+) -> Result<Option<i64>> {
+    let id = sqlx::query_scalar(
+        "SELECT id FROM incidents
+         WHERE service = ?1 AND state <> 'resolved' AND (?2 IS NULL OR symptom IS NULL OR symptom = ?2)
+         ORDER BY (symptom IS ?2) DESC, id DESC LIMIT 1",
+    )
+    .bind(service)
+    .bind(symptom.map(Symptom::as_str))
+    .fetch_optional(&mut **transaction)
+    .await?;
+    Ok(id)
+}
+
+async fn open_new(
+    transaction: &mut Transaction<'static, Sqlite>,
+    new: &NewAlert,
+    symptom: Option<Symptom>,
+    now: Timestamp,
+) -> Result<IncidentId> {
+    let previous: Option<i64> = sqlx::query_scalar(
+        "SELECT id FROM incidents
+         WHERE service = ?1 AND state = 'resolved' AND (?2 IS NULL OR symptom IS NULL OR symptom = ?2)
+         ORDER BY id DESC LIMIT 1",
+    )
+    .bind(&new.alert.service)
+    .bind(symptom.map(Symptom::as_str))
+    .fetch_optional(&mut **transaction)
+    .await?;
+    let id: i64 = sqlx::query_scalar(
+        "INSERT INTO incidents (service, symptom, state, opened_at, heard_at, previous, alerts_received,
+                                channel, thread_ts, requested_by)
+         VALUES (?1, ?2, ?3, ?4, ?4, ?5, 1, ?6, ?7, ?8) RETURNING id",
+    )
+    .bind(&new.alert.service)
+    .bind(symptom.map(Symptom::as_str))
+    .bind(State::Investigating.as_str())
+    .bind(now.as_millisecond())
+    .bind(previous)
+    .bind(&new.origin.channel)
+    .bind(&new.origin.thread_ts)
+    .bind(&new.origin.requested_by)
+    .fetch_one(&mut **transaction)
+    .await?;
+    let id = IncidentId(id);
+    let from = match (&new.origin.requested_by, &new.alert.source) {
+        (Some(user), _) => format!("asked for by <@{user}>"),
+        (None, Some(source)) => format!("alert from {source}"),
+        (None, None) => "alert received".to_owned(),
+    };
+    note(transaction, id, now, &format!("opened: {from}")).await?;
+    super::jobs::enqueue(transaction, &JobKind::Investigate, Some(id), now).await?;
+    Ok(id)
+}
+
+/// Adds a line to an incident's own history.
+pub(super) async fn note(
+    transaction: &mut Transaction<'static, Sqlite>,
+    incident: IncidentId,
+    at: Timestamp,
+    what: &str,
+) -> std::result::Result<(), StoreError> {
+    sqlx::query("INSERT INTO timeline (incident_id, at, what) VALUES (?1, ?2, ?3)")
+        .bind(incident.0)
+        .bind(at.as_millisecond())
+        .bind(what)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,426 @@
+//! Incidents: what is stored of them, and how a step changes them.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::accept::note;
+use super::{Approval, JobKind, Result, Store, StoreError, json, time, to_json};
+use crate::domain::alert::{Alert, Symptom};
+use crate::domain::approval::Plan;
+use crate::domain::evidence::Gap;
+use crate::domain::incident::{Event, IncidentId, State, TimelineEvent};
+use crate::domain::report::{
+    Action, Cause, Cleared, EvidenceItem, Hypothesis, Onset, Report, Symptoms, Verdict,
+};
+
+/// An incident's own row, with what steps need to go on.
+#[derive(Debug, Clone)]
+pub struct IncidentRow {
+    pub id: IncidentId,
+    pub service: String,
+    pub symptom: Option<Symptom>,
+    pub state: State,
+    pub opened_at: Timestamp,
+    pub heard_at: Timestamp,
+    pub previous: Option<IncidentId>,
+    pub alerts_received: i64,
+    pub channel: Option<String>,
+    pub thread_ts: Option<String>,
+    pub headline_ts: Option<String>,
+    pub requested_by: Option<String>,
+    /// Counts the investigations of this incident, from 1.
+    pub round: i64,
+    pub report: Option<Report>,
+    pub symptoms: Symptoms,
+    pub close_reason: Option<String>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: i64,
+    service: String,
+    symptom: Option<String>,
+    state: String,
+    opened_at: i64,
+    heard_at: i64,
+    previous: Option<i64>,
+    alerts_received: i64,
+    channel: Option<String>,
+    thread_ts: Option<String>,
+    headline_ts: Option<String>,
+    requested_by: Option<String>,
+    round: i64,
+    report: Option<String>,
+    symptoms: Option<String>,
+    close_reason: Option<String>,
+}
+
+impl TryFrom<Row> for IncidentRow {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self> {
+        Ok(Self {
+            id: IncidentId(row.id),
+            service: row.service,
+            symptom: row.symptom.as_deref().and_then(symptom_of),
+            state: row.state.parse().map_err(StoreError::Content)?,
+            opened_at: time(row.opened_at),
+            heard_at: time(row.heard_at),
+            previous: row.previous.map(IncidentId),
+            alerts_received: row.alerts_received,
+            channel: row.channel,
+            thread_ts: row.thread_ts,
+            headline_ts: row.headline_ts,
+            requested_by: row.requested_by,
+            round: row.round,
+            report: row.report.as_deref().map(json).transpose()?,
+            symptoms: row.symptoms.as_deref().map(json).transpose()?.unwrap_or_default(),
+            close_reason: row.close_reason,
+        })
+    }
+}
+
+fn symptom_of(text: &str) -> Option<Symptom> {
+    serde_json::from_value(Value::String(text.to_owned())).ok()
+}
+
+const SELECT: &str = "SELECT id, service, symptom, state, opened_at, heard_at, previous, alerts_received,
+    channel, thread_ts, headline_ts, requested_by, round, report, symptoms, close_reason
+    FROM incidents WHERE id = ?1";
+
+/// The stored incident as the one JSON object that is promised to users.
+#[derive(Debug, Clone, Serialize)]
+pub struct Incident {
+    pub id: IncidentId,
+    pub service: String,
+    pub state: State,
+    pub opened_at: Timestamp,
+    pub alerts_received: i64,
+    pub alerts: Vec<Alert>,
+    pub onset: Option<Onset>,
+    pub summary: Option<String>,
+    pub verdict: Option<Verdict>,
+    pub action: Option<Action>,
+    pub hypotheses: Vec<Hypothesis>,
+    pub evidence: Vec<EvidenceItem>,
+    pub cleared: Vec<Cleared>,
+    pub gaps: Vec<Gap>,
+    pub timeline: Vec<TimelineEvent>,
+    pub approvals: Vec<ApprovalView>,
+    pub previous: Option<IncidentId>,
+    /// Where its thread is in Slack, once it is anywhere.
+    pub slack: Option<SlackPlace>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct SlackPlace {
+    pub channel: String,
+    pub thread_ts: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct ApprovalView {
+    pub id: String,
+    pub requested_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub plan: Plan,
+    pub decision: Option<String>,
+    pub by: Option<String>,
+    pub at: Option<Timestamp>,
+    pub reason: Option<String>,
+    pub outcome: Option<String>,
+}
+
+/// One line of `incidents list`.
+#[derive(Debug, Clone, Serialize)]
+pub struct IncidentLine {
+    pub id: IncidentId,
+    pub service: String,
+    pub state: State,
+    pub opened_at: Timestamp,
+    pub alerts_received: i64,
+    pub verdict: Option<Verdict>,
+}
+
+/// What an investigation came to.
+#[derive(Debug)]
+pub struct Conclusion {
+    pub report: Report,
+    pub symptoms: Symptoms,
+    /// The evidence, file by file, as a bundle holds it.
+    pub files: BTreeMap<String, Vec<u8>>,
+    pub plan: Option<Plan>,
+    pub expires_after: SignedDuration,
+    pub close_after: SignedDuration,
+}
+
+impl Store {
+    pub async fn incident_row(&self, id: IncidentId) -> Result<Option<IncidentRow>> {
+        let row: Option<Row> = sqlx::query_as(SELECT).bind(id.0).fetch_optional(&self.readers).await?;
+        row.map(TryInto::try_into).transpose()
+    }
+
+    /// The whole incident, for people and scripts.
+    pub async fn incident(&self, id: IncidentId) -> Result<Option<Incident>> {
+        let Some(row) = self.incident_row(id).await? else { return Ok(None) };
+        let alerts = self.alerts(id).await?;
+        let mut timeline: Vec<TimelineEvent> = self.timeline(id).await?;
+        let approvals = self.approvals_of(id).await?.into_iter().map(Approval::into_view).collect();
+        let slack =
+            row.channel.zip(row.thread_ts).map(|(channel, thread_ts)| SlackPlace { channel, thread_ts });
+        let report = row.report;
+        if let Some(report) = &report {
+            let told = report.timeline.iter();
+            timeline.extend(told.map(|entry| TimelineEvent { at: entry.at, what: entry.what.clone() }));
+            timeline.sort_by_key(|event| event.at);
+        }
+        let mut incident = Incident {
+            id,
+            service: row.service,
+            state: row.state,
+            opened_at: row.opened_at,
+            alerts_received: row.alerts_received,
+            alerts,
+            onset: None,
+            summary: None,
+            verdict: None,
+            action: None,
+            hypotheses: Vec::new(),
+            evidence: Vec::new(),
+            cleared: Vec::new(),
+            gaps: Vec::new(),
+            timeline,
+            approvals,
+            previous: row.previous,
+            slack,
+        };
+        if let Some(report) = report {
+            incident.onset = report.onset;
+            incident.summary = Some(report.summary);
+            incident.verdict = Some(report.verdict);
+            incident.action = Some(report.action);
+            incident.hypotheses = report.hypotheses;
+            incident.evidence = report.evidence;
+            incident.cleared = report.cleared;
+            incident.gaps = report.gaps;
+        }
+        Ok(Some(incident))
+    }
+
+    /// The newest incidents first.
+    pub async fn list(&self, limit: i64) -> Result<Vec<IncidentLine>> {
+        let rows: Vec<(i64, String, String, i64, i64, Option<String>)> = sqlx::query_as(
+            "SELECT id, service, state, opened_at, alerts_received, report FROM incidents
+             ORDER BY id DESC LIMIT ?1",
+        )
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await?;
+        rows.into_iter()
+            .map(|(id, service, state, opened_at, alerts_received, report)| {
+                let report: Option<Report> = report.as_deref().map(json).transpose()?;
+                Ok(IncidentLine {
+                    id: IncidentId(id),
+                    service,
+                    state: state.parse().map_err(StoreError::Content)?,
+                    opened_at: time(opened_at),
+                    alerts_received,
+                    verdict: report.map(|report| report.verdict),
+                })
+            })
+            .collect()
+    }
+
+    /// All alerts of an incident, as received.
+    pub async fn alerts(&self, id: IncidentId) -> Result<Vec<Alert>> {
+        let bodies: Vec<String> =
+            sqlx::query_scalar("SELECT body FROM alerts WHERE incident_id = ?1 ORDER BY id")
+                .bind(id.0)
+                .fetch_all(&self.readers)
+                .await?;
+        bodies.iter().map(|body| json(body)).collect()
+    }
+
+    async fn timeline(&self, id: IncidentId) -> Result<Vec<TimelineEvent>> {
+        let rows: Vec<(i64, String)> =
+            sqlx::query_as("SELECT at, what FROM timeline WHERE incident_id = ?1 ORDER BY id")
+                .bind(id.0)
+                .fetch_all(&self.readers)
+                .await?;
+        Ok(rows.into_iter().map(|(at, what)| TimelineEvent { at: time(at), what }).collect())
+    }
+
+    /// The evidence of the newest investigation, file by file.
+    pub async fn evidence(&self, id: IncidentId) -> Result<BTreeMap<String, Vec<u8>>> {
+        let rows: Vec<(String, Vec<u8>)> =
+            sqlx::query_as("SELECT path, body FROM evidence WHERE incident_id = ?1")
+                .bind(id.0)
+                .fetch_all(&self.readers)
+                .await?;
+        Ok(rows.into_iter().collect())
+    }
+
+    /// Saves what an investigation came to, with the approval that it asks for and the job that
+    /// tells people. False where this round was concluded before.
+    pub async fn conclude(
+        &self,
+        id: IncidentId,
+        round: i64,
+        conclusion: &Conclusion,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let mut transaction = self.begin().await?;
+        let current: Option<(String, i64)> =
+            sqlx::query_as("SELECT state, round FROM incidents WHERE id = ?1")
+                .bind(id.0)
+                .fetch_optional(&mut *transaction)
+                .await?;
+        let Some((state, stored_round)) = current else { return Ok(false) };
+        let state: State = state.parse().map_err(StoreError::Content)?;
+        if state != State::Investigating || stored_round != round {
+            return Ok(false);
+        }
+        let next = state.after(Event::Concluded { with_plan: conclusion.plan.is_some() })?;
+        sqlx::query("UPDATE incidents SET state = ?2, report = ?3, symptoms = ?4 WHERE id = ?1")
+            .bind(id.0)
+            .bind(next.as_str())
+            .bind(to_json(&conclusion.report)?)
+            .bind(to_json(&conclusion.symptoms)?)
+            .execute(&mut *transaction)
+            .await?;
+        sqlx::query("DELETE FROM evidence WHERE incident_id = ?1")
+            .bind(id.0)
+            .execute(&mut *transaction)
+            .await?;
+        for (path, body) in &conclusion.files {
+            sqlx::query("INSERT INTO evidence (incident_id, path, body) VALUES (?1, ?2, ?3)")
+                .bind(id.0)
+                .bind(path)
+                .bind(body)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        let verdict = &conclusion.report.verdict;
+        let what = format!(
+            "verdict: {}, confidence {:.0} %",
+            cause_in_words(verdict.cause),
+            verdict.confidence * 100.0
+        );
+        note(&mut transaction, id, now, &what).await?;
+        if let Some(plan) = &conclusion.plan {
+            super::approvals::request(&mut transaction, id, plan, now, conclusion.expires_after).await?;
+        }
+        super::jobs::enqueue(&mut transaction, &JobKind::Report { round }, Some(id), now).await?;
+        let quiet = now.saturating_add(conclusion.close_after).unwrap_or(now);
+        super::jobs::enqueue(&mut transaction, &JobKind::CloseQuiet, Some(id), quiet).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Takes a new look: the verdict stays in sight until the next one replaces it.
+    ///
+    /// # Errors
+    /// [`StoreError::Misfit`] where a change is under way or the incident is closed.
+    pub async fn investigate_again(&self, id: IncidentId, why: &str, now: Timestamp) -> Result<bool> {
+        let mut transaction = self.begin().await?;
+        let Some(state) = state_in(&mut transaction, id).await? else { return Ok(false) };
+        let next = state.after(Event::InvestigatedAgain)?;
+        sqlx::query("UPDATE incidents SET state = ?2, round = round + 1, heard_at = ?3 WHERE id = ?1")
+            .bind(id.0)
+            .bind(next.as_str())
+            .bind(now.as_millisecond())
+            .execute(&mut *transaction)
+            .await?;
+        super::approvals::supersede(&mut transaction, id, now).await?;
+        note(&mut transaction, id, now, &format!("investigated again: {why}")).await?;
+        super::jobs::enqueue(&mut transaction, &JobKind::Investigate, Some(id), now).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Closes an incident; false where it is closed already or unknown.
+    ///
+    /// # Errors
+    /// [`StoreError::Misfit`] where a change is under way.
+    pub async fn close_incident(&self, id: IncidentId, reason: &str, now: Timestamp) -> Result<bool> {
+        let mut transaction = self.begin().await?;
+        let Some(state) = state_in(&mut transaction, id).await? else { return Ok(false) };
+        if state == State::Resolved {
+            return Ok(false);
+        }
+        let next = state.after(Event::Closed)?;
+        sqlx::query(
+            "UPDATE incidents SET state = ?2, closed_at = ?3, close_reason = ?4 WHERE id = ?1",
+        )
+        .bind(id.0)
+        .bind(next.as_str())
+        .bind(now.as_millisecond())
+        .bind(reason)
+        .execute(&mut *transaction)
+        .await?;
+        super::approvals::supersede(&mut transaction, id, now).await?;
+        note(&mut transaction, id, now, &format!("closed: {reason}")).await?;
+        super::jobs::enqueue(&mut transaction, &JobKind::Headline, Some(id), now).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// The open incidents of a service, the newest first; of all services where none is named.
+    pub async fn open_incidents(&self, service: Option<&str>) -> Result<Vec<IncidentId>> {
+        let ids: Vec<i64> = sqlx::query_scalar(
+            "SELECT id FROM incidents WHERE state <> 'resolved' AND (?1 IS NULL OR service = ?1)
+             ORDER BY id DESC",
+        )
+        .bind(service)
+        .fetch_all(&self.readers)
+        .await?;
+        Ok(ids.into_iter().map(IncidentId).collect())
+    }
+
+    /// Adds a line to an incident's own history.
+    pub async fn note(&self, id: IncidentId, what: &str, now: Timestamp) -> Result<()> {
+        let mut transaction = self.begin().await?;
+        note(&mut transaction, id, now, what).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+}
+
+pub(super) async fn state_in(
+    transaction: &mut sqlx::Transaction<'static, sqlx::Sqlite>,
+    id: IncidentId,
+) -> Result<Option<State>> {
+    let state: Option<String> = sqlx::query_scalar("SELECT state FROM incidents WHERE id = ?1")
+        .bind(id.0)
+        .fetch_optional(&mut **transaction)
+        .await?;
+    state.map(|state| state.parse().map_err(StoreError::Content)).transpose()
+}
+
+/// Moves an incident's state within a transaction.
+pub(super) async fn move_state(
+    transaction: &mut sqlx::Transaction<'static, sqlx::Sqlite>,
+    id: IncidentId,
+    event: Event,
+) -> Result<State> {
+    let state = state_in(transaction, id)
+        .await?
+        .ok_or_else(|| StoreError::Content(format!("{id} is not stored")))?;
+    let next = state.after(event)?;
+    sqlx::query("UPDATE incidents SET state = ?2 WHERE id = ?1")
+        .bind(id.0)
+        .bind(next.as_str())
+        .execute(&mut **transaction)
+        .await?;
+    Ok(next)
+}
+
+fn cause_in_words(cause: Cause) -> &'static str {
+    match cause {
+        Cause::None => "no real incident",
+        cause => cause.as_str(),
+    }
+}

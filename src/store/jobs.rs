@@ -1,0 +1,222 @@
+//! The queue of work: what was promised and is not done yet.
+//!
+//! The rule that is not obvious: a job may run twice (its lease ran out, the process died after the
+//! work and before the note of it). Each step looks at what is saved before it acts.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sqlx::{Sqlite, Transaction};
+
+use super::{Result, Store, json, to_json};
+use crate::domain::incident::IncidentId;
+
+/// How long a worker may be silent about a job before another takes it. Longer than the slowest
+/// step's own deadline (an investigation's 45 s), so that only a dead worker loses its job.
+const LEASE: Duration = Duration::from_secs(90);
+/// After so many attempts a job is put aside for a person to look at.
+const ATTEMPTS_MAX: i64 = 8;
+/// First and longest wait between attempts.
+const BACK_OFF: Duration = Duration::from_secs(1);
+const BACK_OFF_MAX: Duration = Duration::from_secs(300);
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "job")]
+pub enum JobKind {
+    /// Gather evidence, weigh it, save the verdict.
+    Investigate,
+    /// Post the verdict with its chart and, where there is a plan, the button.
+    Report { round: i64 },
+    /// Somebody clicked a button: decide whether that counts.
+    Decide { click: ClickedButton },
+    /// Make the approved change, once.
+    RollBack { approval: String },
+    /// See whether it helped.
+    Verify { approval: String },
+    /// An approval nobody decided.
+    Expire { approval: String },
+    /// Close an incident of which nothing new was heard.
+    CloseQuiet,
+    /// Bring the headline up to date.
+    Headline,
+}
+
+impl JobKind {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Investigate => "investigate",
+            Self::Report { .. } => "report",
+            Self::Decide { .. } => "decide",
+            Self::RollBack { .. } => "roll_back",
+            Self::Verify { .. } => "verify",
+            Self::Expire { .. } => "expire",
+            Self::CloseQuiet => "close_quiet",
+            Self::Headline => "headline",
+        }
+    }
+}
+
+/// A click as Slack told it, stored before it is acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClickedButton {
+    pub action_id: String,
+    /// The approval's id, or the incident's for buttons that decide nothing.
+    pub value: String,
+    pub user: String,
+    pub channel: String,
+    pub message_ts: String,
+    #[serde(default)]
+    pub thread_ts: Option<String>,
+    /// What the person wrote, where a button asks for a reason.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Job {
+    pub id: i64,
+    pub incident: Option<IncidentId>,
+    pub kind: JobKind,
+    pub attempts: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct JobRow {
+    id: i64,
+    incident_id: Option<i64>,
+    payload: String,
+    attempts: i64,
+}
+
+pub(super) async fn enqueue(
+    transaction: &mut Transaction<'static, Sqlite>,
+    kind: &JobKind,
+    incident: Option<IncidentId>,
+    run_at: Timestamp,
+) -> Result<()> {
+    sqlx::query("INSERT INTO jobs (kind, incident_id, payload, run_at) VALUES (?1, ?2, ?3, ?4)")
+        .bind(kind.name())
+        .bind(incident.map(|incident| incident.0))
+        .bind(to_json(kind)?)
+        .bind(run_at.as_millisecond())
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
+
+impl Store {
+    /// Queues work on its own.
+    pub async fn enqueue(
+        &self,
+        kind: &JobKind,
+        incident: Option<IncidentId>,
+        run_at: Timestamp,
+    ) -> Result<()> {
+        let mut transaction = self.begin().await?;
+        enqueue(&mut transaction, kind, incident, run_at).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Stores a click once; false where this delivery was stored before.
+    pub async fn accept_click(&self, delivery: &str, click: ClickedButton, now: Timestamp) -> Result<bool> {
+        let mut transaction = self.begin().await?;
+        if !super::accept::note_delivery(&mut transaction, delivery, now).await? {
+            return Ok(false);
+        }
+        enqueue(&mut transaction, &JobKind::Decide { click }, None, now).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Takes the next job that is due and leases it.
+    ///
+    /// Jobs of one incident run one after another: a job waits while another of its incident is leased.
+    pub async fn claim(&self, now: Timestamp) -> Result<Option<Job>> {
+        let row: Option<JobRow> = sqlx::query_as(
+            "UPDATE jobs SET leased_until = ?2, attempts = attempts + 1
+             WHERE id = (
+                 SELECT id FROM jobs AS due
+                 WHERE state = 'ready' AND run_at <= ?1 AND coalesce(leased_until, 0) <= ?1
+                   AND NOT EXISTS (SELECT 1 FROM jobs AS busy
+                                   WHERE busy.incident_id = due.incident_id AND busy.id <> due.id
+                                     AND busy.state = 'ready' AND busy.leased_until > ?1)
+                 ORDER BY run_at, id LIMIT 1)
+             RETURNING id, incident_id, payload, attempts",
+        )
+        .bind(now.as_millisecond())
+        .bind(now.as_millisecond() + LEASE.as_millis() as i64)
+        .fetch_optional(&self.writer)
+        .await?;
+        row.map(|row| {
+            Ok(Job {
+                id: row.id,
+                incident: row.incident_id.map(IncidentId),
+                kind: json(&row.payload)?,
+                attempts: row.attempts,
+            })
+        })
+        .transpose()
+    }
+
+    /// When the next job is due; `None` where none waits.
+    pub async fn next_due(&self) -> Result<Option<Timestamp>> {
+        let next: Option<i64> = sqlx::query_scalar(
+            "SELECT min(max(run_at, coalesce(leased_until, 0))) FROM jobs WHERE state = 'ready'",
+        )
+        .fetch_one(&self.readers)
+        .await?;
+        Ok(next.map(super::time))
+    }
+
+    /// The work is done.
+    pub async fn finish(&self, job: i64) -> Result<()> {
+        sqlx::query("DELETE FROM jobs WHERE id = ?1").bind(job).execute(&self.writer).await?;
+        Ok(())
+    }
+
+    /// The work is to be done again at `run_at`, by plan and not because it failed.
+    pub async fn again(&self, job: i64, run_at: Timestamp) -> Result<()> {
+        sqlx::query("UPDATE jobs SET run_at = ?2, leased_until = NULL, attempts = 0 WHERE id = ?1")
+            .bind(job)
+            .bind(run_at.as_millisecond())
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    /// The work failed: it is tried again later, each time after a longer wait, and put aside at
+    /// last. True where it was put aside.
+    pub async fn fail(&self, job: &Job, error: &str, now: Timestamp) -> Result<bool> {
+        let dead = job.attempts >= ATTEMPTS_MAX;
+        let exponent = u32::try_from(job.attempts.clamp(1, 20) - 1).unwrap_or(0);
+        let wait = BACK_OFF.saturating_mul(2u32.saturating_pow(exponent)).min(BACK_OFF_MAX);
+        sqlx::query(
+            "UPDATE jobs SET state = ?2, run_at = ?3, leased_until = NULL, last_error = ?4 WHERE id = ?1",
+        )
+        .bind(job.id)
+        .bind(if dead { "dead" } else { "ready" })
+        .bind(now.as_millisecond() + wait.as_millis() as i64)
+        .bind(error)
+        .execute(&self.writer)
+        .await?;
+        Ok(dead)
+    }
+
+    /// How many jobs wait, and how many were put aside.
+    pub async fn queue_depth(&self) -> Result<(i64, i64)> {
+        let depth = sqlx::query_as(
+            "SELECT coalesce(sum(state = 'ready'), 0), coalesce(sum(state = 'dead'), 0) FROM jobs",
+        )
+        .fetch_one(&self.readers)
+        .await?;
+        Ok(depth)
+    }
+
+    /// Gives back every lease, for the one process that holds the lock: whoever held them is gone.
+    pub async fn release_leases(&self) -> Result<()> {
+        sqlx::query("UPDATE jobs SET leased_until = NULL").execute(&self.writer).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,224 @@
+use jiff::{SignedDuration, Timestamp};
+
+use super::*;
+use crate::domain::alert::Alert;
+use crate::domain::approval::{Decision, Plan};
+use crate::domain::incident::{IncidentId, State};
+use crate::domain::report::{Action, ActionKind, Cause, Report, Symptoms, Verdict};
+use crate::domain::rollback::RollbackTarget;
+
+const NOON: &str = "2026-02-06T12:00:00Z";
+
+fn noon() -> Timestamp {
+    NOON.parse().unwrap()
+}
+
+fn minutes(count: i64) -> SignedDuration {
+    SignedDuration::from_mins(count)
+}
+
+async fn store() -> (tempfile::TempDir, Store, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("test.db").display());
+    let store = Store::open(&url).await.unwrap();
+    (folder, store, url)
+}
+
+fn alert(service: &str, metric: Option<&str>) -> NewAlert {
+    let alert = Alert {
+        service: service.into(),
+        at: noon(),
+        metric: metric.map(str::to_owned),
+        value: None,
+        threshold: None,
+        severity: None,
+        alert_name: None,
+        source: None,
+    };
+    NewAlert { alert, origin: Origin::default() }
+}
+
+fn conclusion(with_plan: bool) -> Conclusion {
+    let target = RollbackTarget::LambdaConcurrency { function: "checkout".into(), from: Some(1), to: None };
+    let plan = Plan {
+        what: target.describe(),
+        target,
+        effects: vec![],
+        stays_wrong: vec![],
+        author: None,
+    };
+    Conclusion {
+        report: Report {
+            service: "checkout".into(),
+            onset: None,
+            verdict: Verdict { cause: Cause::Deployment, change: None, confidence: 0.97 },
+            action: Action { kind: ActionKind::Rollback, target: None, reason: String::new() },
+            hypotheses: vec![],
+            evidence: vec![],
+            cleared: vec![],
+            gaps: vec![],
+            summary: "A pool is too small.".into(),
+            timeline: vec![],
+        },
+        symptoms: Symptoms::default(),
+        files: [("bundle.json".to_owned(), b"{}".to_vec())].into(),
+        plan: with_plan.then_some(plan),
+        expires_after: minutes(30),
+        close_after: minutes(120),
+    }
+}
+
+async fn awaiting_approval(store: &Store) -> (IncidentId, Approval) {
+    let id = store.accept(alert("checkout", None), noon()).await.unwrap().incident().unwrap();
+    assert!(store.conclude(id, 1, &conclusion(true), noon()).await.unwrap());
+    let approval = store.pending_approval(id).await.unwrap().unwrap();
+    (id, approval)
+}
+
+#[tokio::test]
+async fn an_accepted_alert_survives_the_process_with_its_work() {
+    let (_folder, store, url) = store().await;
+    let id = store.accept(alert("checkout", None), noon()).await.unwrap().incident().unwrap();
+    store.close().await;
+    drop(store);
+    let again = Store::open(&url).await.unwrap();
+    assert_eq!(again.incident(id).await.unwrap().unwrap().alerts_received, 1);
+    let job = again.claim(noon()).await.unwrap().unwrap();
+    assert_eq!((job.kind, job.incident), (JobKind::Investigate, Some(id)));
+}
+
+#[tokio::test]
+async fn commits_are_synced_to_disk() {
+    let (_folder, store, _) = store().await;
+    let level: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&store.writer).await.unwrap();
+    assert_eq!(level, 2, "2 is FULL");
+}
+
+#[tokio::test]
+async fn a_second_worker_on_the_same_file_is_refused_and_a_reader_is_not() {
+    let (_folder, _store, url) = store().await;
+    assert!(matches!(Store::open(&url).await, Err(StoreError::InUse { .. })));
+    assert!(Store::open_beside(&url).await.is_ok());
+}
+
+#[tokio::test]
+async fn one_problem_is_one_incident() {
+    let (_folder, store, _) = store().await;
+    let first = store.accept(alert("checkout", Some("5xx")), noon()).await.unwrap();
+    let again = store.accept(alert("checkout", Some("ErrorRate")), noon()).await.unwrap();
+    let unclear = store.accept(alert("checkout", None), noon()).await.unwrap();
+    let other = store.accept(alert("checkout", Some("latency_p99")), noon()).await.unwrap();
+    let id = first.incident().unwrap();
+    assert_eq!(again, Accepted::Joined(id));
+    assert_eq!(unclear, Accepted::Joined(id));
+    assert!(matches!(other, Accepted::Opened(new) if new != id));
+    assert_eq!(store.incident(id).await.unwrap().unwrap().alerts_received, 3);
+}
+
+#[tokio::test]
+async fn the_next_firing_after_a_resolved_one_names_it() {
+    let (_folder, store, _) = store().await;
+    let first = store.accept(alert("checkout", Some("5xx")), noon()).await.unwrap().incident().unwrap();
+    store.conclude(first, 1, &conclusion(false), noon()).await.unwrap();
+    assert!(store.close_incident(first, "the alert resolved", noon()).await.unwrap());
+    let second = store.accept(alert("checkout", Some("5xx")), noon()).await.unwrap().incident().unwrap();
+    assert_ne!(first, second);
+    assert_eq!(store.incident(second).await.unwrap().unwrap().previous, Some(first));
+}
+
+#[tokio::test]
+async fn the_same_delivery_is_one_alert() {
+    let (_folder, store, _) = store().await;
+    let mut new = alert("checkout", None);
+    new.origin.delivery = Some("Ev1".into());
+    let id = store.accept(new.clone(), noon()).await.unwrap().incident().unwrap();
+    assert_eq!(store.accept(new, noon()).await.unwrap(), Accepted::Duplicate);
+    assert_eq!(store.incident(id).await.unwrap().unwrap().alerts_received, 1);
+}
+
+#[tokio::test]
+async fn a_job_is_leased_to_one_and_comes_back_when_the_lease_runs_out() {
+    let (_folder, store, _) = store().await;
+    store.accept(alert("checkout", None), noon()).await.unwrap();
+    let job = store.claim(noon()).await.unwrap().unwrap();
+    assert!(store.claim(noon()).await.unwrap().is_none());
+    let later = noon() + minutes(2);
+    assert_eq!(store.claim(later).await.unwrap().unwrap().id, job.id);
+}
+
+#[tokio::test]
+async fn jobs_of_one_incident_run_one_after_another() {
+    let (_folder, store, _) = store().await;
+    let id = store.accept(alert("checkout", None), noon()).await.unwrap().incident();
+    store.enqueue(&JobKind::Headline, id, noon()).await.unwrap();
+    let first = store.claim(noon()).await.unwrap().unwrap();
+    assert!(store.claim(noon()).await.unwrap().is_none());
+    store.finish(first.id).await.unwrap();
+    assert_eq!(store.claim(noon()).await.unwrap().unwrap().kind, JobKind::Headline);
+}
+
+#[tokio::test]
+async fn a_job_that_keeps_failing_is_put_aside() {
+    let (_folder, store, _) = store().await;
+    store.accept(alert("checkout", None), noon()).await.unwrap();
+    let mut now = noon();
+    let mut dead = false;
+    for _ in 0..20 {
+        now += minutes(10);
+        match store.claim(now).await.unwrap() {
+            Some(job) => dead = store.fail(&job, "no", now).await.unwrap(),
+            None => break,
+        }
+    }
+    assert!(dead);
+    assert_eq!(store.queue_depth().await.unwrap(), (0, 1));
+}
+
+#[tokio::test]
+async fn a_conclusion_is_saved_once() {
+    let (_folder, store, _) = store().await;
+    let (id, _) = awaiting_approval(&store).await;
+    assert!(!store.conclude(id, 1, &conclusion(true), noon()).await.unwrap());
+    assert_eq!(store.approvals_of(id).await.unwrap().len(), 1);
+    assert_eq!(store.evidence(id).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn of_two_deciders_one_wins() {
+    let (_folder, store, _) = store().await;
+    let (id, approval) = awaiting_approval(&store).await;
+    let decide = |by: &'static str| {
+        let (store, approval) = (store.clone(), approval.clone());
+        async move { store.decide(&approval, Decision::Approved, Some(by), None, noon()).await.unwrap() }
+    };
+    let (first, second) = tokio::join!(decide("U1"), decide("U2"));
+    assert_eq!([first, second].iter().filter(|claim| **claim == Claim::Won).count(), 1);
+    assert_eq!(store.incident_row(id).await.unwrap().unwrap().state, State::RollingBack);
+}
+
+#[tokio::test]
+async fn a_change_is_marked_as_sent_only_once() {
+    let (_folder, store, _) = store().await;
+    let (_, approval) = awaiting_approval(&store).await;
+    assert!(store.note_sending(&approval.id, noon()).await.unwrap());
+    assert!(!store.note_sending(&approval.id, noon()).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_new_look_ends_the_open_approval() {
+    let (_folder, store, _) = store().await;
+    let (id, approval) = awaiting_approval(&store).await;
+    assert!(store.investigate_again(id, "asked for", noon()).await.unwrap());
+    let old = store.approval(&approval.id).await.unwrap().unwrap();
+    assert_eq!(old.decision, Some(Decision::Superseded));
+    assert_eq!(store.decide(&old, Decision::Approved, Some("U1"), None, noon()).await.unwrap(), Claim::Lost);
+    assert_eq!(store.incident_row(id).await.unwrap().unwrap().round, 2);
+}
+
+#[tokio::test]
+async fn hostile_text_is_data() {
+    let (_folder, store, _) = store().await;
+    let name = "x'); DROP TABLE incidents; --";
+    let id = store.accept(alert(name, None), noon()).await.unwrap().incident().unwrap();
+    assert_eq!(store.incident(id).await.unwrap().unwrap().service, name);
+}
