@@ -1,0 +1,335 @@
+//! Finds where the header of raw lines ends (time, host, process, level, component) and the message
+//! begins, from the lines themselves.
+//!
+//! The rule that is not obvious: a column is a header because nearly all lines agree on its kind at
+//! that place, not because it looks like one format or another; and words are skipped only where
+//! such a column follows them. Without a time or a level there is no header at all: bare messages
+//! stay whole.
+
+/// Share of lines that must agree on a column.
+const AGREEMENT: f64 = 0.9;
+/// Fields that one header can have.
+const MAX_FIELDS: usize = 16;
+/// Words that can stand before an agreed column.
+const MAX_WORDS: usize = 4;
+/// Lines of one kind that are needed before their header is judged.
+const MIN_LINES: u64 = 8;
+/// A bracketed field that does not close within this many bytes is not a field.
+const MAX_BRACKET: usize = 256;
+
+/// One step from the beginning of a line towards its message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// Any one field.
+    Field,
+    /// A field in brackets; lines without one stay where they are.
+    Bracket,
+    /// All fields up to a lone separator, which may be some fields ahead.
+    Separator(u8),
+    /// Up to a field that ends in a colon, which may be one field ahead.
+    Colon,
+}
+
+/// How the headers of one kind of line are skipped.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Header {
+    steps: Vec<Step>,
+}
+
+/// What a line begins with: lines of different kinds have different headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    Number = 0,
+    Bracket = 1,
+    Separator = 2,
+    Word = 3,
+}
+
+/// Number of [`Opening`]s.
+pub const OPENINGS: usize = 4;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Digits with punctuation and a shape of a date or a time; names of months and days too.
+    Time,
+    /// Something with a digit.
+    Number,
+    Level,
+    Bracket,
+    Separator(u8),
+    /// Ends in a colon.
+    Colon,
+    /// Ends at a bar.
+    Barred,
+    Word,
+    /// Begins a quoted text or a JSON object: never a header.
+    Quote,
+    Missing,
+}
+
+/// What the line begins with.
+pub fn opening(line: &[u8]) -> Opening {
+    match line.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        Some(byte) if byte.is_ascii_digit() => Opening::Number,
+        Some(b'[') => Opening::Bracket,
+        Some(byte) if byte.is_ascii_alphabetic() || *byte >= 0x80 => Opening::Word,
+        _ => Opening::Separator,
+    }
+}
+
+impl Header {
+    /// Finds the header that the given lines share, each with the number of times it was seen.
+    pub fn detect<'a>(lines: impl Iterator<Item = (&'a [u8], u64)>) -> Self {
+        let mut cursors: Vec<Cursor<'a>> =
+            lines.map(|(line, weight)| Cursor { line, at: 0, weight }).collect();
+        let total: u64 = cursors.iter().map(|cursor| cursor.weight).sum();
+        let mut steps = Vec::new();
+        let mut justified = false;
+        let mut after_colon = false;
+        if total < MIN_LINES {
+            return Self::default();
+        }
+        while steps.len() < MAX_FIELDS {
+            let Some((found, anchor)) = next_anchor(&cursors, total, after_colon) else { break };
+            if after_colon && !matches!(anchor, Step::Bracket | Step::Separator(_)) {
+                break;
+            }
+            justified |= found;
+            let advanced: Vec<usize> =
+                cursors.iter().map(|cursor| anchor.apply(cursor.line, cursor.at)).collect();
+            let with_message: u64 = cursors
+                .iter()
+                .zip(&advanced)
+                .filter(|(cursor, at)| {
+                    cursor.line.get(**at..).is_some_and(|rest| !rest.trim_ascii().is_empty())
+                })
+                .map(|(cursor, _)| cursor.weight)
+                .sum();
+            if (with_message as f64) < AGREEMENT * total as f64 {
+                break;
+            }
+            for (cursor, at) in cursors.iter_mut().zip(advanced) {
+                cursor.at = at;
+            }
+            after_colon |= anchor == Step::Colon;
+            steps.push(anchor);
+        }
+        if !justified {
+            steps.clear();
+        }
+        Self { steps }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Where the message of this line begins.
+    pub fn skip(&self, line: &[u8]) -> usize {
+        self.steps.iter().fold(0, |at, step| step.apply(line, at))
+    }
+}
+
+struct Cursor<'a> {
+    line: &'a [u8],
+    at: usize,
+    weight: u64,
+}
+
+/// The next step that nearly all lines agree on, and whether it is a time or a level.
+fn next_anchor(cursors: &[Cursor<'_>], total: u64, after_colon: bool) -> Option<(bool, Step)> {
+    let mut ahead: Vec<(u64, Vec<Kind>)> = Vec::with_capacity(cursors.len());
+    for cursor in cursors {
+        let mut kinds = Vec::with_capacity(MAX_WORDS);
+        let mut at = cursor.at;
+        for _ in 0..MAX_WORDS {
+            let (start, end) = field(cursor.line, at);
+            kinds.push(kind(cursor.line, start, end));
+            at = end;
+        }
+        ahead.push((cursor.weight, kinds));
+    }
+    let share = |holds: &dyn Fn(&[Kind]) -> bool| {
+        let agreeing: u64 = ahead.iter().filter(|(_, kinds)| holds(kinds)).map(|(weight, _)| weight).sum();
+        agreeing as f64 >= AGREEMENT * total as f64
+    };
+    if share(&|kinds| kinds[0] == Kind::Time) {
+        return Some((true, Step::Field));
+    }
+    if share(&|kinds| kinds[0] == Kind::Level) {
+        return Some((true, Step::Field));
+    }
+    for separator in [b'-', b'|', b':', b'*', b'#', b'+'] {
+        if share(&|kinds: &[Kind]| kinds[..3].contains(&Kind::Separator(separator))) {
+            return Some((false, Step::Separator(separator)));
+        }
+    }
+    if share(&|kinds| kinds[0] == Kind::Bracket) {
+        return Some((false, Step::Bracket));
+    }
+    if share(&|kinds| matches!(kinds[0], Kind::Barred | Kind::Separator(_))) {
+        return Some((false, Step::Field));
+    }
+    if share(&|kinds| matches!(kinds[0], Kind::Number | Kind::Time)) {
+        return Some((false, Step::Field));
+    }
+    if !after_colon && share(&|kinds| kinds[0] == Kind::Colon || kinds[1] == Kind::Colon) {
+        return Some((false, Step::Colon));
+    }
+    for offset in 1..MAX_WORDS {
+        let plain = |kinds: &[Kind]| {
+            kinds[..offset].iter().all(|kind| {
+                matches!(kind, Kind::Word | Kind::Number | Kind::Level | Kind::Separator(_) | Kind::Colon)
+            })
+        };
+        let anchored = |kind: Kind| matches!(kind, Kind::Time | Kind::Level | Kind::Bracket | Kind::Barred);
+        if share(&|kinds| plain(kinds) && anchored(kinds[offset])) {
+            return Some((false, Step::Field));
+        }
+        if !after_colon
+            && offset + 1 < MAX_WORDS
+            && share(&|kinds| {
+                plain(kinds) && (kinds[offset] == Kind::Colon || kinds[offset + 1] == Kind::Colon)
+            })
+        {
+            return Some((false, Step::Field));
+        }
+    }
+    None
+}
+
+impl Step {
+    fn apply(self, line: &[u8], at: usize) -> usize {
+        match self {
+            Self::Field => field(line, at).1,
+            Self::Bracket => {
+                let (start, end) = field(line, at);
+                if line.get(start) == Some(&b'[') { end } else { at }
+            }
+            Self::Separator(separator) => {
+                let mut next = at;
+                for _ in 0..4 {
+                    let (start, end) = field(line, next);
+                    if line.get(start..end) == Some(&[separator]) {
+                        return end;
+                    }
+                    next = end;
+                }
+                at
+            }
+            Self::Colon => {
+                let mut next = at;
+                for _ in 0..2 {
+                    let (start, end) = field(line, next);
+                    if end > start && line.get(end - 1) == Some(&b':') {
+                        return end;
+                    }
+                    next = end;
+                }
+                at
+            }
+        }
+    }
+}
+
+/// The next field from `at`: up to white space or a bar, or a whole bracket.
+fn field(line: &[u8], at: usize) -> (usize, usize) {
+    let is_gap = |byte: &u8| byte.is_ascii_whitespace() || *byte == b'|';
+    let rest = line.get(at..).unwrap_or_default();
+    let Some(skipped) = rest.iter().position(|byte| !is_gap(byte)) else { return (line.len(), line.len()) };
+    let start = at + skipped;
+    if line[start] == b'[' {
+        let mut depth = 0_usize;
+        for (offset, byte) in line[start..].iter().take(MAX_BRACKET).enumerate() {
+            match byte {
+                b'[' => depth += 1,
+                b']' => depth -= 1,
+                _ => {}
+            }
+            if depth == 0 {
+                return (start, start + offset + 1);
+            }
+        }
+    }
+    let length = line[start..].iter().position(is_gap).unwrap_or(line.len() - start);
+    (start, start + length)
+}
+
+fn kind(line: &[u8], start: usize, end: usize) -> Kind {
+    let Some(text) = line.get(start..end).filter(|text| !text.is_empty()) else { return Kind::Missing };
+    if matches!(text[0], b'"' | b'\'' | b'{' | b'(') {
+        return Kind::Quote;
+    }
+    if text[0] == b'[' {
+        return Kind::Bracket;
+    }
+    if let [only] = text
+        && only.is_ascii_punctuation()
+    {
+        return Kind::Separator(*only);
+    }
+    if line.get(end) == Some(&b'|') {
+        return Kind::Barred;
+    }
+    if is_time(text) {
+        return Kind::Time;
+    }
+    if is_level(text) {
+        return Kind::Level;
+    }
+    if text.last() == Some(&b':') {
+        return Kind::Colon;
+    }
+    if text.iter().any(u8::is_ascii_digit) { Kind::Number } else { Kind::Word }
+}
+
+/// A date, a time of day, seconds or milliseconds since 1970, the name of a month or a day.
+fn is_time(text: &[u8]) -> bool {
+    if text.len() == 3 {
+        const NAMES: [&[u8; 3]; 19] = [
+            b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
+            b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun",
+        ];
+        return NAMES.iter().any(|name| text.eq_ignore_ascii_case(*name));
+    }
+    let digits = text.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let separators = text[1..].iter().filter(|byte| matches!(byte, b':' | b'-' | b'/' | b'.')).count();
+    let only_time = text.iter().all(|byte| byte.is_ascii_digit() || b":-/.,+TZ_".contains(byte));
+    let epoch = digits == text.len() && matches!(digits, 10 | 13 | 16) && text[0] == b'1';
+    let addressed = text.iter().filter(|byte| **byte == b'.').count() == 3 && separators == 3;
+    epoch
+        || (only_time
+            && separators >= 1
+            && !addressed
+            && digits >= 4
+            && (separators >= 2 || text.contains(&b':') || text.contains(&b'-') || text.contains(&b'/')))
+}
+
+fn is_level(text: &[u8]) -> bool {
+    let bare = text.strip_suffix(b":").or_else(|| text.strip_suffix(b",")).unwrap_or(text);
+    const NAMES: [&[u8]; 19] = [
+        b"TRACE",
+        b"DEBUG",
+        b"INFO",
+        b"NOTICE",
+        b"WARN",
+        b"WARNING",
+        b"ERROR",
+        b"ERR",
+        b"FATAL",
+        b"CRITICAL",
+        b"CRIT",
+        b"ALERT",
+        b"EMERG",
+        b"SEVERE",
+        b"FAILURE",
+        b"VERBOSE",
+        b"FINE",
+        b"INFORMATION",
+        b"PANIC",
+    ];
+    match bare {
+        [letter] => b"VDIWEFT".contains(letter),
+        _ => NAMES.iter().any(|name| bare.eq_ignore_ascii_case(name)),
+    }
+}

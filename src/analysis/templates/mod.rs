@@ -1,0 +1,455 @@
+//! Log lines to templates, in one pass and bounded memory.
+//!
+//! The rule that is not obvious: a line's first template is its *shape* (words kept, what is a
+//! variable on sight masked), found by one hash look-up. Shapes are few. Everything that needs
+//! statistics (where the header ends, which words are values) is decided on the shapes, now and
+//! then and in [`Miner::settle`], and joins shapes into templates. An id that [`Miner::learn`] gave
+//! stays valid: [`Miner::resolve`] tells the template that it belongs to by now.
+
+mod header;
+mod merge;
+mod tokens;
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
+
+use header::{Header, OPENINGS, opening};
+use tokens::{Piece, scan};
+
+/// What a [`Miner`] may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Shapes kept, at most; what comes later and fits no template is counted under one template
+    /// for all, `<*>`.
+    pub max_shapes: usize,
+    /// Bytes of example lines kept for finding headers.
+    pub max_example_bytes: usize,
+    /// Different words in one place that make it a variable, at least.
+    pub min_values: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { max_shapes: 1 << 16, max_example_bytes: 8 << 20, min_values: 5 }
+    }
+}
+
+/// Names a shape or, after [`Miner::resolve`], a template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TemplateId(pub u32);
+
+/// One template with what it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    pub id: TemplateId,
+    pub text: String,
+    /// Lines.
+    pub count: u64,
+    /// Line numbers, from 1.
+    pub first: u64,
+    pub last: u64,
+}
+
+/// A kept word, variable or mark, and whether white space stood before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Token {
+    kind: TokenKind,
+    space: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TokenKind {
+    Word(u32),
+    Stem(u32),
+    Variable,
+    Mark(u8),
+}
+
+#[derive(Debug)]
+pub(super) struct Shape {
+    tokens: Box<[Token]>,
+    /// The line, as long as its header is not known.
+    example: Option<Box<[u8]>>,
+    headed: bool,
+    count: u64,
+    first: u64,
+    last: u64,
+}
+
+/// Hashes are computed by hand; the table takes them as they are.
+#[derive(Default)]
+pub(super) struct Identity(u64);
+
+impl Hasher for Identity {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = hash_bytes(bytes);
+    }
+    fn write_u64(&mut self, value: u64) {
+        self.0 = value;
+    }
+}
+
+pub(super) type ByHash<V> = HashMap<u64, V, BuildHasherDefault<Identity>>;
+
+const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+
+fn mix(left: u64, right: u64) -> u64 {
+    let product = u128::from(left ^ MULTIPLIER) * u128::from(right ^ 0xd6e8_feb8_6659_fd93);
+    (product as u64) ^ ((product >> 64) as u64)
+}
+
+fn hash_bytes(bytes: &[u8]) -> u64 {
+    let mut hash = bytes.len() as u64;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for word in words {
+        hash = mix(hash, u64::from_le_bytes(*word));
+    }
+    let mut last = 0_u64;
+    for byte in rest {
+        last = (last << 8) | u64::from(*byte);
+    }
+    mix(hash, last)
+}
+
+fn hash_line(line: &[u8]) -> u64 {
+    let mut hash = 0_u64;
+    scan(line, &mut |piece, _| {
+        hash = match piece {
+            Piece::Word(word) => mix(hash, hash_bytes(word)),
+            Piece::Stem(stem) => mix(hash, !hash_bytes(stem)),
+            Piece::Variable => mix(hash, 1),
+            Piece::Mark(mark) => mix(hash, 0x100 | u64::from(mark)),
+        };
+    });
+    hash
+}
+
+/// Words by number.
+#[derive(Debug, Default)]
+pub(super) struct Words {
+    numbers: HashMap<Box<[u8]>, u32>,
+    texts: Vec<Box<[u8]>>,
+}
+
+impl Words {
+    fn number(&mut self, word: &[u8]) -> u32 {
+        if let Some(number) = self.numbers.get(word) {
+            return *number;
+        }
+        let number = self.texts.len() as u32;
+        self.texts.push(word.into());
+        self.numbers.insert(word.into(), number);
+        number
+    }
+
+    /// The number, or one that stands for no word.
+    fn known(&self, word: &[u8]) -> u32 {
+        self.numbers.get(word).copied().unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn text(&self, number: u32) -> &[u8] {
+        self.texts.get(number as usize).map_or(&[], |text| text)
+    }
+}
+
+fn tokens_with(content: &[u8], mut number: impl FnMut(&[u8]) -> u32) -> Box<[Token]> {
+    let mut tokens = Vec::with_capacity(32);
+    scan(content, &mut |piece, space| {
+        let kind = match piece {
+            Piece::Word(word) => TokenKind::Word(number(word)),
+            Piece::Stem(stem) => TokenKind::Stem(number(stem)),
+            Piece::Variable => TokenKind::Variable,
+            Piece::Mark(mark) => TokenKind::Mark(mark),
+        };
+        tokens.push(Token { kind, space });
+    });
+    tokens.into_boxed_slice()
+}
+
+/// Learns templates from lines, one after the other.
+#[derive(Debug)]
+pub struct Miner {
+    options: Options,
+    shapes: Vec<Shape>,
+    /// Union-find over shapes.
+    parents: Vec<u32>,
+    by_hash: ByHash<u32>,
+    words: Words,
+    headers: [Header; OPENINGS],
+    lines: u64,
+    example_bytes: usize,
+    settle_at: usize,
+    settled: bool,
+    /// Places found to hold values, by the key of all the rest, with their template.
+    open_slots: ByHash<u32>,
+    /// Templates are final beyond this many shapes.
+    catch_all: Option<u32>,
+}
+
+/// Shapes after which headers and variables are judged for the first time.
+const FIRST_SETTLEMENT: usize = 2048;
+const MAX_EXAMPLE: usize = 1024;
+
+impl Default for Miner {
+    fn default() -> Self {
+        Self::new(Options::default())
+    }
+}
+
+impl Miner {
+    pub fn new(options: Options) -> Self {
+        Self {
+            options,
+            shapes: Vec::new(),
+            parents: Vec::new(),
+            by_hash: HashMap::default(),
+            words: Words::default(),
+            headers: std::array::from_fn(|_| Header::default()),
+            lines: 0,
+            example_bytes: 0,
+            settle_at: FIRST_SETTLEMENT,
+            settled: true,
+            open_slots: HashMap::default(),
+            catch_all: None,
+        }
+    }
+
+    /// Learns one line; its end may still hold the line break.
+    pub fn learn(&mut self, line: impl AsRef<[u8]>) -> TemplateId {
+        let line = line.as_ref();
+        self.lines += 1;
+        let header = &self.headers[opening(line) as usize];
+        let start = header.skip(line);
+        let content = line.get(start..).unwrap_or_default();
+        let hash = hash_line(content);
+        let number = self.lines;
+        if let Some(id) = self.by_hash.get(&hash) {
+            let shape = &mut self.shapes[*id as usize];
+            shape.count += 1;
+            shape.last = number;
+            return TemplateId(*id);
+        }
+        let needs_header = header.is_empty();
+        let id = self.learn_shape(hash, line, start, needs_header);
+        let shape = &mut self.shapes[id as usize];
+        shape.count += 1;
+        shape.last = number;
+        if self.shapes.len() >= self.settle_at {
+            self.settle_at *= 2;
+            self.settle();
+        }
+        TemplateId(id)
+    }
+
+    /// A shape that is not in the table: a known template with a new value, or something new.
+    fn learn_shape(&mut self, hash: u64, line: &[u8], start: usize, needs_header: bool) -> u32 {
+        let content = line.get(start..).unwrap_or_default();
+        if !self.open_slots.is_empty() {
+            // Words of values are not kept: a value that is new every time must not cost memory.
+            let tokens = tokens_with(content, |word| self.words.known(word));
+            let known = merge::slot_keys(&tokens)
+                .into_iter()
+                .find_map(|(key, ..)| self.open_slots.get(&key).copied());
+            if let Some(known) = known {
+                let root = self.root(known);
+                self.remember(hash, root);
+                return root;
+            }
+        }
+        if self.shapes.len() >= self.options.max_shapes {
+            return self.catch_all();
+        }
+        let tokens = self.tokens(content);
+        self.add(hash, tokens, line, start, needs_header)
+    }
+
+    fn remember(&mut self, hash: u64, id: u32) {
+        if self.by_hash.len() < self.options.max_shapes.saturating_mul(4) {
+            self.by_hash.insert(hash, id);
+        }
+    }
+
+    /// The template for all that finds no room.
+    fn catch_all(&mut self) -> u32 {
+        if let Some(id) = self.catch_all {
+            return id;
+        }
+        let id = self.shapes.len() as u32;
+        let tokens = Box::from([Token { kind: TokenKind::Variable, space: false }]);
+        self.shapes.push(Shape {
+            tokens,
+            example: None,
+            headed: false,
+            count: 0,
+            first: self.lines,
+            last: self.lines,
+        });
+        self.parents.push(id);
+        self.catch_all = Some(id);
+        id
+    }
+
+    fn add(&mut self, hash: u64, tokens: Box<[Token]>, line: &[u8], start: usize, needs_header: bool) -> u32 {
+        self.settled = false;
+        let id = self.shapes.len() as u32;
+        let example = (needs_header && self.example_bytes < self.options.max_example_bytes)
+            .then(|| Box::from(&line[..line.len().min(MAX_EXAMPLE)]));
+        self.example_bytes += example.as_ref().map_or(0, |example: &Box<[u8]>| example.len());
+        self.shapes.push(Shape {
+            tokens,
+            example,
+            headed: start > 0,
+            count: 0,
+            first: self.lines,
+            last: self.lines,
+        });
+        self.parents.push(id);
+        self.by_hash.insert(hash, id);
+        id
+    }
+
+    fn tokens(&mut self, content: &[u8]) -> Box<[Token]> {
+        let words = &mut self.words;
+        tokens_with(content, |word| words.number(word))
+    }
+
+    /// Decides anew, over all that was learned, where headers end and which words are values.
+    pub fn settle(&mut self) {
+        if self.settled {
+            return;
+        }
+        self.settled = true;
+        self.find_headers();
+        merge::merge(self);
+    }
+
+    fn find_headers(&mut self) {
+        for kind in 0..OPENINGS {
+            if !self.headers[kind].is_empty() {
+                continue;
+            }
+            let header = Header::detect(self.shapes.iter().filter_map(|shape| {
+                let example = shape.example.as_deref()?;
+                (opening(example) as usize == kind).then_some((example, shape.count))
+            }));
+            if header.is_empty() {
+                continue;
+            }
+            for id in 0..self.shapes.len() {
+                let Some(example) = self.shapes[id].example.take() else { continue };
+                if opening(&example) as usize != kind {
+                    self.shapes[id].example = Some(example);
+                    continue;
+                }
+                self.example_bytes -= example.len();
+                let start = header.skip(&example);
+                let content = example.get(start..).unwrap_or_default();
+                let hash = hash_line(content);
+                match self.by_hash.get(&hash) {
+                    Some(other) => {
+                        let other = *other;
+                        self.join(other, id as u32);
+                    }
+                    None => {
+                        self.by_hash.insert(hash, id as u32);
+                    }
+                }
+                self.shapes[id].tokens = self.tokens(content);
+                self.shapes[id].headed = start > 0;
+            }
+            self.headers[kind] = header;
+        }
+    }
+
+    pub(super) fn join(&mut self, left: u32, right: u32) {
+        let (left, right) = (self.root(left), self.root(right));
+        if left != right {
+            let (older, newer) = (left.min(right), left.max(right));
+            self.parents[newer as usize] = older;
+        }
+    }
+
+    pub(super) fn root(&self, id: u32) -> u32 {
+        let mut at = id;
+        while let Some(parent) = self.parents.get(at as usize).copied() {
+            if parent == at {
+                break;
+            }
+            at = parent;
+        }
+        at
+    }
+
+    /// Lines of each template, by its first shape.
+    pub(super) fn root_counts(&self) -> BTreeMap<u32, u64> {
+        let mut counts = BTreeMap::new();
+        for (id, shape) in self.shapes.iter().enumerate() {
+            if self.catch_all != Some(id as u32) {
+                *counts.entry(self.root(id as u32)).or_default() += shape.count;
+            }
+        }
+        counts
+    }
+
+    /// The template that an id belongs to by now.
+    pub fn resolve(&self, id: TemplateId) -> TemplateId {
+        TemplateId(self.root(id.0))
+    }
+
+    /// The template's text: words, and `<*>` for what varies; empty for an id never given.
+    pub fn template(&self, id: TemplateId) -> String {
+        let root = self.root(id.0);
+        let Some(shape) = self.shapes.get(root as usize) else { return String::new() };
+        let tokens = &shape.tokens;
+        let mut text = Vec::new();
+        if shape.headed {
+            text.extend_from_slice(b"<*>");
+        }
+        for token in &**tokens {
+            if token.space && !text.is_empty() || shape.headed && text.len() == 3 {
+                text.push(b' ');
+            }
+            match token.kind {
+                TokenKind::Word(word) => text.extend_from_slice(self.words.text(word)),
+                TokenKind::Stem(stem) => {
+                    text.extend_from_slice(self.words.text(stem));
+                    text.extend_from_slice(b"<*>");
+                }
+                TokenKind::Variable => text.extend_from_slice(b"<*>"),
+                TokenKind::Mark(mark) => text.push(mark),
+            }
+        }
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// Number of templates.
+    pub fn len(&self) -> usize {
+        (0..self.parents.len() as u32).filter(|id| self.root(*id) == *id).count()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.shapes.is_empty()
+    }
+
+    /// All templates, by first line.
+    pub fn templates(&self) -> Vec<Template> {
+        let mut found: BTreeMap<u32, Template> = BTreeMap::new();
+        for (id, shape) in self.shapes.iter().enumerate() {
+            let root = self.root(id as u32);
+            let entry = found.entry(root).or_insert_with(|| Template {
+                id: TemplateId(root),
+                text: self.template(TemplateId(root)),
+                count: 0,
+                first: shape.first,
+                last: shape.last,
+            });
+            entry.count += shape.count;
+            entry.first = entry.first.min(shape.first);
+            entry.last = entry.last.max(shape.last);
+        }
+        found.into_values().collect()
+    }
+}
