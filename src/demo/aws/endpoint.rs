@@ -1,0 +1,259 @@
+//! The HTTP side: which service and operation a request is, who makes it, what goes wrong with it,
+//! and its answer.
+//!
+//! Rule: the order is AWS's own: known operation, known caller, allowed, not too fast, and then the
+//! operation. Every request is counted, whatever becomes of it.
+
+use std::io;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State as Extract};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use futures::stream;
+use serde_json::{Map, Value, json};
+use tokio::net::TcpListener;
+
+use super::faults::{Fault, throttled};
+use super::wire::{Answer, ApiError, Encoded, Protocol, encode, json_of_cbor};
+use super::world::{AwsWorld, Call, Mutation, State};
+use super::{cloudwatch, identity, insights, lambda, logs, trail};
+
+/// Larger requests are refused; `PutMetricData` and `PutLogEvents` end at 1 MB.
+const BODY_LIMIT: usize = 2 << 20;
+
+impl AwsWorld {
+    /// All services at one address.
+    pub fn router(&self) -> Router {
+        Router::new().fallback(answer).with_state(self.clone())
+    }
+
+    /// Serves until the future is dropped.
+    ///
+    /// # Errors
+    /// When the listener fails.
+    pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
+        axum::serve(listener, self.router()).await
+    }
+}
+
+/// What a request is, before anybody looks at who makes it.
+struct Parsed {
+    protocol: Protocol,
+    /// `lambda:UpdateAlias`.
+    operation: String,
+    input: Value,
+}
+
+async fn answer(Extract(world): Extract<AwsWorld>, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let request_id = world.state().next_id();
+    let Ok(body) = axum::body::to_bytes(body, BODY_LIMIT).await else {
+        let error = ApiError::new(413, "RequestEntityTooLargeException", "The request body is too large");
+        return encode(Protocol::AwsJson, Err(error), &request_id).into_response(&request_id);
+    };
+    let parsed = match parse(&parts.method, parts.uri.path(), parts.uri.query(), &parts.headers, &body) {
+        Ok(parsed) => parsed,
+        Err((protocol, error)) => {
+            return encode(protocol, Err(error), &request_id).into_response(&request_id);
+        }
+    };
+    let Parsed { protocol, operation, input } = parsed;
+    world.state().count(&operation);
+    let (fault, latency) = {
+        let mut faults = world.faults();
+        (faults.next(&operation), faults.latency_of(&operation))
+    };
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
+    match &fault {
+        Some(Fault::Hang) => return std::future::pending().await,
+        Some(Fault::Reset) => return broken(StatusCode::OK, "application/json", Vec::new()),
+        Some(Fault::Delay(delay)) => tokio::time::sleep(*delay).await,
+        _ => {}
+    }
+    let refused = match &fault {
+        Some(Fault::Throttle) => Some(throttled(&operation)),
+        Some(Fault::Error { status, code, message }) => Some(ApiError::new(*status, code, message)),
+        _ => None,
+    };
+    let outcome = match refused {
+        Some(error) => Err(error),
+        None => carry_out(&world, &operation, input, &parts.headers, &request_id),
+    };
+    let encoded = encode(protocol, outcome, &request_id);
+    match fault {
+        Some(Fault::LostAnswer) => broken(encoded.status, encoded.content_type, Vec::new()),
+        Some(Fault::Truncated) => {
+            let half = encoded.body[..encoded.body.len() / 2].to_vec();
+            broken(encoded.status, encoded.content_type, half)
+        }
+        Some(Fault::Malformed) => {
+            let body = encoded.body[..encoded.body.len() / 2].to_vec();
+            Encoded { body, ..encoded }.into_response(&request_id)
+        }
+        _ => encoded.into_response(&request_id),
+    }
+}
+
+/// An answer whose connection breaks after these bytes, short of the length it announced.
+fn broken(status: StatusCode, content_type: &'static str, bytes: Vec<u8>) -> Response<Body> {
+    let length = bytes.len() + 1024;
+    let reset = || io::Error::new(io::ErrorKind::ConnectionReset, "a scripted fault");
+    let body = Body::from_stream(stream::iter([Ok(Bytes::from(bytes)), Err(reset())]));
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    response
+}
+
+fn parse(
+    method: &axum::http::Method,
+    path: &str,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Result<Parsed, (Protocol, ApiError)> {
+    if let Some(rest) = path.strip_prefix("/service/GraniteServiceVersion20100801/operation/") {
+        let value: ciborium::Value = ciborium::from_reader(body.as_ref()).map_err(|error| {
+            (Protocol::Cbor, ApiError::new(400, "SerializationException", format!("no CBOR: {error}")))
+        })?;
+        let input = json_of_cbor(&value);
+        return Ok(Parsed { protocol: Protocol::Cbor, operation: format!("cloudwatch:{rest}"), input });
+    }
+    if let Some(target) = headers.get("x-amz-target").and_then(|target| target.to_str().ok()) {
+        let service = match target.split_once('.') {
+            Some(("Logs_20140328", name)) => Some(("logs", name)),
+            _ => target.rsplit_once("CloudTrail_20131101.").map(|(_, name)| ("cloudtrail", name)),
+        };
+        let (service, name) = service.ok_or_else(|| (Protocol::AwsJson, unknown(target)))?;
+        let input = serde_json::from_slice(body).map_err(|error| {
+            (Protocol::AwsJson, ApiError::new(400, "SerializationException", error.to_string()))
+        })?;
+        return Ok(Parsed { protocol: Protocol::AwsJson, operation: format!("{service}:{name}"), input });
+    }
+    if let Some((name, path_input)) = lambda::route(method, path) {
+        let mut input = if body.is_empty() {
+            Map::new()
+        } else {
+            serde_json::from_slice::<Map<String, Value>>(body).map_err(|error| {
+                (Protocol::RestJson, ApiError::new(400, "SerializationException", error.to_string()))
+            })?
+        };
+        input.extend(form_of(query.unwrap_or_default()));
+        input.extend(path_input);
+        let input = Value::Object(input);
+        return Ok(Parsed { protocol: Protocol::RestJson, operation: format!("lambda:{name}"), input });
+    }
+    if path == "/" && method == axum::http::Method::POST {
+        let input = form_of(&String::from_utf8_lossy(body));
+        if let Some(action) = input.get("Action").and_then(Value::as_str) {
+            let operation = format!("sts:{action}");
+            return Ok(Parsed { protocol: Protocol::Query, operation, input: Value::Object(input) });
+        }
+    }
+    Err((Protocol::RestJson, unknown(path)))
+}
+
+fn unknown(what: &str) -> ApiError {
+    ApiError::new(404, "UnknownOperationException", format!("This endpoint does not know {what}"))
+}
+
+/// The members of a form or a query string.
+fn form_of(text: &str) -> Map<String, Value> {
+    let pairs = text.split('&').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let decode = |part: &str| lambda::percent_decode(&part.replace('+', " "));
+            (decode(key), json!(decode(value)))
+        })
+        .collect()
+}
+
+/// The access key that signed the request.
+fn access_key(headers: &HeaderMap) -> Result<&str, ApiError> {
+    let missing =
+        || ApiError::new(403, "MissingAuthenticationTokenException", "Missing Authentication Token");
+    let signature =
+        headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).ok_or_else(missing)?;
+    let (_, credential) = signature.split_once("Credential=").ok_or_else(missing)?;
+    credential.split('/').next().filter(|key| !key.is_empty()).ok_or_else(missing)
+}
+
+fn carry_out(
+    world: &AwsWorld,
+    operation: &str,
+    input: Value,
+    headers: &HeaderMap,
+    request_id: &str,
+) -> Result<Answer, ApiError> {
+    let mut state = world.state();
+    let access_key = access_key(headers)?.to_owned();
+    let identity = state.identities.by_key(&access_key)?;
+    identity.authorise(operation)?;
+    world.faults().admit(operation)?;
+    let call = Call {
+        operation: operation.to_owned(),
+        input,
+        identity,
+        access_key,
+        request_id: request_id.to_owned(),
+        at: state.now(),
+    };
+    let outcome = run(&mut state, &call);
+    if mutates(operation) {
+        let mutation = Mutation {
+            operation: operation.to_owned(),
+            access_key: call.access_key,
+            arn: call.identity.arn,
+            at: call.at,
+            error_code: outcome.as_ref().err().map(|error| error.code.clone()),
+        };
+        state.remember_mutation(mutation);
+        drop(state);
+        if outcome.is_ok() && operation.starts_with("lambda:") {
+            world.announce_configuration();
+        }
+    }
+    outcome
+}
+
+/// Whether an operation changes the account; putting logs and measurements does not count.
+fn mutates(operation: &str) -> bool {
+    matches!(
+        operation,
+        "lambda:UpdateAlias"
+            | "lambda:UpdateFunctionConfiguration"
+            | "lambda:PublishVersion"
+            | "lambda:PutFunctionConcurrency"
+            | "lambda:DeleteFunctionConcurrency"
+            | "logs:CreateLogGroup"
+            | "logs:CreateLogStream"
+    )
+}
+
+fn run(state: &mut State, call: &Call) -> Result<Answer, ApiError> {
+    match call.operation.as_str() {
+        "cloudwatch:GetMetricData" => cloudwatch::get_metric_data(state, call),
+        "cloudwatch:ListMetrics" => cloudwatch::list_metrics(state, call),
+        "cloudwatch:PutMetricData" => cloudwatch::put_metric_data(state, call),
+        "logs:FilterLogEvents" => logs::filter_log_events(state, call),
+        "logs:DescribeLogGroups" => logs::describe_log_groups(state, call),
+        "logs:PutLogEvents" => logs::put_log_events(state, call),
+        "logs:CreateLogGroup" => logs::create(state, "CreateLogGroup", call),
+        "logs:CreateLogStream" => logs::create(state, "CreateLogStream", call),
+        "logs:StartQuery" => insights::start_query(state, call),
+        "logs:GetQueryResults" => insights::get_query_results(state, call),
+        "logs:StopQuery" => insights::stop_query(state, call),
+        "cloudtrail:LookupEvents" => trail::lookup_events(state, call),
+        "sts:GetCallerIdentity" => Ok(identity::get_caller_identity(call)),
+        "sts:AssumeRole" => identity::assume_role(state, call),
+        operation => match operation.strip_prefix("lambda:") {
+            Some(name) => lambda::run(state, name, call),
+            None => Err(unknown(operation)),
+        },
+    }
+}
