@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::change::Change;
 use super::rollback::RollbackTarget;
 
 /// What an approval is asked for: exact and immutable once posted.
@@ -22,6 +23,24 @@ pub struct Plan {
     pub stays_wrong: Vec<String>,
     /// ARN of whoever made the change that is undone; `None` for a pipeline, which is nobody.
     pub author: Option<String>,
+}
+
+impl Plan {
+    /// The plan that undoes a change.
+    ///
+    /// # Errors
+    /// Why it cannot be undone, as a sentence.
+    pub fn to_undo(change: &Change) -> Result<Self, String> {
+        let target = change.undo.clone()?;
+        let author = change.actor.as_ref().filter(|actor| !actor.automation && !actor.arn.is_empty());
+        Ok(Self {
+            what: target.describe(),
+            effects: target.effects(),
+            stays_wrong: target.stays_wrong(),
+            author: author.map(|actor| actor.arn.clone()),
+            target,
+        })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -114,7 +114,9 @@ impl State {
                 Self::Reported | Self::AwaitingApproval | Self::Recovered | Self::NotRecovered,
                 E::InvestigatedAgain,
             ) => Self::Investigating,
-            (Self::RollingBack, E::Closed) | (Self::Resolved, _) => return Err(Misfit { state: self, event }),
+            (Self::RollingBack, E::Closed) | (Self::Resolved, _) => {
+                return Err(Misfit { state: self, event });
+            }
             (_, E::Closed) => Self::Resolved,
             _ => return Err(Misfit { state: self, event }),
         };
@@ -136,7 +138,9 @@ impl FromStr for State {
 /// What can happen to an incident.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Event {
-    Concluded { with_plan: bool },
+    Concluded {
+        with_plan: bool,
+    },
     Approved,
     Rejected,
     Expired,

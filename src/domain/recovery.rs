@@ -70,8 +70,8 @@ fn judge_errors(healthy: f64, incident: f64, after: &Symptoms) -> Judgement {
         let failed = (count * rate).round().clamp(0.0, *count);
         requests += count;
         failures += failed;
-        evidence += failed * (healthy / incident).ln()
-            + (count - failed) * ((1.0 - healthy) / (1.0 - incident)).ln();
+        evidence +=
+            failed * (healthy / incident).ln() + (count - failed) * ((1.0 - healthy) / (1.0 - incident)).ln();
     }
     let bound = ((1.0 - ERROR_RATE) / ERROR_RATE).ln();
     let rate = if requests > 0.0 { failures / requests } else { 0.0 };
@@ -95,7 +95,8 @@ fn judge_errors(healthy: f64, incident: f64, after: &Symptoms) -> Judgement {
 
 fn judge_latency(baseline: f64, incident: f64, after: &Symptoms) -> Judgement {
     let midpoint = (baseline * incident).sqrt();
-    let latest: Vec<f64> = after.latency_p99.iter().rev().take(LATENCY_PERIODS).map(|(_, p99)| *p99).collect();
+    let latest: Vec<f64> =
+        after.latency_p99.iter().rev().take(LATENCY_PERIODS).map(|(_, p99)| *p99).collect();
     let requests: f64 = after.requests.iter().map(|(_, count)| count).sum();
     let word = if latest.len() < LATENCY_PERIODS || (!after.requests.is_empty() && requests < REQUESTS_MIN) {
         Word::TooEarly

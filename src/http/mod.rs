@@ -1,1 +1,116 @@
-//! (being built)
+//! The inbound edge: verify, store, answer. Nothing here waits for anybody but the database.
+//!
+//! Invariant: an answer of 2xx to an alert, an event or a click means that it is on disk.
+
+mod alert;
+mod slack;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::json;
+use subtle::ConstantTimeEq;
+use tokio::sync::watch;
+use tower_http::limit::RequestBodyLimitLayer;
+
+use crate::config::Secret;
+use crate::domain::incident::IncidentId;
+use crate::intake::Desk;
+
+/// Larger than any alert or Slack body by far (Slack's own messages end at 40 kB of text).
+const BODY_MAX: usize = 1024 * 1024;
+
+/// What the routes need.
+#[derive(Debug, Clone)]
+pub struct Edge {
+    pub desk: Desk,
+    pub alert_token: Option<Secret>,
+    pub slack_signing_secret: Option<Secret>,
+    /// What links in answers begin with.
+    pub public_url: String,
+    /// Changes whenever a worker finished a step.
+    pub steps_done: watch::Receiver<u64>,
+    /// True while the workers live.
+    pub workers: Arc<std::sync::atomic::AtomicBool>,
+    pub metrics: Arc<crate::telemetry::Metrics>,
+}
+
+/// All routes of the bot.
+pub fn router(edge: Edge) -> Router {
+    let mut router = Router::new()
+        .route("/alert", post(alert::accept))
+        .route("/", post(alert::accept))
+        .route("/incidents/{id}", get(incident))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics));
+    if edge.slack_signing_secret.is_some() {
+        router = router
+            .route("/slack/events", post(slack::events))
+            .route("/slack/commands", post(slack::commands))
+            .route("/slack/interactions", post(slack::interactions));
+    }
+    // Outside everything: a body is cut off before anybody reads it, signed or not.
+    router.layer(RequestBodyLimitLayer::new(BODY_MAX)).with_state(Arc::new(edge))
+}
+
+type Shared = State<Arc<Edge>>;
+
+async fn incident(State(edge): Shared, headers: HeaderMap, Path(id): Path<String>) -> Response {
+    if let Err(refused) = authorise(&edge, &headers) {
+        return refused;
+    }
+    let Ok(id) = id.parse::<IncidentId>() else {
+        return error(StatusCode::NOT_FOUND, "that is no incident's name: INC-7 is");
+    };
+    match edge.desk.store.incident(id).await {
+        Ok(Some(incident)) => axum::Json(incident).into_response(),
+        Ok(None) => error(StatusCode::NOT_FOUND, &format!("{id} is not known")),
+        Err(failure) => {
+            tracing::error!(error = %failure, incident = %id, "an incident cannot be read");
+            error(StatusCode::INTERNAL_SERVER_ERROR, "the database cannot be read")
+        }
+    }
+}
+
+async fn ready(State(edge): Shared) -> Response {
+    let database = edge.desk.store.can_write().await;
+    let workers = edge.workers.load(std::sync::atomic::Ordering::SeqCst);
+    let status = if database && workers { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let down: Vec<String> = edge.metrics.dependencies_down();
+    let body = json!({ "database": database, "workers": workers, "down": down });
+    (status, axum::Json(body)).into_response()
+}
+
+async fn metrics(State(edge): Shared) -> Response {
+    let depth = edge.desk.store.queue_depth().await.unwrap_or_default();
+    let body = edge.metrics.render(depth);
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], body).into_response()
+}
+
+/// Lets through whoever carries the token, and anybody where none is configured.
+fn authorise(edge: &Edge, headers: &HeaderMap) -> Result<(), Response> {
+    let Some(secret) = &edge.alert_token else { return Ok(()) };
+    let token = secret.read().map_err(|failure| {
+        tracing::error!(error = %failure, "the alert token cannot be read");
+        error(StatusCode::INTERNAL_SERVER_ERROR, "the token is not readable here")
+    })?;
+    let given = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .unwrap_or_default();
+    if bool::from(given.as_bytes().ct_eq(token.as_bytes())) {
+        Ok(())
+    } else {
+        Err(error(StatusCode::UNAUTHORIZED, "an Authorization header with the right bearer token is needed"))
+    }
+}
+
+fn error(status: StatusCode, message: &str) -> Response {
+    (status, axum::Json(json!({ "error": message }))).into_response()
+}

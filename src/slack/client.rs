@@ -150,11 +150,9 @@ impl Slack {
         use slack_morphism::prelude as api;
         let token = self.token()?;
         let session = self.client.open_session(&token);
-        let request =
-            api::SlackApiFilesGetUploadUrlExternalRequest::new(file_name.to_owned(), png.len())
-                .with_alt_txt(alternative_text.to_owned());
-        let ticket =
-            within("files.getUploadURLExternal", session.get_upload_url_external(&request)).await?;
+        let request = api::SlackApiFilesGetUploadUrlExternalRequest::new(file_name.to_owned(), png.len())
+            .with_alt_txt(alternative_text.to_owned());
+        let ticket = within("files.getUploadURLExternal", session.get_upload_url_external(&request)).await?;
         let upload =
             api::SlackApiFilesUploadViaUrlRequest::new(ticket.upload_url, png, "image/png".to_owned());
         within("files upload", session.files_upload_via_url(&upload)).await?;

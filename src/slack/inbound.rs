@@ -74,8 +74,7 @@ fn read_callback(body: &Value) -> Event {
                 thread_ts: text(&message["thread_ts"]),
                 user: text(&message["user"]),
                 bot_id: text(&message["bot_id"]),
-                app_id: text(&message["app_id"])
-                    .or_else(|| text(&message["bot_profile"]["app_id"])),
+                app_id: text(&message["app_id"]).or_else(|| text(&message["bot_profile"]["app_id"])),
                 text: message["text"].as_str().unwrap_or_default().to_owned(),
                 edited,
                 raw: message.clone(),

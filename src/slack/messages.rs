@@ -293,9 +293,14 @@ fn facts_at_a_glance(report: &Report) -> Vec<(&'static str, String)> {
         facts.push(("Change", format!("{} at {}{by}", escape(&change.resource), clock(change.at))));
         for key in &change.config {
             let side = |value: &Option<String>| {
-                value.as_deref().map_or_else(|| "not known".to_owned(), |value| format!("`{}`", escape(value)))
+                value
+                    .as_deref()
+                    .map_or_else(|| "not known".to_owned(), |value| format!("`{}`", escape(value)))
             };
-            facts.push(("Configuration", format!("`{}` {} → {}", escape(&key.key), side(&key.before), side(&key.after))));
+            facts.push((
+                "Configuration",
+                format!("`{}` {} → {}", escape(&key.key), side(&key.before), side(&key.after)),
+            ));
         }
     } else if let Some(second) = report.hypotheses.get(1) {
         facts.push(("Next best", format!("{}, {}", second.cause.as_str(), percent(second.probability))));
@@ -327,7 +332,8 @@ pub fn all_evidence(id: IncidentId, report: &Report) -> Message {
     let mut blocks = vec![header(&format!("{id}: evidence"))];
     let mut lines = Vec::new();
     for item in &report.evidence {
-        let query = item.query.as_deref().map(|query| format!("\n      {}", escape(query))).unwrap_or_default();
+        let query =
+            item.query.as_deref().map(|query| format!("\n      {}", escape(query))).unwrap_or_default();
         lines.push(format!("• `{}` {}{query}", item.id, escape(&item.statement)));
     }
     for chunk in chunks(&lines, SECTION_MAX - 100) {
@@ -337,7 +343,8 @@ pub fn all_evidence(id: IncidentId, report: &Report) -> Message {
         .hypotheses
         .iter()
         .map(|hypothesis| {
-            let about = hypothesis.about.as_deref().map(|about| format!(" ({})", escape(about))).unwrap_or_default();
+            let about =
+                hypothesis.about.as_deref().map(|about| format!(" ({})", escape(about))).unwrap_or_default();
             format!("{} {}{about}", percent(hypothesis.probability), hypothesis.cause.as_str())
         })
         .collect();
@@ -460,7 +467,8 @@ mod tests {
         let mut huge = report();
         huge.summary = "word ".repeat(5_000);
         let item = huge.evidence[0].clone();
-        huge.evidence = (0..500).map(|_| EvidenceItem { statement: "x".repeat(9_000), ..item.clone() }).collect();
+        huge.evidence =
+            (0..500).map(|_| EvidenceItem { statement: "x".repeat(9_000), ..item.clone() }).collect();
         for message in [
             result(&ResultView { id: IncidentId(1), report: &huge, plan: None, decided: None }),
             all_evidence(IncidentId(1), &huge),

@@ -17,7 +17,9 @@ pub fn escape(text: &str) -> String {
                 escaped.push(character);
             }
             // Control characters, and those that reorder what a reader sees.
-            c if (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
+            c if (c.is_control() && c != '\n')
+                || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
+            {
                 escaped.push(' ');
             }
             c => escaped.push(c),

@@ -352,15 +352,13 @@ impl Store {
             return Ok(false);
         }
         let next = state.after(Event::Closed)?;
-        sqlx::query(
-            "UPDATE incidents SET state = ?2, closed_at = ?3, close_reason = ?4 WHERE id = ?1",
-        )
-        .bind(id.0)
-        .bind(next.as_str())
-        .bind(now.as_millisecond())
-        .bind(reason)
-        .execute(&mut *transaction)
-        .await?;
+        sqlx::query("UPDATE incidents SET state = ?2, closed_at = ?3, close_reason = ?4 WHERE id = ?1")
+            .bind(id.0)
+            .bind(next.as_str())
+            .bind(now.as_millisecond())
+            .bind(reason)
+            .execute(&mut *transaction)
+            .await?;
         super::approvals::supersede(&mut transaction, id, now).await?;
         note(&mut transaction, id, now, &format!("closed: {reason}")).await?;
         super::jobs::enqueue(&mut transaction, &JobKind::Headline, Some(id), now).await?;
@@ -406,9 +404,8 @@ pub(super) async fn move_state(
     id: IncidentId,
     event: Event,
 ) -> Result<State> {
-    let state = state_in(transaction, id)
-        .await?
-        .ok_or_else(|| StoreError::Content(format!("{id} is not stored")))?;
+    let state =
+        state_in(transaction, id).await?.ok_or_else(|| StoreError::Content(format!("{id} is not stored")))?;
     let next = state.after(event)?;
     sqlx::query("UPDATE incidents SET state = ?2 WHERE id = ?1")
         .bind(id.0)

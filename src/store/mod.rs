@@ -21,7 +21,7 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 pub use accept::{Accepted, NewAlert, Origin};
 pub use approvals::{Approval, Claim};
 pub use incidents::{Conclusion, Incident, IncidentRow};
-pub use jobs::{Job, JobKind};
+pub use jobs::{ClickedButton, Job, JobKind};
 
 /// How long a statement waits for a lock that another process holds (`incidents list` beside `serve`).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -29,7 +29,9 @@ const READERS: u32 = 4;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    #[error("the database {path} is in use by another incident-commander; one `serve` or `demo` per database")]
+    #[error(
+        "the database {path} is in use by another incident-commander; one `serve` or `demo` per database"
+    )]
     InUse { path: String },
     #[error("DATABASE_URL {url:?} is not a SQLite URL such as sqlite://incident-commander.db")]
     Url { url: String },

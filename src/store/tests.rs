@@ -40,13 +40,7 @@ fn alert(service: &str, metric: Option<&str>) -> NewAlert {
 
 fn conclusion(with_plan: bool) -> Conclusion {
     let target = RollbackTarget::LambdaConcurrency { function: "checkout".into(), from: Some(1), to: None };
-    let plan = Plan {
-        what: target.describe(),
-        target,
-        effects: vec![],
-        stays_wrong: vec![],
-        author: None,
-    };
+    let plan = Plan { what: target.describe(), target, effects: vec![], stays_wrong: vec![], author: None };
     Conclusion {
         report: Report {
             service: "checkout".into(),

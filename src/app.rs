@@ -1,0 +1,166 @@
+//! The composition root: settings in, a running bot out.
+
+use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::aws::{AwsSettings, Clients};
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::http::{self, Edge};
+use crate::intake::Desk;
+use crate::slack::Slack;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+use crate::worker::{self, Bench};
+
+/// SIGTERM ends within 10 s: what has begun gets so long to end; what has not is in the database.
+const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(8);
+
+/// Picks the TLS implementation for the whole process. Two of them are linked in, and without a
+/// choice the first connection panics. Harmless when called again.
+pub fn choose_tls() {
+    // An error means that it was chosen before.
+    drop(rustls::crypto::ring::default_provider().install_default());
+}
+
+/// A bot that runs until it is stopped.
+pub struct Bot {
+    address: SocketAddr,
+    store: Store,
+    bench: Bench,
+    stop: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Bot {
+    /// Starts the bot on a listener that is bound already.
+    ///
+    /// `more` are routes beside the bot's own: the demo's page.
+    ///
+    /// # Errors
+    /// Where the configuration does not hold or the database cannot be opened.
+    pub async fn start(
+        settings: Settings,
+        clock: Clock,
+        listener: TcpListener,
+        more: Option<axum::Router>,
+    ) -> anyhow::Result<Self> {
+        settings.check()?;
+        choose_tls();
+        let address = listener.local_addr().context("reading the address that was bound")?;
+        let store = Store::open(&settings.database_url).await?;
+        store.release_leases().await?;
+        let slack = Slack::connect(settings.slack_api_url.as_deref(), settings.slack_bot_token.clone())
+            .context("preparing the connection to Slack")?;
+        let aws = Clients::connect(&AwsSettings {
+            endpoint_url: settings.aws_endpoint_url.clone(),
+            region: settings.config.aws.region.clone(),
+            read_role_arn: settings.config.aws.read_role_arn.clone(),
+            write_role_arn: settings.config.aws.write_role_arn.clone(),
+        })
+        .await;
+        let wake = Arc::new(Notify::new());
+        let metrics = Arc::new(Metrics::default());
+        let (steps_done, steps_seen) = watch::channel(0);
+        let bench = Bench {
+            store: store.clone(),
+            slack: slack.clone(),
+            aws: Arc::new(aws),
+            settings: Arc::new(settings.clone()),
+            clock: clock.clone(),
+            wake: wake.clone(),
+            steps_done,
+            metrics: metrics.clone(),
+        };
+        let identity = Arc::new(OnceLock::new());
+        let desk = Desk {
+            store: store.clone(),
+            config: Arc::new(settings.config.clone()),
+            clock,
+            wake,
+            identity: identity.clone(),
+        };
+        let alive = Arc::new(AtomicBool::new(false));
+        let edge = Edge {
+            desk,
+            alert_token: settings.alert_token.clone(),
+            slack_signing_secret: settings.slack_signing_secret.clone(),
+            public_url: settings.public_url.clone().unwrap_or_else(|| format!("http://{address}")),
+            steps_done: steps_seen,
+            workers: alive.clone(),
+            metrics,
+        };
+        let mut router = http::router(edge);
+        if let Some(more) = more {
+            router = router.merge(more);
+        }
+        let stop = CancellationToken::new();
+        let mut tasks = vec![tokio::spawn(worker::run(bench.clone(), stop.clone(), alive))];
+        let stopped = stop.clone().cancelled_owned();
+        tasks.push(tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
+                tracing::error!(%error, "the listener failed");
+            }
+        }));
+        if slack.is_configured() {
+            let stop = stop.clone();
+            tasks.push(tokio::spawn(async move { learn_identity(&slack, &identity, &stop).await }));
+        }
+        Ok(Self { address, store, bench, stop, tasks })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What its workers work with: the demo watches steps through it.
+    pub fn bench(&self) -> &Bench {
+        &self.bench
+    }
+
+    /// Takes nothing new, ends what has begun, and folds the database.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        for mut task in self.tasks {
+            if tokio::time::timeout(SHUTDOWN_DEADLINE, &mut task).await.is_err() {
+                // Whatever it was doing is leased and comes back at the next start.
+                task.abort();
+            }
+        }
+        self.store.close().await;
+    }
+}
+
+/// Asks Slack who the bot is, until it answers: only then can it tell its own messages.
+async fn learn_identity(
+    slack: &Slack,
+    identity: &OnceLock<crate::slack::client::Identity>,
+    stop: &CancellationToken,
+) {
+    let mut wait = Duration::from_secs(1);
+    loop {
+        match slack.identity().await {
+            Ok(known) => {
+                drop(identity.set(known));
+                return;
+            }
+            Err(error) => tracing::warn!(%error, "Slack does not say who this bot is yet"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(wait) => wait = (wait * 2).min(Duration::from_secs(60)),
+            () = stop.cancelled() => return,
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! `POST /alert` and `POST /`: any Content-Type, because `curl -d` sends a form's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Edge, Shared, authorise, error};
+use crate::domain::alert::Alert;
+use crate::domain::incident::{IncidentId, State as IncidentState};
+use crate::store::Origin;
+
+/// Longer than any investigation; a client that waits longer is told to look again.
+const WAIT_MAX: Duration = Duration::from_secs(120);
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Options {
+    /// Seconds to wait for the verdict.
+    wait: Option<f64>,
+}
+
+pub(super) async fn accept(
+    State(edge): Shared,
+    options: Option<Query<Options>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    if let Err(refused) = authorise(&edge, &headers) {
+        return refused;
+    }
+    let alert = match Alert::from_body(&body) {
+        Ok(alert) => alert,
+        Err(reason) => {
+            edge.metrics.count("alerts_refused");
+            return error(StatusCode::BAD_REQUEST, &reason.to_string());
+        }
+    };
+    let accepted = match edge.desk.alert(alert, Origin::default()).await {
+        Ok(accepted) => accepted,
+        Err(failure) => {
+            tracing::error!(error = %failure, "an alert cannot be stored");
+            return error(StatusCode::SERVICE_UNAVAILABLE, "the alert could not be stored; send it again");
+        }
+    };
+    edge.metrics.count("alerts_accepted");
+    let Some(id) = accepted.incident() else {
+        return error(StatusCode::CONFLICT, "this delivery was accepted before");
+    };
+    let wait = options
+        .and_then(|Query(options)| options.wait)
+        .filter(|wait| wait.is_finite() && *wait > 0.0)
+        .map(|wait| Duration::from_secs_f64(wait.min(WAIT_MAX.as_secs_f64())));
+    if let Some(wait) = wait
+        && let Some(answer) = verdict_within(&edge, id, wait).await
+    {
+        return answer;
+    }
+    let url = format!("{}/incidents/{id}", edge.public_url);
+    let body = json!({ "incident": id, "status": "investigating", "url": url });
+    (StatusCode::ACCEPTED, axum::Json(body)).into_response()
+}
+
+/// The stored incident with its report as Markdown, as soon as it has a verdict.
+async fn verdict_within(edge: &Arc<Edge>, id: IncidentId, wait: Duration) -> Option<Response> {
+    let mut steps = edge.steps_done.clone();
+    let deadline = tokio::time::Instant::now() + wait;
+    loop {
+        // Seen before the look: a step that ends during the look wakes the next wait.
+        steps.borrow_and_update();
+        let row = edge.desk.store.incident_row(id).await.ok().flatten()?;
+        if row.state != IncidentState::Investigating
+            && let Some(report) = &row.report
+        {
+            let markdown = crate::report::markdown(report);
+            let incident = edge.desk.store.incident(id).await.ok().flatten()?;
+            let mut body = serde_json::to_value(&incident).ok()?;
+            body["incident"] = json!(id);
+            body["status"] = json!(row.state);
+            body["report"] = json!(markdown);
+            body["url"] = json!(format!("{}/incidents/{id}", edge.public_url));
+            return Some((StatusCode::OK, axum::Json(body)).into_response());
+        }
+        match tokio::time::timeout_at(deadline, steps.changed()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return None,
+        }
+    }
+}

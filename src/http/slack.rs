@@ -1,0 +1,123 @@
+//! Slack's three routes: the signature first, then the body, then one transaction.
+//!
+//! The rule that is not obvious: a signed body that cannot be read is answered 200 and logged.
+//! Slack would only send the same again.
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use slack_morphism::SlackSigningSecret;
+use slack_morphism::signature_verifier::SlackEventSignatureVerifier;
+
+use super::{Edge, Shared, error};
+use crate::intake::Heard;
+use crate::slack::inbound::{self, CommandBody, Event};
+use crate::store::Accepted;
+
+pub(super) async fn events(State(edge): Shared, headers: HeaderMap, body: Bytes) -> Response {
+    let body = match verified(&edge, &headers, &body) {
+        Ok(body) => body,
+        Err(refused) => return refused,
+    };
+    let Ok(body) = serde_json::from_str::<Value>(body) else {
+        return unreadable("an event that is no JSON");
+    };
+    let event = inbound::read_event(&body);
+    if let Event::UrlVerification { challenge } = event {
+        return axum::Json(json!({ "challenge": challenge })).into_response();
+    }
+    match edge.desk.event(event).await {
+        Ok(heard) => {
+            match &heard {
+                Heard::Incident(Accepted::Opened(id)) => {
+                    edge.metrics.count("alerts_accepted");
+                    tracing::info!(incident = %id, "opened from Slack");
+                }
+                Heard::Incident(_) => edge.metrics.count("alerts_accepted"),
+                Heard::Closed(ids) => tracing::info!(count = ids.len(), "closed by a resolve from Slack"),
+                Heard::Nothing(why) => tracing::debug!(why, "a Slack event that opens nothing"),
+            }
+            StatusCode::OK.into_response()
+        }
+        Err(failure) => not_stored(&failure),
+    }
+}
+
+pub(super) async fn commands(State(edge): Shared, headers: HeaderMap, body: Bytes) -> Response {
+    let body = match verified(&edge, &headers, &body) {
+        Ok(body) => body,
+        Err(refused) => return refused,
+    };
+    let form: Vec<(String, String)> = url_decode(body);
+    match inbound::read_command(&form) {
+        CommandBody::SslCheck => StatusCode::OK.into_response(),
+        CommandBody::Unreadable => unreadable("a command without user or channel"),
+        CommandBody::Command(command) => match edge.desk.command(command).await {
+            Ok(answer) => {
+                axum::Json(json!({ "response_type": "ephemeral", "text": answer })).into_response()
+            }
+            Err(failure) => not_stored(&failure),
+        },
+    }
+}
+
+pub(super) async fn interactions(State(edge): Shared, headers: HeaderMap, body: Bytes) -> Response {
+    let body = match verified(&edge, &headers, &body) {
+        Ok(body) => body,
+        Err(refused) => return refused,
+    };
+    let form = url_decode(body);
+    let payload = form.iter().find(|(name, _)| name == "payload").map(|(_, value)| value.as_str());
+    let Some(payload) = payload.and_then(|text| serde_json::from_str::<Value>(text).ok()) else {
+        return unreadable("an interaction without a payload");
+    };
+    let Some(press) = inbound::read_press(&payload) else {
+        return unreadable("an interaction that is no press of a button");
+    };
+    match edge.desk.press(press).await {
+        Ok(_) => StatusCode::OK.into_response(),
+        Err(failure) => not_stored(&failure),
+    }
+}
+
+/// The body, if Slack signed it within the last five minutes of the machine's own clock.
+fn verified<'a>(edge: &Edge, headers: &HeaderMap, body: &'a Bytes) -> Result<&'a str, Response> {
+    let refuse = || {
+        edge.metrics.count("slack_signatures_refused");
+        error(StatusCode::UNAUTHORIZED, "the signature is not Slack's")
+    };
+    let secret = edge.slack_signing_secret.as_ref().ok_or_else(refuse)?;
+    let secret = secret.read().map_err(|failure| {
+        tracing::error!(error = %failure, "the signing secret cannot be read");
+        error(StatusCode::INTERNAL_SERVER_ERROR, "the signing secret is not readable here")
+    })?;
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let text = std::str::from_utf8(body).map_err(|_| refuse())?;
+    SlackEventSignatureVerifier::new(&SlackSigningSecret::new(secret))
+        .verify(
+            header(SlackEventSignatureVerifier::SLACK_SIGNED_HASH_HEADER),
+            text,
+            header(SlackEventSignatureVerifier::SLACK_SIGNED_TIMESTAMP),
+        )
+        .map_err(|_| refuse())?;
+    Ok(text)
+}
+
+fn url_decode(body: &str) -> Vec<(String, String)> {
+    form_urlencoded::parse(body.as_bytes())
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect()
+}
+
+fn unreadable(what: &'static str) -> Response {
+    tracing::warn!(what, "a signed body from Slack cannot be read");
+    StatusCode::OK.into_response()
+}
+
+/// Slack sends again what is answered with an error: nothing is lost.
+fn not_stored(failure: &crate::store::StoreError) -> Response {
+    tracing::error!(error = %failure, "something from Slack cannot be stored");
+    error(StatusCode::INTERNAL_SERVER_ERROR, "not stored; send it again")
+}

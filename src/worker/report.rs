@@ -1,0 +1,117 @@
+//! Telling people: the result as one new message in the thread, then the chart.
+
+use anyhow::Context as _;
+
+use super::headline::{self, note};
+use super::{Bench, Done};
+use crate::chart::{self, ChartInput, Mark, MarkKind};
+use crate::domain::incident::IncidentId;
+use crate::domain::report::Report;
+use crate::slack::Posted;
+use crate::slack::messages::{self, ResultView};
+use crate::store::IncidentRow;
+
+/// Posts the result of this round once, with the button where a plan waits for approval.
+///
+/// # Errors
+/// Where Slack does not take it; what was posted is noted and not posted again.
+pub async fn report(bench: &Bench, id: IncidentId, round: i64) -> anyhow::Result<Done> {
+    let Some(row) = bench.store.incident_row(id).await? else { return Ok(Done::Finished) };
+    if row.round != round || !bench.slack.is_configured() {
+        return Ok(Done::Finished);
+    }
+    headline::refresh(bench, id, &[], None).await?;
+    // The headline knows the thread; without one nothing can be posted anywhere.
+    let Some(row) = bench.store.incident_row(id).await? else { return Ok(Done::Finished) };
+    let (Some(channel), Some(thread), Some(report)) = (&row.channel, &row.thread_ts, &row.report) else {
+        return Ok(Done::Finished);
+    };
+    let purpose = format!("result/{round}");
+    if bench.store.posted(id, &purpose).await?.is_none() {
+        let approval = bench.store.pending_approval(id).await?;
+        let message = messages::result(&ResultView {
+            id,
+            report,
+            plan: approval.as_ref().map(|approval| (approval.id.as_str(), &approval.plan)),
+            decided: None,
+        });
+        let posted = note(bench, bench.slack.post(channel, Some(thread), &message).await)?;
+        if let Some(approval) = &approval {
+            bench.store.note_button(&approval.id, &posted.channel, &posted.ts).await?;
+        }
+        bench.store.note_post(id, &purpose, &posted.channel, &posted.ts, bench.clock.now()).await?;
+        bench.steps_done.send_modify(|count| *count += 1);
+    }
+    let purpose = format!("chart/{round}");
+    if bench.store.posted(id, &purpose).await?.is_none() {
+        let thread = Posted { channel: channel.clone(), ts: thread.clone() };
+        if let Err(error) = post_chart(bench, &row, report, &thread).await {
+            // The verdict stands without its picture.
+            tracing::warn!(incident = %id, error = %format!("{error:#}"), "the chart could not be posted");
+        }
+        bench.store.note_post(id, &purpose, channel, &thread.ts, bench.clock.now()).await?;
+    }
+    Ok(Done::Finished)
+}
+
+async fn post_chart(
+    bench: &Bench,
+    row: &IncidentRow,
+    report: &Report,
+    thread: &Posted,
+) -> anyhow::Result<()> {
+    let input = chart_input(row, report);
+    if input.symptoms.error_rate.is_empty() && input.symptoms.latency_p99.is_empty() {
+        return Ok(());
+    }
+    let alternative = chart::describe(&input);
+    let svg = chart::svg(&input);
+    let png = tokio::task::spawn_blocking(move || chart::png(&svg)).await.context("drawing")??;
+    let name = format!("{}.png", row.id);
+    let title = format!("{}: error rate and p99 latency", row.id);
+    note(bench, bench.slack.upload_image(thread, &name, &title, &alternative, png).await)
+}
+
+/// What the chart of an incident shows.
+pub fn chart_input<'a>(row: &'a IncidentRow, report: &Report) -> ChartInput<'a> {
+    let mut marks = vec![Mark { at: row.opened_at, label: "alert".into(), kind: MarkKind::Alert }];
+    if let Some(change) = &report.verdict.change {
+        let keys: Vec<String> = change
+            .config
+            .iter()
+            .map(|key| {
+                let side = |value: &Option<String>| value.clone().unwrap_or_else(|| "?".into());
+                format!("{} {} → {}", key.key, side(&key.before), side(&key.after))
+            })
+            .collect();
+        let label = if keys.is_empty() { change.resource.clone() } else { keys.join(", ") };
+        marks.push(Mark { at: change.at, label, kind: MarkKind::Deployment });
+    }
+    ChartInput {
+        title: format!("{} {}", row.id, row.service),
+        symptoms: &row.symptoms,
+        marks,
+        onset: report.onset,
+    }
+}
+
+/// Replaces the buttons by who decided and when.
+///
+/// # Errors
+/// Where Slack does not take the edit.
+pub async fn show_decision(bench: &Bench, approval: &str) -> anyhow::Result<()> {
+    let Some(approval) = bench.store.approval(approval).await? else { return Ok(()) };
+    let Some(row) = bench.store.incident_row(approval.incident).await? else { return Ok(()) };
+    let (Some(decision), Some(at)) = (approval.decision, approval.decided_at) else { return Ok(()) };
+    let (Some(channel), Some(ts), Some(report)) = (approval.channel, approval.message_ts, &row.report) else {
+        return Ok(());
+    };
+    let decided = messages::decided_line(decision, approval.decided_by.as_deref(), at);
+    let message = messages::result(&ResultView {
+        id: row.id,
+        report,
+        plan: Some((&approval.id, &approval.plan)),
+        decided: Some(&decided),
+    });
+    note(bench, bench.slack.update(&Posted { channel, ts }, &message).await)
+}

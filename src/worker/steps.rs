@@ -1,0 +1,55 @@
+//! The story of an incident, step by step.
+//!
+//! investigate → report → (somebody clicks) decide → roll back → verify → the headline says how it
+//! ended. Each step is one verb in a file of its own; each reads what is stored, acts, and saves.
+
+use super::{Bench, Done, decide, headline, investigate, report, roll_back, verify};
+use crate::domain::approval::Decision;
+use crate::domain::incident::State;
+use crate::store::{Job, JobKind, StoreError};
+
+/// Does one job.
+///
+/// # Errors
+/// Whatever kept the step from its end; it is tried again.
+pub async fn run(bench: &Bench, job: &Job) -> anyhow::Result<Done> {
+    match (&job.kind, job.incident) {
+        (JobKind::Investigate, Some(id)) => investigate::investigate(bench, id).await,
+        (JobKind::Report { round }, Some(id)) => report::report(bench, id, *round).await,
+        (JobKind::Decide { click }, _) => decide::decide(bench, click).await,
+        (JobKind::RollBack { approval }, Some(_)) => roll_back::roll_back(bench, approval).await,
+        (JobKind::Verify { approval }, Some(_)) => verify::verify(bench, approval).await,
+        (JobKind::Headline, Some(id)) => headline::refresh(bench, id, &[], None).await,
+        (JobKind::CloseQuiet, Some(id)) => close_quiet(bench, id).await,
+        (JobKind::Expire { approval }, Some(id)) => {
+            let Some(approval) = bench.store.approval(approval).await? else { return Ok(Done::Finished) };
+            if approval.decision.is_none() {
+                bench.store.decide(&approval, Decision::Expired, None, None, bench.clock.now()).await?;
+                report::show_decision(bench, &approval.id).await?;
+                headline::refresh(bench, id, &[], None).await?;
+            }
+            Ok(Done::Finished)
+        }
+        (_, None) => anyhow::bail!("a job without its incident"),
+    }
+}
+
+/// Closes an incident of which nothing new was heard for `close_after`.
+async fn close_quiet(bench: &Bench, id: crate::domain::incident::IncidentId) -> anyhow::Result<Done> {
+    let Some(row) = bench.store.incident_row(id).await? else { return Ok(Done::Finished) };
+    let now = bench.clock.now();
+    let close_after = bench.settings.config.incidents.close_after.0;
+    let due = row.heard_at.saturating_add(close_after)?;
+    if row.state == State::Resolved {
+        return Ok(Done::Finished);
+    }
+    if now < due {
+        return Ok(Done::Again(due.duration_since(now)));
+    }
+    match bench.store.close_incident(id, "nothing new was heard", now).await {
+        Ok(_) => Ok(Done::Finished),
+        // A change is under way; it is closed when that has ended.
+        Err(StoreError::Misfit(_)) => Ok(Done::Again(close_after)),
+        Err(error) => Err(error.into()),
+    }
+}
