@@ -1,3 +1,4 @@
 //! (being built)
 
 pub mod aws;
+pub mod slack;

@@ -1,2 +1,3 @@
 
 mod checkout;
+mod slack_double;
