@@ -1,2 +1,188 @@
-//! (being built)
+//! The command line: what people type, and where it goes.
+//!
+//! Exit codes: 0 done, 1 it failed (one line says why), 2 used wrongly. What is machine-readable
+//! goes to standard output, everything else to standard error.
+
+pub mod alert;
+pub mod eval;
+pub mod incidents;
+pub mod investigate;
 pub mod logs;
+pub mod metrics;
+pub mod serve;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::{Config, ConfigError, Secret, Settings};
+
+const DEFAULT_DATABASE: &str = "sqlite://incident-commander.db";
+
+/// Finds the change that broke production, proves it, and rolls it back with one approval.
+#[derive(Debug, Parser)]
+#[command(name = "incident-commander", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The whole system on this machine, with nothing installed and no account.
+    #[command(after_help = "Examples:\n  incident-commander demo\n  incident-commander demo --headless\n  \
+        incident-commander demo --headless --scenario memory_leak --format json")]
+    Demo(crate::demo::DemoArgs),
+    /// The bot for real: Slack and AWS by configuration and environment.
+    #[command(after_help = "Example:\n  SLACK_BOT_TOKEN=xoxb-… SLACK_SIGNING_SECRET=… \
+        incident-commander serve --config commander.toml")]
+    Serve(Common),
+    /// One investigation: of a bundle offline, or of a service live.
+    #[command(after_help = "Examples:\n  incident-commander investigate --bundle ./INC-7\n  \
+        incident-commander investigate --service checkout --at 2026-02-06T12:15:00Z")]
+    Investigate(investigate::InvestigateArgs),
+    /// Scores the engine on bundles that have a truth.json.
+    #[command(after_help = "Example:\n  incident-commander eval ./bundles --format json")]
+    Eval(eval::EvalArgs),
+    /// What is stored: list, show, export.
+    #[command(after_help = "Examples:\n  incident-commander incidents list\n  \
+        incident-commander incidents show INC-7 --format json\n  \
+        incident-commander incidents export INC-7 ./INC-7")]
+    Incidents(incidents::IncidentsArgs),
+    /// Alerts, as the bot reads them.
+    Alert {
+        #[command(subcommand)]
+        command: AlertCommand,
+    },
+    /// Log lines to templates.
+    Logs {
+        #[command(subcommand)]
+        command: LogsCommand,
+    },
+    /// Series to shifts.
+    Metrics {
+        #[command(subcommand)]
+        command: MetricsCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum AlertCommand {
+    /// What the bot reads from one Slack event or webhook body.
+    #[command(after_help = "Example:\n  incident-commander alert parse event.json")]
+    Parse {
+        /// A JSON file; `-` reads standard input.
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum LogsCommand {
+    /// Mines templates from raw lines.
+    #[command(after_help = "Example:\n  incident-commander logs templates app.log --format ndjson")]
+    Templates(logs::TemplatesArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum MetricsCommand {
+    /// Level shifts of one series; with --at, whether it changed there beyond its own habit.
+    #[command(after_help = "Example:\n  incident-commander metrics shift p99.csv --at 2026-02-06T12:00:00Z")]
+    Shift(metrics::ShiftArgs),
+}
+
+/// What every command that works with the stored incidents, Slack or AWS takes.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// The configuration file.
+    #[arg(long, env = "COMMANDER_CONFIG")]
+    pub config: Option<PathBuf>,
+    #[arg(long, env = "DATABASE_URL", default_value = DEFAULT_DATABASE)]
+    pub database_url: String,
+    /// Where the bot listens.
+    #[arg(long, env = "COMMANDER_LISTEN", default_value = "127.0.0.1:3000")]
+    pub listen: SocketAddr,
+    /// Slack's Web API, including `/api`; Slack's own where absent.
+    #[arg(long, env = "SLACK_API_URL")]
+    pub slack_api_url: Option<String>,
+    /// Every AWS service, where it is not AWS's own.
+    #[arg(long, env = "AWS_ENDPOINT_URL")]
+    pub aws_endpoint_url: Option<String>,
+    /// What links in answers begin with; the listening address where absent.
+    #[arg(long, env = "COMMANDER_PUBLIC_URL")]
+    pub public_url: Option<String>,
+}
+
+impl Common {
+    /// The settings: file, environment and flags together.
+    ///
+    /// # Errors
+    /// What is wrong with them, before anything listens.
+    pub fn settings(&self) -> Result<Settings, ConfigError> {
+        let config = match &self.config {
+            Some(path) => Config::load(path)?,
+            None => Config::default(),
+        };
+        Ok(Settings {
+            config,
+            database_url: self.database_url.clone(),
+            listen: self.listen,
+            slack_bot_token: Secret::from_env("SLACK_BOT_TOKEN")?,
+            slack_signing_secret: Secret::from_env("SLACK_SIGNING_SECRET")?,
+            slack_app_token: Secret::from_env("SLACK_APP_TOKEN")?,
+            slack_api_url: self.slack_api_url.clone(),
+            aws_endpoint_url: self.aws_endpoint_url.clone(),
+            alert_token: Secret::from_env("COMMANDER_ALERT_TOKEN")?,
+            public_url: self.public_url.clone(),
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+/// Runs the command that was typed.
+pub fn main() -> ExitCode {
+    // clap prints its own errors and exits 2.
+    let cli = Cli::parse();
+    crate::telemetry::log_to_stderr();
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("incident-commander: {error:#}");
+            let misused = error.downcast_ref::<ConfigError>().is_some()
+                || error.downcast_ref::<Misuse>().is_some();
+            ExitCode::from(if misused { 2 } else { 1 })
+        }
+    }
+}
+
+/// The command was used wrongly: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Misuse(pub String);
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Demo(args) => asynchronously(crate::demo::run(args)),
+        Command::Serve(common) => asynchronously(serve::serve(common)),
+        Command::Investigate(args) => investigate::investigate(&args),
+        Command::Eval(args) => eval::eval(&args),
+        Command::Incidents(args) => asynchronously(incidents::incidents(args)),
+        Command::Alert { command: AlertCommand::Parse { file } } => alert::parse(&file),
+        Command::Logs { command: LogsCommand::Templates(args) } => logs::templates(&args),
+        Command::Metrics { command: MetricsCommand::Shift(args) } => metrics::shift(&args),
+    }
+}
+
+/// Runs something asynchronous to its end on a runtime of its own.
+pub(crate) fn asynchronously<T>(
+    future: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(future)
+}

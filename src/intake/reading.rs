@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::domain::alert::{AlertState, parse_time};
+use crate::domain::alert::{Alert, AlertState, parse_time};
 
 /// What was read from one message or webhook body; `None` where it says nothing.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -19,6 +19,29 @@ pub struct Reading {
     pub alert_name: Option<String>,
     pub at: Option<Timestamp>,
     pub source: Option<String>,
+}
+
+/// Reads whatever arrived: a Slack event, a bare message, or the body of `POST /alert`.
+pub fn read(body: &Value) -> Reading {
+    let event = body.get("slack_event").unwrap_or(body);
+    if let Some(inner) = event.get("event") {
+        let message = inner.get("message").filter(|message| message.is_object()).unwrap_or(inner);
+        let by_a_person = message.get("bot_id").is_none();
+        return if by_a_person { Reading::default() } else { read_message(message) };
+    }
+    match Alert::from_json(body) {
+        Ok(alert) => Reading {
+            is_alert: true,
+            state: Some(AlertState::Firing),
+            service: Some(alert.service),
+            metric: alert.metric,
+            severity: alert.severity,
+            alert_name: alert.alert_name,
+            at: Some(alert.at),
+            source: alert.source,
+        },
+        Err(_) => read_message(body),
+    }
 }
 
 /// Reads a Slack message of another bot.
