@@ -1,3 +1,4 @@
 
 mod checkout;
 mod slack_double;
+mod generator;
