@@ -1,3 +1,4 @@
 //! (being built)
+pub mod changes;
 pub mod shifts;
 pub mod templates;

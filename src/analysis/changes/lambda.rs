@@ -1,0 +1,753 @@
+//! Lambda: code, configuration, versions, aliases and reserved concurrency.
+//!
+//! The rule that is not obvious: where an alias serves, changing `$LATEST` reaches nobody until a
+//! version is published and the alias moves. Where no alias exists, `$LATEST` serves and the call acts
+//! at once, but then AWS keeps no earlier state, and old values are known only if something shows them.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::call::{Call, field, function_name, scalar, settings};
+use super::difference::{between, is_label, masked};
+use super::{DEPLOYMENT_GAP, World, actor, draft, event_ids, of_call};
+use crate::domain::change::{Change, ChangeKind, Effect, KeyChange};
+use crate::domain::evidence::{FunctionAlias, FunctionHistory, FunctionVersion};
+use crate::domain::rollback::RollbackTarget;
+
+pub(super) const DEPLOYING: &[&str] = &[
+    "CreateFunction",
+    "UpdateFunctionCode",
+    "UpdateFunctionConfiguration",
+    "PublishVersion",
+    "CreateAlias",
+    "UpdateAlias",
+];
+pub(super) const LIMITING: &[&str] = &["PutFunctionConcurrency", "DeleteFunctionConcurrency"];
+
+/// A canary's steps belong to one rollout for at most this long.
+const RAMP_GAP: SignedDuration = SignedDuration::from_hours(24);
+
+/// Settings that change with every deployment and steer nothing.
+const NOT_SETTINGS: &[&str] = &[
+    "CodeSize",
+    "LastUpdateStatus",
+    "LastUpdateStatusReason",
+    "State",
+    "StateReason",
+    "StateReasonCode",
+    "LastUpdateStatusReasonCode",
+    "MasterArn",
+    "SigningJobArn",
+    "SigningProfileVersionArn",
+];
+
+/// What a request holds besides settings.
+const NOT_REQUESTED_SETTINGS: &[&str] = &[
+    "functionName",
+    "environment",
+    "description",
+    "revisionId",
+    "dryRun",
+    "publish",
+    "zipFile",
+    "s3Bucket",
+    "s3Key",
+    "s3ObjectVersion",
+    "imageUri",
+    "codeSha256",
+    "code",
+    "tags",
+];
+
+pub(super) fn function_of(call: &Call<'_>) -> Option<String> {
+    let name = call.text(&["functionName"])?;
+    Some(function_name(&name).to_owned()).filter(|name| !name.is_empty())
+}
+
+pub(super) fn changes(world: &World<'_>) -> Vec<Change> {
+    let mut deploying = world.by_resource("lambda", DEPLOYING, function_of);
+    for name in world.evidence.functions.keys() {
+        deploying.entry(name.clone()).or_default();
+    }
+    let mut found = Vec::new();
+    for (name, calls) in &deploying {
+        found.extend(Function::new(world, name, calls).changes());
+    }
+    for (name, calls) in world.by_resource("lambda", LIMITING, function_of) {
+        found.extend(limits(world, &name, &calls));
+    }
+    found
+}
+
+/// Changes of reserved concurrency, each against the one before.
+fn limits(world: &World<'_>, name: &str, calls: &[Call<'_>]) -> Vec<Change> {
+    const KEY: &str = "ReservedConcurrentExecutions";
+    const NONE: &str = "unreserved";
+    let mut known: Option<Option<i64>> = None;
+    let mut found: Vec<Change> = Vec::new();
+    for call in calls {
+        let mut change = of_call(ChangeKind::LambdaConcurrency, name.to_owned(), call);
+        change.relation = world.owners.of_service(name);
+        if !call.failed() {
+            let after = match call.verb {
+                "DeleteFunctionConcurrency" => Some(None),
+                _ => {
+                    call.text(&["reservedConcurrentExecutions"]).and_then(|text| text.parse().ok()).map(Some)
+                }
+            };
+            let shown = |value: Option<Option<i64>>| {
+                value.map(|value| value.map_or_else(|| NONE.to_owned(), |number| number.to_string()))
+            };
+            change.keys = vec![KeyChange { key: KEY.to_owned(), before: shown(known), after: shown(after) }];
+            change.no_op = known.is_some() && known == after;
+            change.undo = match (known, after) {
+                (Some(before), Some(after)) => Ok(RollbackTarget::LambdaConcurrency {
+                    function: name.to_owned(),
+                    from: after,
+                    to: before,
+                }),
+                _ => Err("nothing shows what the limit was before".to_owned()),
+            };
+            if let Some(earlier) = found.last_mut().filter(|earlier| earlier.undo.is_ok()) {
+                earlier.undo = Err("the limit was changed again since".to_owned());
+            }
+            known = after;
+        }
+        found.push(change);
+    }
+    found
+}
+
+/// One function with all that is known of it.
+struct Function<'w, 'a> {
+    world: &'w World<'a>,
+    name: &'w str,
+    calls: &'w [Call<'a>],
+    history: Option<&'a FunctionHistory>,
+    written: Option<&'w BTreeMap<&'a str, super::Written>>,
+    /// Whether traffic goes through an alias.
+    aliased: bool,
+}
+
+/// Calls that make up one deployment.
+#[derive(Default)]
+struct Group<'a> {
+    calls: Vec<Call<'a>>,
+    moves: Vec<Move>,
+}
+
+/// One call that pointed an alias somewhere.
+#[derive(Debug, Clone, PartialEq)]
+struct Move {
+    alias: String,
+    /// The version that the deployment brings, and the share of traffic that it gets.
+    target: String,
+    share: f64,
+    /// The version that keeps the rest, where there is one.
+    rest: Option<String>,
+    at: Timestamp,
+}
+
+impl<'w, 'a> Function<'w, 'a> {
+    fn new(world: &'w World<'a>, name: &'w str, calls: &'w [Call<'a>]) -> Self {
+        let history = world.evidence.functions.get(name);
+        let group = format!("/aws/lambda/{name}");
+        let written = world.written.get(group.as_str());
+        let moved =
+            calls.iter().any(|call| matches!(call.verb, "CreateAlias" | "UpdateAlias") && !call.failed());
+        let listed = history.and_then(|history| history.aliases.as_ref());
+        let aliased = moved
+            || match listed {
+                Some(aliases) => !aliases.is_empty(),
+                // Without a list of aliases, the log streams tell which version serves.
+                None => written.is_some_and(|written| {
+                    !written.contains_key("$LATEST") && written.keys().any(|version| is_number(version))
+                }),
+            };
+        Self { world, name, calls, history, written, aliased }
+    }
+
+    fn changes(&self) -> Vec<Change> {
+        let mut found: Vec<Change> = self
+            .calls
+            .iter()
+            .filter(|call| call.failed() || call.text(&["dryRun"]).as_deref() == Some("true"))
+            .map(|call| {
+                let mut change = of_call(kind_of(call), self.name.to_owned(), call);
+                if !call.failed() {
+                    change.effect = Effect::None { reason: "the call was a dry run".to_owned() };
+                }
+                change
+            })
+            .collect();
+        let groups = self.groups();
+        for (at, group) in groups.iter().enumerate() {
+            let earlier = groups.get(..at).unwrap_or_default();
+            let later = groups.get(at + 1..).unwrap_or_default();
+            found.extend(self.deployment(group, earlier, later));
+        }
+        found.extend(self.unrecorded(&groups, &found));
+        for change in &mut found {
+            change.relation = self.world.owners.of_service(self.name);
+        }
+        found
+    }
+
+    fn groups(&self) -> Vec<Group<'a>> {
+        let mut groups: Vec<Group<'a>> = Vec::new();
+        for call in self.calls {
+            if call.failed() || call.text(&["dryRun"]).as_deref() == Some("true") {
+                continue;
+            }
+            let moved = self.alias_move(call, groups.last());
+            let joins = groups.last().is_some_and(|group| group.takes(call, moved.as_ref()));
+            if !joins {
+                groups.push(Group::default());
+            }
+            if let Some(group) = groups.last_mut() {
+                group.calls.push(*call);
+                group.moves.extend(moved);
+            }
+        }
+        groups
+    }
+
+    /// Where a call points an alias, if it does.
+    fn alias_move(&self, call: &Call<'a>, group: Option<&Group<'a>>) -> Option<Move> {
+        if !matches!(call.verb, "CreateAlias" | "UpdateAlias") {
+            return None;
+        }
+        let alias = call.text(&["name"])?;
+        let weights: BTreeMap<String, f64> = field(call.request(), "routingConfig")
+            .and_then(|routing| field(routing, "additionalVersionWeights"))
+            .and_then(serde_json::Value::as_object)
+            .map(|weights| {
+                weights
+                    .iter()
+                    .filter_map(|(version, weight)| Some((version.clone(), weight.as_f64()?)))
+                    .collect()
+            })
+            .unwrap_or_default();
+        let main = call
+            .text(&["functionVersion"])
+            .or_else(|| field(call.response(), "functionVersion").and_then(scalar))?;
+        let rest: f64 = weights.values().sum();
+        let Some((other, weight)) = weights.iter().max_by(|a, b| a.1.total_cmp(b.1)) else {
+            return Some(Move { alias, target: main, share: 1.0, rest: None, at: call.record.at });
+        };
+        // Of the two versions the newer one is what the deployment brings.
+        let published = group.and_then(Group::published);
+        let other_is_new = match published.as_deref() {
+            Some(published) if published == other => true,
+            Some(published) if published == main => false,
+            _ => number(other) > number(&main),
+        };
+        let (target, share, rest) = if other_is_new {
+            (other.clone(), *weight, Some(main))
+        } else {
+            (main, (1.0 - rest).max(0.0), Some(other.clone()))
+        };
+        Some(Move { alias, target, share, rest, at: call.record.at })
+    }
+
+    fn deployment(&self, group: &Group<'a>, earlier: &[Group<'a>], later: &[Group<'a>]) -> Option<Change> {
+        let last = group.calls.last()?;
+        let first = group.calls.first()?;
+        // The call that put it into effect goes first.
+        let effective = match group.moves.last() {
+            Some(_) => group.calls.iter().find(|call| matches!(call.verb, "CreateAlias" | "UpdateAlias"))?,
+            None => last,
+        };
+        let mut change = draft(ChangeKind::LambdaConfig, self.name.to_owned(), first.record.at);
+        change.event_ids = event_ids(std::iter::once(effective).chain(&group.calls));
+        change.id = change
+            .event_ids
+            .first()
+            .cloned()
+            .unwrap_or_else(|| format!("{}@{}", self.name, effective.record.at));
+        change.actor = actor(effective);
+        if group.moves.is_empty() && self.aliased {
+            self.published_only(group, later, &mut change);
+        } else if group.moves.is_empty() {
+            self.latest(group, earlier, later, &mut change);
+        } else {
+            self.moved(group, earlier, &mut change);
+        }
+        change.kind = group.kind(&change);
+        Some(change)
+    }
+
+    /// A deployment that moved an alias.
+    fn moved(&self, group: &Group<'a>, earlier: &[Group<'a>], change: &mut Change) {
+        let (Some(start), Some(end)) = (group.moves.first(), group.moves.last()) else { return };
+        let from = end.rest.clone().or_else(|| start.rest.clone()).or_else(|| {
+            let before = earlier
+                .iter()
+                .rev()
+                .flat_map(|group| group.moves.iter().rev())
+                .find(|earlier| earlier.alias == end.alias);
+            match before {
+                Some(before) if before.target == end.target => before.rest.clone(),
+                Some(before) => Some(before.target.clone()),
+                None => self.served_before(&end.target, start.at),
+            }
+        });
+        change.effect = Effect::Took { from: start.at, until: end.at };
+        change.share = end.share;
+        self.versions(from, end.target.clone(), group, change);
+        change.undo = self.undo_alias(Some(&end.alias), change);
+    }
+
+    /// A deployment that left the alias where it was, as far as CloudTrail tells.
+    fn published_only(&self, group: &Group<'a>, later: &[Group<'a>], change: &mut Change) {
+        let published = group.published();
+        let moved_later =
+            |target: &str| later.iter().flat_map(|group| &group.moves).any(|later| later.target == target);
+        if let Some(target) = published.as_deref()
+            && !moved_later(target)
+            && let Some((alias, share)) = self.alias_on(target)
+        {
+            // The alias serves it: the call that moved it is late or lost, the publication is not.
+            let (from, until) = self.seen_since(target, change.at);
+            change.effect = Effect::Took { from, until };
+            change.share = share;
+            self.versions(self.served_before(target, from), target.to_owned(), group, change);
+            change.undo = self.undo_alias(Some(&alias), change);
+            return;
+        }
+        let serving = self
+            .history
+            .and_then(|history| history.aliases.as_ref())
+            .and_then(|aliases| aliases.first())
+            .map(|alias| format!(": the alias {} serves version {}", alias.name, alias.version))
+            .unwrap_or_else(|| ", and traffic goes through an alias".to_owned());
+        let what = match published {
+            Some(version) => format!("version {version} was published and no alias points to it"),
+            None => "only $LATEST changed".to_owned(),
+        };
+        change.code_changed = group.verb("UpdateFunctionCode").is_some();
+        change.effect = Effect::None { reason: format!("{what}{serving}") };
+        change.undo = Err("it never reached traffic".to_owned());
+    }
+
+    /// A deployment to `$LATEST`, which serves.
+    fn latest(&self, group: &Group<'a>, earlier: &[Group<'a>], later: &[Group<'a>], change: &mut Change) {
+        let (Some(first), Some(last)) = (group.calls.first(), group.calls.last()) else { return };
+        let acting: Vec<&Call<'a>> =
+            group.calls.iter().filter(|call| call.verb != "PublishVersion").collect();
+        if acting.is_empty() {
+            change.effect = Effect::None {
+                reason: "a version was published, which moves no traffic by itself".to_owned(),
+            };
+            change.undo = Err("it never reached traffic".to_owned());
+            return;
+        }
+        change.effect = Effect::Took { from: first.record.at, until: last.record.at };
+        change.to_version = Some("$LATEST".to_owned());
+        let before = self.state_before(earlier, first.record.at);
+        let sha_after = acting.iter().rev().find_map(|call| response_text(call, "codeSha256"));
+        change.code_changed = group.verb("UpdateFunctionCode").is_some()
+            && (before.sha.is_none() || sha_after.is_none() || before.sha != sha_after);
+        let created = group.verb("CreateFunction").is_some();
+        change.code_changed |= created;
+        let asked = group.verb("UpdateFunctionConfiguration");
+        let mut environment_known = true;
+        if let Some(call) = asked {
+            for (key, after) in settings(call.request(), NOT_REQUESTED_SETTINGS) {
+                let earlier = before.settings.get(&key).cloned();
+                if earlier.as_deref() != Some(after.as_str()) {
+                    change.keys.push(KeyChange { key, before: earlier, after: Some(after) });
+                }
+            }
+            if field(call.request(), "environment").is_some() {
+                let alone = !later.iter().any(|group| group.verb("UpdateFunctionConfiguration").is_some());
+                match (before.snapshot, self.version("$LATEST")) {
+                    (Some(snapshot), Some(latest)) if alone && environment_readable(snapshot, latest) => {
+                        let changed = between(&snapshot.environment, &latest.environment);
+                        change.keys.extend(changed);
+                    }
+                    _ => environment_known = false,
+                }
+            }
+        }
+        change.no_op = environment_known
+            && !created
+            && !change.code_changed
+            && (before.sha.is_some() || group.verb("UpdateFunctionCode").is_none())
+            && change.keys.iter().all(|key| is_label(&key.key));
+        change.undo = self.undo_latest(change, later, environment_known);
+    }
+
+    /// Versions before and after, and what differs between them.
+    fn versions(&self, from: Option<String>, to: String, group: &Group<'a>, change: &mut Change) {
+        let (before, after) = (from.as_deref().and_then(|from| self.version(from)), self.version(&to));
+        match (before, after) {
+            (Some(before), Some(after)) => {
+                change.keys = differences(before, after);
+                change.code_changed = before.code_sha256 != after.code_sha256;
+                change.no_op = !change.code_changed
+                    && environment_readable(before, after)
+                    && change.keys.iter().all(|key| is_label(&key.key));
+            }
+            _ => {
+                change.code_changed = group.verb("UpdateFunctionCode").is_some();
+                // What the call itself shows is better than nothing.
+                if let Some(call) = group.verb("UpdateFunctionConfiguration") {
+                    change.keys = settings(call.request(), NOT_REQUESTED_SETTINGS)
+                        .into_iter()
+                        .map(|(key, after)| KeyChange { key, before: None, after: Some(after) })
+                        .collect();
+                }
+            }
+        }
+        change.from_version = from;
+        change.to_version = Some(to);
+    }
+
+    fn version(&self, version: &str) -> Option<&'a FunctionVersion> {
+        self.history?.versions.as_ref()?.iter().find(|known| known.version == version)
+    }
+
+    /// The alias that serves a version now, and the share of traffic that it gets.
+    fn alias_on(&self, version: &str) -> Option<(String, f64)> {
+        let aliases = self.history?.aliases.as_ref()?;
+        aliases.iter().find_map(|alias| Some((alias.name.clone(), share(alias, version)?)))
+    }
+
+    /// The version that served before `target`: the one that wrote logs before `at`, else the one
+    /// published before it.
+    fn served_before(&self, target: &str, at: Timestamp) -> Option<String> {
+        let wrote = self.written.and_then(|written| {
+            written
+                .iter()
+                .filter(|(version, seen)| **version != target && is_number(version) && seen.first < at)
+                .max_by_key(|(_, seen)| seen.last.min(at))
+                .map(|(version, _)| (*version).to_owned())
+        });
+        wrote.or_else(|| {
+            let limit = number(target)?;
+            self.history?
+                .versions
+                .as_ref()?
+                .iter()
+                .filter(|version| number(&version.version).is_some_and(|number| number < limit))
+                .max_by_key(|version| number(&version.version))
+                .map(|version| version.version.clone())
+        })
+    }
+
+    /// Between when and when a version began to serve, where no call tells: after `at`, after the last
+    /// line that only others wrote, and before its own first line.
+    fn seen_since(&self, version: &str, at: Timestamp) -> (Timestamp, Timestamp) {
+        let Some(written) = self.written else { return (at, at) };
+        let Some(first) = written.get(version).map(|seen| seen.first).filter(|first| *first > at) else {
+            return (at, at);
+        };
+        let others_wrote = written.iter().any(|(other, seen)| *other != version && seen.first < first);
+        if others_wrote { (at, first) } else { (at, at) }
+    }
+
+    /// Versions that serve and `$LATEST` that changed without any call that tells.
+    fn unrecorded(&self, groups: &[Group<'a>], found: &[Change]) -> Vec<Change> {
+        let Some(history) = self.history else { return Vec::new() };
+        let mut changes = Vec::new();
+        for alias in history.aliases.iter().flatten() {
+            let newest = std::iter::once(&alias.version)
+                .chain(alias.weights.keys())
+                .max_by_key(|version| number(version));
+            let Some(target) = newest else { continue };
+            let told = found.iter().any(|change| change.to_version.as_deref() == Some(target));
+            let Some(version) = self.version(target).filter(|_| !told) else { continue };
+            let Some(at) = version.last_modified else { continue };
+            let mut change = draft(ChangeKind::LambdaAlias, self.name.to_owned(), at);
+            change.id = format!("{}:{target}", self.name);
+            let (from, until) = self.seen_since(target, at);
+            change.effect = Effect::Took { from, until };
+            change.share = share(alias, target).unwrap_or(1.0);
+            let before = alias.weights.keys().chain([&alias.version]).find(|version| *version != target);
+            let before = before.cloned().or_else(|| self.served_before(target, until));
+            self.versions(before, target.clone(), &Group::default(), &mut change);
+            change.undo = self.undo_alias(Some(&alias.name), &change);
+            change.kind = Group::default().kind(&change);
+            changes.push(change);
+        }
+        if !self.aliased
+            && let Some(latest) = self.version("$LATEST")
+            && let Some(at) = latest.last_modified
+            && !groups.iter().flat_map(|group| &group.calls).any(|call| near(call.record.at, at))
+        {
+            let mut change = draft(ChangeKind::LambdaConfig, self.name.to_owned(), at);
+            change.id = format!("{}:$LATEST", self.name);
+            change.to_version = Some("$LATEST".to_owned());
+            if let Some(before) = self.newest_published(at) {
+                change.from_version = Some(before.version.clone());
+                change.keys = differences(before, latest);
+                change.code_changed = before.code_sha256 != latest.code_sha256;
+            }
+            change.kind = Group::default().kind(&change);
+            change.undo =
+                Err("AWS keeps no earlier state of $LATEST, and no call shows what changed".to_owned());
+            changes.push(change);
+        }
+        changes
+    }
+
+    fn newest_published(&self, before: Timestamp) -> Option<&'a FunctionVersion> {
+        self.history?
+            .versions
+            .as_ref()?
+            .iter()
+            .filter(|version| {
+                is_number(&version.version) && version.last_modified.is_some_and(|at| at < before)
+            })
+            .max_by_key(|version| number(&version.version))
+    }
+
+    /// What is known of `$LATEST` before a deployment: from the answers to earlier calls, and from the
+    /// newest version published since the last of them.
+    fn state_before(&self, earlier: &[Group<'a>], at: Timestamp) -> Before<'a> {
+        let mut before = Before::default();
+        let mut configured = None;
+        for call in earlier.iter().flat_map(|group| &group.calls) {
+            if call.verb == "UpdateFunctionConfiguration" {
+                configured = Some(call.record.at);
+            }
+            if let Some(sha) = response_text(call, "codeSha256") {
+                before.sha = Some(sha);
+            }
+            before.settings.extend(settings(call.response(), &[]));
+        }
+        if let Some(version) = self.newest_published(at) {
+            let fresh =
+                configured.is_none_or(|configured| version.last_modified.is_some_and(|at| at >= configured));
+            if earlier.is_empty() {
+                before.sha = Some(version.code_sha256.clone()).filter(|sha| !sha.is_empty());
+                before.settings = version.settings.clone();
+            }
+            before.snapshot = fresh.then_some(version);
+        }
+        before
+    }
+
+    fn undo_alias(&self, alias: Option<&str>, change: &Change) -> Result<RollbackTarget, String> {
+        if change.no_op {
+            return Err("it changed nothing but labels".to_owned());
+        }
+        let (Some(from), Some(to)) = (change.from_version.as_deref(), change.to_version.as_deref()) else {
+            return Err("nothing shows which version served before".to_owned());
+        };
+        let aliases = self.history.and_then(|history| history.aliases.as_ref());
+        let Some(aliases) = aliases else {
+            return Err("the function's aliases could not be read".to_owned());
+        };
+        let Some(now) = aliases.iter().find(|known| alias.is_none_or(|alias| alias == known.name)) else {
+            return Err("the alias does not exist any more".to_owned());
+        };
+        let weighted = now.weights.contains_key(to);
+        if now.version != to && !weighted {
+            return Err(format!("the alias {} has moved on to version {}", now.name, now.version));
+        }
+        if self.version(from).is_none() {
+            return Err(format!("version {from} does not exist any more, or could not be read"));
+        }
+        Ok(RollbackTarget::LambdaAlias {
+            function: self.name.to_owned(),
+            alias: now.name.clone(),
+            from_version: to.to_owned(),
+            to_version: from.to_owned(),
+            from_weights: now.weights.clone(),
+            revision_id: now.revision_id.clone(),
+        })
+    }
+
+    fn undo_latest(
+        &self,
+        change: &Change,
+        later: &[Group<'a>],
+        environment_known: bool,
+    ) -> Result<RollbackTarget, String> {
+        if change.code_changed {
+            return Err("$LATEST serves, and Lambda keeps no earlier package of it".to_owned());
+        }
+        if !environment_known {
+            return Err("$LATEST serves, and nothing shows the environment that it had before".to_owned());
+        }
+        if change.no_op || change.keys.is_empty() {
+            return Err("it changed nothing that could be put back".to_owned());
+        }
+        let Some(latest) = self.version("$LATEST") else {
+            return Err("the function's configuration could not be read".to_owned());
+        };
+        let (variables, settings): (Vec<&KeyChange>, Vec<&KeyChange>) = change.keys.iter().partition(|key| {
+            key.after.as_ref().is_some_and(|after| latest.environment.get(&key.key) == Some(after))
+                || (key.after.is_none() && !latest.settings.contains_key(&key.key))
+        });
+        let again = later
+            .iter()
+            .flat_map(|group| &group.calls)
+            .any(|call| call.verb == "UpdateFunctionConfiguration");
+        if again {
+            return Err("the configuration was changed again since".to_owned());
+        }
+        if settings.is_empty() {
+            let secret =
+                |key: &&KeyChange| latest.environment.get(&key.key).is_some_and(|value| masked(value));
+            if variables.iter().any(secret) {
+                return Err(
+                    "a variable that changed is secret, and its earlier value is not known".to_owned()
+                );
+            }
+            let keys = variables
+                .iter()
+                .map(|key| (key.key.clone(), (key.after.clone(), key.before.clone())))
+                .collect();
+            return Ok(RollbackTarget::LambdaEnvironment {
+                function: self.name.to_owned(),
+                keys,
+                revision_id: latest.revision_id.clone(),
+            });
+        }
+        if !variables.is_empty() {
+            return Err("it changed variables and settings at once, and they cannot be put back in one step"
+                .to_owned());
+        }
+        let mut restored = BTreeMap::new();
+        for key in settings {
+            let (Some(before), Some(after)) = (&key.before, &key.after) else {
+                return Err(format!("nothing shows what {} was before", key.key));
+            };
+            if !matches!(key.key.as_str(), "Timeout" | "MemorySize") {
+                return Err(format!("{} is not put back by itself", key.key));
+            }
+            if latest.settings.get(&key.key) != Some(after) {
+                return Err(format!("{} was changed again since", key.key));
+            }
+            restored.insert(key.key.clone(), (after.clone(), before.clone()));
+        }
+        Ok(RollbackTarget::LambdaSettings {
+            function: self.name.to_owned(),
+            settings: restored,
+            revision_id: latest.revision_id.clone(),
+        })
+    }
+}
+
+/// What is known of `$LATEST` before a deployment.
+#[derive(Default)]
+struct Before<'a> {
+    sha: Option<String>,
+    settings: BTreeMap<String, String>,
+    /// A published version whose environment `$LATEST` then had.
+    snapshot: Option<&'a FunctionVersion>,
+}
+
+impl<'a> Group<'a> {
+    fn verb(&self, verb: &str) -> Option<&Call<'a>> {
+        self.calls.iter().rev().find(|call| call.verb == verb)
+    }
+
+    /// The version that the group published.
+    fn published(&self) -> Option<String> {
+        self.calls
+            .iter()
+            .rev()
+            .filter(|call| matches!(call.verb, "PublishVersion" | "UpdateFunctionCode" | "CreateFunction"))
+            .find_map(|call| response_text(call, "version").filter(|version| is_number(version)))
+    }
+
+    /// Whether a call belongs to this deployment.
+    fn takes(&self, call: &Call<'a>, moved: Option<&Move>) -> bool {
+        let (Some(last), Some(first)) = (self.calls.last(), self.calls.first()) else { return true };
+        let gap = call.record.at.duration_since(last.record.at);
+        if let (Some(moved), Some(before)) = (moved, self.moves.last()) {
+            // Another step of one canary, or the next alias for the same version; not a way back.
+            return gap <= RAMP_GAP
+                && moved.target == before.target
+                && (moved.alias != before.alias || moved.share > before.share);
+        }
+        self.moves.is_empty()
+            && gap <= DEPLOYMENT_GAP
+            && call.record.actor == first.record.actor
+            && self.calls.iter().all(|known| known.verb != call.verb)
+            && !(call.verb.starts_with("UpdateFunction") && self.verb("PublishVersion").is_some())
+            // An alias that is moved to another version than the one just published is another matter.
+            && moved.is_none_or(|moved| self.published().is_none_or(|version| version == moved.target))
+    }
+
+    fn kind(&self, change: &Change) -> ChangeKind {
+        let only_alias = !self.calls.is_empty()
+            && self.calls.iter().all(|call| matches!(call.verb, "UpdateAlias" | "CreateAlias"));
+        let told = change.keys.iter().any(|key| !is_label(&key.key));
+        if only_alias {
+            ChangeKind::LambdaAlias
+        } else if told {
+            ChangeKind::LambdaConfig
+        } else if change.code_changed || self.verb("UpdateFunctionCode").is_some() {
+            ChangeKind::LambdaCode
+        } else if self.calls.is_empty() && change.keys.is_empty() {
+            ChangeKind::LambdaAlias
+        } else if self.calls.iter().all(|call| call.verb == "PublishVersion") && !self.calls.is_empty() {
+            ChangeKind::LambdaCode
+        } else {
+            ChangeKind::LambdaConfig
+        }
+    }
+}
+
+fn kind_of(call: &Call<'_>) -> ChangeKind {
+    match call.verb {
+        "UpdateFunctionConfiguration" => ChangeKind::LambdaConfig,
+        "CreateAlias" | "UpdateAlias" => ChangeKind::LambdaAlias,
+        _ => ChangeKind::LambdaCode,
+    }
+}
+
+/// Environment and settings that differ between two versions.
+fn differences(before: &FunctionVersion, after: &FunctionVersion) -> Vec<KeyChange> {
+    let steering = |version: &FunctionVersion| -> BTreeMap<String, String> {
+        version
+            .settings
+            .iter()
+            .filter(|(key, _)| !NOT_SETTINGS.contains(&key.as_str()) && !key.starts_with("Environment."))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
+    };
+    let mut keys = if environment_readable(before, after) {
+        between(&before.environment, &after.environment)
+    } else {
+        Vec::new()
+    };
+    keys.extend(between(&steering(before), &steering(after)));
+    keys
+}
+
+/// False where AWS could not decrypt one of the environments.
+fn environment_readable(before: &FunctionVersion, after: &FunctionVersion) -> bool {
+    ![before, after]
+        .iter()
+        .any(|version| version.settings.keys().any(|key| key.starts_with("Environment.Error")))
+}
+
+fn share(alias: &FunctionAlias, version: &str) -> Option<f64> {
+    if let Some(weight) = alias.weights.get(version) {
+        return Some(*weight);
+    }
+    (alias.version == version).then(|| (1.0 - alias.weights.values().sum::<f64>()).clamp(0.0, 1.0))
+}
+
+fn response_text(call: &Call<'_>, name: &str) -> Option<String> {
+    field(call.response(), name).and_then(scalar)
+}
+
+fn number(version: &str) -> Option<u64> {
+    version.parse().ok()
+}
+
+fn is_number(version: &str) -> bool {
+    number(version).is_some()
+}
+
+fn near(one: Timestamp, other: Timestamp) -> bool {
+    one.duration_since(other).abs() <= SignedDuration::from_mins(2)
+}

@@ -1,0 +1,158 @@
+//! Everything that a bundle or a live reading shows as changed, one [`Change`] per real-world change.
+//!
+//! The rule that is not obvious: one deployment is several calls, and a call is not an effect. Calls
+//! that belong together become one change; its effect is when traffic first met it, which may be
+//! later than the last call, or never. What CloudTrail lacks is read off versions and histories.
+
+mod appconfig;
+mod call;
+mod difference;
+mod ecs;
+mod lambda;
+mod other;
+mod parameters;
+mod relation;
+mod stack;
+mod undone;
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use self::call::Call;
+use self::relation::Owners;
+use crate::domain::change::{Change, ChangeKind, Effect, Relation};
+use crate::domain::evidence::{Actor, Evidence};
+
+/// Calls of one deployment follow one another within this time.
+const DEPLOYMENT_GAP: SignedDuration = SignedDuration::from_mins(15);
+
+/// All changes that the evidence shows, in order of the time they were asked for.
+pub fn changes(evidence: &Evidence) -> Vec<Change> {
+    let world = World::new(evidence);
+    let mut found = lambda::changes(&world);
+    found.extend(ecs::changes(&world));
+    found.extend(parameters::changes(&world));
+    found.extend(appconfig::changes(&world));
+    found.extend(other::changes(&world));
+    stack::join(&mut found, &world);
+    found.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.id.cmp(&b.id)));
+    undone::mark(&mut found);
+    found
+}
+
+/// The evidence, with what every source of changes needs to know of it.
+struct World<'a> {
+    evidence: &'a Evidence,
+    now: Timestamp,
+    /// Mutating calls in order of time.
+    calls: Vec<Call<'a>>,
+    owners: Owners,
+    /// By log group: the versions that wrote lines, with their first and last line and their number.
+    written: BTreeMap<&'a str, BTreeMap<&'a str, Written>>,
+}
+
+/// What one version wrote into a log group.
+#[derive(Debug, Clone, Copy)]
+struct Written {
+    first: Timestamp,
+    last: Timestamp,
+}
+
+impl<'a> World<'a> {
+    fn new(evidence: &'a Evidence) -> Self {
+        let mut calls: Vec<Call<'a>> = evidence
+            .trail
+            .iter()
+            .flatten()
+            .filter(|record| !record.read_only)
+            .map(Call::new)
+            .filter(|call| !other::is_noise(call))
+            .collect();
+        calls.sort_by_key(|call| call.record.at);
+        let mut written: BTreeMap<&str, BTreeMap<&str, Written>> = BTreeMap::new();
+        for event in evidence.logs.iter().flatten() {
+            if let Some(version) = event.version() {
+                let entry = written
+                    .entry(&event.group)
+                    .or_default()
+                    .entry(version)
+                    .or_insert(Written { first: event.at, last: event.at });
+                entry.first = entry.first.min(event.at);
+                entry.last = entry.last.max(event.at);
+            }
+        }
+        Self { evidence, now: evidence.scope.now, calls, owners: Owners::new(evidence), written }
+    }
+
+    /// Calls of one AWS service, by the name that `key` gives the resource of each.
+    fn by_resource(
+        &self,
+        service: &str,
+        verbs: &[&str],
+        key: impl Fn(&Call<'a>) -> Option<String>,
+    ) -> BTreeMap<String, Vec<Call<'a>>> {
+        let mut grouped: BTreeMap<String, Vec<Call<'a>>> = BTreeMap::new();
+        for call in &self.calls {
+            if call.service == service
+                && verbs.contains(&call.verb)
+                && let Some(resource) = key(call)
+            {
+                grouped.entry(resource).or_default().push(*call);
+            }
+        }
+        grouped
+    }
+}
+
+/// A change of which nothing is known yet but what, where and when.
+fn draft(kind: ChangeKind, resource: String, at: Timestamp) -> Change {
+    Change {
+        id: String::new(),
+        event_ids: Vec::new(),
+        kind,
+        resource,
+        relation: Relation::Unconnected,
+        actor: None,
+        at,
+        effect: Effect::Took { from: at, until: at },
+        undone_at: None,
+        undoes: None,
+        keys: Vec::new(),
+        code_changed: false,
+        no_op: false,
+        share: 1.0,
+        from_version: None,
+        to_version: None,
+        undo: Err("nothing is known of the state before it".to_owned()),
+    }
+}
+
+/// The same of one call, with its actor and its id; a failed call has no effect.
+fn of_call(kind: ChangeKind, resource: String, call: &Call<'_>) -> Change {
+    let record = call.record;
+    let mut change = draft(kind, resource, record.at);
+    change.id.clone_from(&record.event_id);
+    change.event_ids = event_ids([call]);
+    change.actor = actor(call);
+    if let Some(code) = &record.error_code {
+        change.effect = Effect::None { reason: format!("the call failed with {code}") };
+        change.undo = Err("it never took effect".to_owned());
+    }
+    change
+}
+
+fn event_ids<'c>(calls: impl IntoIterator<Item = &'c Call<'c>>) -> Vec<String> {
+    let mut ids: Vec<String> = Vec::new();
+    for call in calls {
+        let id = &call.record.event_id;
+        if !id.is_empty() && !ids.contains(id) {
+            ids.push(id.clone());
+        }
+    }
+    ids
+}
+
+fn actor(call: &Call<'_>) -> Option<Actor> {
+    Some(call.record.actor.clone()).filter(|actor| !actor.name.is_empty() || !actor.arn.is_empty())
+}
