@@ -8,6 +8,8 @@
 
 /// Share of lines that must agree on a column.
 const AGREEMENT: f64 = 0.9;
+/// Share of lines that must have a component in the same place.
+const MAJORITY: f64 = 0.6;
 /// Fields that one header can have.
 const MAX_FIELDS: usize = 16;
 /// Words that can stand before an agreed column.
@@ -55,13 +57,15 @@ enum Kind {
     /// Something with a digit.
     Number,
     Level,
-    Bracket,
+    /// In brackets, and whether a time or a level is inside.
+    Bracket(bool),
     Separator(u8),
     /// Ends in a colon.
     Colon,
     /// Ends at a bar.
     Barred,
-    Word,
+    /// A word, and whether it is a name as programs have them: `app.Pool`, `io-worker`.
+    Word(bool),
     /// Begins a quoted text or a JSON object: never a header.
     Quote,
     Missing,
@@ -85,16 +89,17 @@ impl Header {
         let total: u64 = cursors.iter().map(|cursor| cursor.weight).sum();
         let mut steps = Vec::new();
         let mut justified = false;
-        let mut after_colon = false;
+        let mut after = After::default();
         if total < MIN_LINES {
             return Self::default();
         }
         while steps.len() < MAX_FIELDS {
-            let Some((found, anchor)) = next_anchor(&cursors, total, after_colon) else { break };
-            if after_colon && !matches!(anchor, Step::Bracket | Step::Separator(_)) {
+            let Some((passed, anchor)) = next_anchor(&cursors, total, after) else { break };
+            if after.colon && !matches!(anchor, Step::Bracket | Step::Separator(_)) {
                 break;
             }
-            justified |= found;
+            justified |= passed != Anchor::Other;
+            after.level |= passed == Anchor::Level;
             let advanced: Vec<usize> =
                 cursors.iter().map(|cursor| anchor.apply(cursor.line, cursor.at)).collect();
             let with_message: u64 = cursors
@@ -111,7 +116,7 @@ impl Header {
             for (cursor, at) in cursors.iter_mut().zip(advanced) {
                 cursor.at = at;
             }
-            after_colon |= anchor == Step::Colon;
+            after.colon |= anchor == Step::Colon;
             steps.push(anchor);
         }
         if !justified {
@@ -126,7 +131,17 @@ impl Header {
 
     /// Where the message of this line begins.
     pub fn skip(&self, line: &[u8]) -> usize {
-        self.steps.iter().fold(0, |at, step| step.apply(line, at))
+        if self.steps.is_empty() {
+            return 0;
+        }
+        let end = self.steps.iter().fold(0, |at, step| step.apply(line, at));
+        let gap = line
+            .get(end..)
+            .unwrap_or_default()
+            .iter()
+            .take_while(|byte| matches!(byte, b' ' | b'\t' | b'|'))
+            .count();
+        end + gap
     }
 }
 
@@ -136,8 +151,23 @@ struct Cursor<'a> {
     weight: u64,
 }
 
-/// The next step that nearly all lines agree on, and whether it is a time or a level.
-fn next_anchor(cursors: &[Cursor<'_>], total: u64, after_colon: bool) -> Option<(bool, Step)> {
+/// What a step passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Anchor {
+    Time,
+    Level,
+    Other,
+}
+
+/// What has been passed already.
+#[derive(Debug, Clone, Copy, Default)]
+struct After {
+    level: bool,
+    colon: bool,
+}
+
+/// The next step that nearly all lines agree on, and what it passes.
+fn next_anchor(cursors: &[Cursor<'_>], total: u64, after: After) -> Option<(Anchor, Step)> {
     let mut ahead: Vec<(u64, Vec<Kind>)> = Vec::with_capacity(cursors.len());
     for cursor in cursors {
         let mut kinds = Vec::with_capacity(MAX_WORDS);
@@ -149,50 +179,52 @@ fn next_anchor(cursors: &[Cursor<'_>], total: u64, after_colon: bool) -> Option<
         }
         ahead.push((cursor.weight, kinds));
     }
-    let share = |holds: &dyn Fn(&[Kind]) -> bool| {
+    let share = |least: f64, holds: &dyn Fn(&[Kind]) -> bool| {
         let agreeing: u64 = ahead.iter().filter(|(_, kinds)| holds(kinds)).map(|(weight, _)| weight).sum();
-        agreeing as f64 >= AGREEMENT * total as f64
+        agreeing as f64 >= least * total as f64
     };
-    if share(&|kinds| kinds[0] == Kind::Time) {
-        return Some((true, Step::Field));
+    if share(AGREEMENT, &|kinds| kinds[0] == Kind::Time) {
+        return Some((Anchor::Time, Step::Field));
     }
-    if share(&|kinds| kinds[0] == Kind::Level) {
-        return Some((true, Step::Field));
+    if share(AGREEMENT, &|kinds| kinds[0] == Kind::Level) {
+        return Some((Anchor::Level, Step::Field));
     }
     for separator in [b'-', b'|', b':', b'*', b'#', b'+'] {
-        if share(&|kinds: &[Kind]| kinds[..3].contains(&Kind::Separator(separator))) {
-            return Some((false, Step::Separator(separator)));
+        if share(AGREEMENT, &|kinds: &[Kind]| kinds[..3].contains(&Kind::Separator(separator))) {
+            return Some((Anchor::Other, Step::Separator(separator)));
         }
     }
-    if share(&|kinds| kinds[0] == Kind::Bracket) {
-        return Some((false, Step::Bracket));
+    if share(AGREEMENT, &|kinds| matches!(kinds[0], Kind::Bracket(_))) {
+        let speaks = share(AGREEMENT, &|kinds| kinds[0] == Kind::Bracket(true));
+        return Some((if speaks { Anchor::Time } else { Anchor::Other }, Step::Bracket));
     }
-    if share(&|kinds| matches!(kinds[0], Kind::Barred | Kind::Separator(_))) {
-        return Some((false, Step::Field));
+    if share(AGREEMENT, &|kinds| matches!(kinds[0], Kind::Barred | Kind::Separator(_))) {
+        return Some((Anchor::Other, Step::Field));
     }
-    if share(&|kinds| matches!(kinds[0], Kind::Number | Kind::Time)) {
-        return Some((false, Step::Field));
+    if share(AGREEMENT, &|kinds| matches!(kinds[0], Kind::Number | Kind::Time)) {
+        return Some((Anchor::Other, Step::Field));
     }
-    if !after_colon && share(&|kinds| kinds[0] == Kind::Colon || kinds[1] == Kind::Colon) {
-        return Some((false, Step::Colon));
-    }
-    for offset in 1..MAX_WORDS {
+    for offset in 0..MAX_WORDS {
         let plain = |kinds: &[Kind]| {
             kinds[..offset].iter().all(|kind| {
-                matches!(kind, Kind::Word | Kind::Number | Kind::Level | Kind::Separator(_) | Kind::Colon)
+                // Behind the level a sentence may have begun: only names can be skipped there.
+                matches!(kind, Kind::Number | Kind::Level | Kind::Separator(_) | Kind::Word(true))
+                    || (!after.level && matches!(kind, Kind::Word(_) | Kind::Colon))
             })
         };
-        let anchored = |kind: Kind| matches!(kind, Kind::Time | Kind::Level | Kind::Bracket | Kind::Barred);
-        if share(&|kinds| plain(kinds) && anchored(kinds[offset])) {
-            return Some((false, Step::Field));
+        let step = |last: Step| if offset == 0 { last } else { Step::Field };
+        let anchored =
+            |kind: Kind| matches!(kind, Kind::Time | Kind::Level | Kind::Bracket(_) | Kind::Barred);
+        if share(AGREEMENT, &|kinds| plain(kinds) && anchored(kinds[offset])) {
+            return Some((Anchor::Other, Step::Field));
         }
-        if !after_colon
-            && offset + 1 < MAX_WORDS
-            && share(&|kinds| {
-                plain(kinds) && (kinds[offset] == Kind::Colon || kinds[offset + 1] == Kind::Colon)
-            })
+        // Components end in a colon. Some are written with a blank in them.
+        let colon = |kinds: &[Kind], at: usize| kinds.get(at) == Some(&Kind::Colon);
+        if !after.colon
+            && share(MAJORITY, &|kinds| colon(kinds, offset))
+            && share(AGREEMENT, &|kinds| plain(kinds) && (colon(kinds, offset) || colon(kinds, offset + 1)))
         {
-            return Some((false, Step::Field));
+            return Some((Anchor::Other, step(Step::Colon)));
         }
     }
     None
@@ -261,15 +293,13 @@ fn kind(line: &[u8], start: usize, end: usize) -> Kind {
         return Kind::Quote;
     }
     if text[0] == b'[' {
-        return Kind::Bracket;
+        let inner = text.get(1..text.len() - 1).unwrap_or_default();
+        return Kind::Bracket(inner.split(|byte| *byte == b' ').any(|part| is_time(part) || is_level(part)));
     }
     if let [only] = text
         && only.is_ascii_punctuation()
     {
         return Kind::Separator(*only);
-    }
-    if line.get(end) == Some(&b'|') {
-        return Kind::Barred;
     }
     if is_time(text) {
         return Kind::Time;
@@ -277,10 +307,18 @@ fn kind(line: &[u8], start: usize, end: usize) -> Kind {
     if is_level(text) {
         return Kind::Level;
     }
+    if line.get(end) == Some(&b'|') {
+        return Kind::Barred;
+    }
     if text.last() == Some(&b':') {
         return Kind::Colon;
     }
-    if text.iter().any(u8::is_ascii_digit) { Kind::Number } else { Kind::Word }
+    if text.iter().any(u8::is_ascii_digit) {
+        Kind::Number
+    } else {
+        let inner = text.get(1..text.len() - 1).unwrap_or_default();
+        Kind::Word(inner.iter().any(|byte| b"._-/:$@".contains(byte)))
+    }
 }
 
 /// A date, a time of day, seconds or milliseconds since 1970, the name of a month or a day.
@@ -293,9 +331,9 @@ fn is_time(text: &[u8]) -> bool {
         return NAMES.iter().any(|name| text.eq_ignore_ascii_case(*name));
     }
     let digits = text.iter().filter(|byte| byte.is_ascii_digit()).count();
-    let separators = text[1..].iter().filter(|byte| matches!(byte, b':' | b'-' | b'/' | b'.')).count();
+    let separators = text.iter().skip(1).filter(|byte| matches!(byte, b':' | b'-' | b'/' | b'.')).count();
     let only_time = text.iter().all(|byte| byte.is_ascii_digit() || b":-/.,+TZ_".contains(byte));
-    let epoch = digits == text.len() && matches!(digits, 10 | 13 | 16) && text[0] == b'1';
+    let epoch = digits == text.len() && matches!(digits, 10 | 13 | 16) && text.first() == Some(&b'1');
     let addressed = text.iter().filter(|byte| **byte == b'.').count() == 3 && separators == 3;
     epoch
         || (only_time

@@ -56,7 +56,7 @@ fn merge_round(miner: &mut Miner) -> bool {
     let counts = miner.root_counts();
     let mut buckets: ByHash<Vec<Slot>> = HashMap::default();
     for &shape in counts.keys() {
-        for (key, start, end) in slot_keys(&miner.shapes[shape as usize].tokens) {
+        for (key, start, end) in slot_keys_of(miner, shape) {
             buckets.entry(key).or_default().push(Slot { shape, start, end });
         }
     }
@@ -91,6 +91,11 @@ fn merge_round(miner: &mut Miner) -> bool {
     any
 }
 
+fn slot_keys_of(miner: &Miner, shape: u32) -> Vec<(u64, usize, usize)> {
+    let shape = &miner.shapes[shape as usize];
+    slot_keys(&shape.tokens, shape.frame.as_ref().map(|frame| frame.keys_hash))
+}
+
 /// The slots whose values are values: none, or two and more.
 fn judge(miner: &Miner, counts: &BTreeMap<u32, u64>, slots: &[Slot]) -> Vec<Slot> {
     let Some(sample) = slots.first().copied() else { return Vec::new() };
@@ -107,14 +112,16 @@ fn judge(miner: &Miner, counts: &BTreeMap<u32, u64>, slots: &[Slot]) -> Vec<Slot
     let count = |slot: &Slot| counts.get(&slot.shape).copied().unwrap_or(0);
     let lines: u64 = slots.iter().map(count).sum();
     let mut variable_lines = None;
-    let (mut stems, mut words, mut capitals) = (0_usize, 0_usize, 0_usize);
+    let (mut stems, mut words, mut capitals, mut names) = (0_usize, 0_usize, 0_usize, 0_usize);
     for slot in slots {
         match value(slot) {
             [Token { kind: TokenKind::Variable, .. }] => variable_lines = Some(count(slot)),
             [Token { kind: TokenKind::Stem(_), .. }] => stems += 1,
             [Token { kind: TokenKind::Word(word), .. }] => {
                 words += 1;
-                capitals += usize::from(!miner.words.text(*word).iter().any(u8::is_ascii_lowercase));
+                let text = miner.words.text(*word);
+                capitals += usize::from(!text.iter().any(u8::is_ascii_lowercase));
+                names += usize::from(is_identifier(text));
             }
             _ => words += 1,
         }
@@ -129,10 +136,13 @@ fn judge(miner: &Miner, counts: &BTreeMap<u32, u64>, slots: &[Slot]) -> Vec<Slot
     let distinct = stems + words;
     let enough = (lines as f64).sqrt().ceil() as usize;
     let many = distinct >= miner.options.min_values.max(enough.min(CERTAINLY_VALUES));
+    let identifiers = names == words && distinct >= miner.options.min_values;
     let all = if leads {
-        many || announced || (after_preposition && context >= 3 && distinct >= 3 && capitals == 0)
+        many || identifiers
+            || announced
+            || (after_preposition && context >= 3 && distinct >= 3 && capitals == 0)
     } else {
-        many && context >= 4
+        (many || identifiers) && context >= 4
     };
     if all || (words == 0 && stems >= 4) {
         return slots.to_vec();
@@ -146,11 +156,17 @@ fn judge(miner: &Miner, counts: &BTreeMap<u32, u64>, slots: &[Slot]) -> Vec<Slot
         .iter()
         .filter(|slot| {
             matches!(value(slot), [Token { kind: TokenKind::Variable | TokenKind::Stem(_), .. }])
-                || (leads && count(slot) <= variable_lines)
+                || ((leads || context >= 4) && count(slot) <= variable_lines)
         })
         .copied()
         .collect();
     if accepted.len() < 2 { Vec::new() } else { accepted }
+}
+
+/// `com.example.shop`, `order_events`: no word of a sentence.
+fn is_identifier(text: &[u8]) -> bool {
+    text.get(1..text.len().saturating_sub(1))
+        .is_some_and(|inner| inner.iter().any(|byte| b"._/@$#".contains(byte)))
 }
 
 fn token_hash(token: Token) -> u64 {
@@ -164,9 +180,11 @@ fn token_hash(token: Token) -> u64 {
 
 /// The places of a shape that can hold one value, each with a key that is equal for all shapes
 /// that differ in this place only.
-pub(super) fn slot_keys(tokens: &[Token]) -> Vec<(u64, usize, usize)> {
+///
+/// `keys` is the key set of a JSON line: only within the same set anything is joined.
+pub(super) fn slot_keys(tokens: &[Token], keys: Option<u64>) -> Vec<(u64, usize, usize)> {
     let mut before = Vec::with_capacity(tokens.len() + 1);
-    let mut hash = 0;
+    let mut hash = keys.unwrap_or_default();
     before.push(hash);
     for token in tokens {
         hash = mix(hash, token_hash(*token));

@@ -6,13 +6,19 @@
 //! then and in [`Miner::settle`], and joins shapes into templates. An id that [`Miner::learn`] gave
 //! stays valid: [`Miner::resolve`] tells the template that it belongs to by now.
 
+mod compare;
+mod fields;
 mod header;
+mod json;
 mod merge;
 mod tokens;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
+pub use compare::{Comparison, SidedLine, Sides, TemplateChange, compare};
+pub use fields::{FieldChange, FieldValues, Numbers};
 use header::{Header, OPENINGS, opening};
 use tokens::{Piece, scan};
 
@@ -26,11 +32,13 @@ pub struct Options {
     pub max_example_bytes: usize,
     /// Different words in one place that make it a variable, at least.
     pub min_values: usize,
+    /// JSON lines with the same message but other keys are other templates.
+    pub split_by_keys: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { max_shapes: 1 << 16, max_example_bytes: 8 << 20, min_values: 5 }
+        Self { max_shapes: 1 << 16, max_example_bytes: 8 << 20, min_values: 5, split_by_keys: true }
     }
 }
 
@@ -71,9 +79,18 @@ pub(super) struct Shape {
     /// The line, as long as its header is not known.
     example: Option<Box<[u8]>>,
     headed: bool,
+    /// What stands around the message of a JSON line.
+    frame: Option<Frame>,
     count: u64,
     first: u64,
     last: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Frame {
+    keys_hash: u64,
+    before: String,
+    after: String,
 }
 
 /// Hashes are computed by hand; the table takes them as they are.
@@ -114,8 +131,24 @@ fn hash_bytes(bytes: &[u8]) -> u64 {
     mix(hash, last)
 }
 
-fn hash_line(line: &[u8]) -> u64 {
-    let mut hash = 0_u64;
+/// The message of a line without its header, and the key set of a JSON line.
+fn message(content: &[u8], split_by_keys: bool) -> (Cow<'_, [u8]>, Option<u64>) {
+    if content.trim_ascii_start().first() == Some(&b'{')
+        && let Some(outline) = json::outline(content, hash_bytes)
+    {
+        let keys = (split_by_keys || outline.message.is_none()).then_some(outline.keys_hash);
+        return (json::first_line(outline.message.unwrap_or_default()), keys);
+    }
+    (Cow::Borrowed(content), None)
+}
+
+fn hash_content(content: &[u8], split_by_keys: bool) -> u64 {
+    let (message, keys) = message(content, split_by_keys);
+    hash_line(&message, keys.unwrap_or_default())
+}
+
+fn hash_line(line: &[u8], seed: u64) -> u64 {
+    let mut hash = seed;
     scan(line, &mut |piece, _| {
         hash = match piece {
             Piece::Word(word) => mix(hash, hash_bytes(word)),
@@ -191,7 +224,7 @@ pub struct Miner {
 
 /// Shapes after which headers and variables are judged for the first time.
 const FIRST_SETTLEMENT: usize = 2048;
-const MAX_EXAMPLE: usize = 1024;
+const MAX_EXAMPLE: usize = 4096;
 
 impl Default for Miner {
     fn default() -> Self {
@@ -224,7 +257,7 @@ impl Miner {
         let header = &self.headers[opening(line) as usize];
         let start = header.skip(line);
         let content = line.get(start..).unwrap_or_default();
-        let hash = hash_line(content);
+        let hash = hash_content(content, self.options.split_by_keys);
         let number = self.lines;
         if let Some(id) = self.by_hash.get(&hash) {
             let shape = &mut self.shapes[*id as usize];
@@ -249,8 +282,9 @@ impl Miner {
         let content = line.get(start..).unwrap_or_default();
         if !self.open_slots.is_empty() {
             // Words of values are not kept: a value that is new every time must not cost memory.
-            let tokens = tokens_with(content, |word| self.words.known(word));
-            let known = merge::slot_keys(&tokens)
+            let (message, keys) = message(content, self.options.split_by_keys);
+            let tokens = tokens_with(&message, |word| self.words.known(word));
+            let known = merge::slot_keys(&tokens, keys)
                 .into_iter()
                 .find_map(|(key, ..)| self.open_slots.get(&key).copied());
             if let Some(known) = known {
@@ -262,8 +296,7 @@ impl Miner {
         if self.shapes.len() >= self.options.max_shapes {
             return self.catch_all();
         }
-        let tokens = self.tokens(content);
-        self.add(hash, tokens, line, start, needs_header)
+        self.add(hash, line, start, needs_header)
     }
 
     fn remember(&mut self, hash: u64, id: u32) {
@@ -283,6 +316,7 @@ impl Miner {
             tokens,
             example: None,
             headed: false,
+            frame: None,
             count: 0,
             first: self.lines,
             last: self.lines,
@@ -292,8 +326,9 @@ impl Miner {
         id
     }
 
-    fn add(&mut self, hash: u64, tokens: Box<[Token]>, line: &[u8], start: usize, needs_header: bool) -> u32 {
+    fn add(&mut self, hash: u64, line: &[u8], start: usize, needs_header: bool) -> u32 {
         self.settled = false;
+        let (tokens, frame) = self.take_apart(line.get(start..).unwrap_or_default());
         let id = self.shapes.len() as u32;
         let example = (needs_header && self.example_bytes < self.options.max_example_bytes)
             .then(|| Box::from(&line[..line.len().min(MAX_EXAMPLE)]));
@@ -302,6 +337,7 @@ impl Miner {
             tokens,
             example,
             headed: start > 0,
+            frame,
             count: 0,
             first: self.lines,
             last: self.lines,
@@ -311,9 +347,15 @@ impl Miner {
         id
     }
 
-    fn tokens(&mut self, content: &[u8]) -> Box<[Token]> {
+    fn take_apart(&mut self, content: &[u8]) -> (Box<[Token]>, Option<Frame>) {
+        let (message, keys) = message(content, self.options.split_by_keys);
         let words = &mut self.words;
-        tokens_with(content, |word| words.number(word))
+        let tokens = tokens_with(&message, |word| words.number(word));
+        let frame = keys.map(|keys_hash| {
+            let (before, after) = json::frame(content);
+            Frame { keys_hash, before, after }
+        });
+        (tokens, frame)
     }
 
     /// Decides anew, over all that was learned, where headers end and which words are values.
@@ -347,7 +389,7 @@ impl Miner {
                 self.example_bytes -= example.len();
                 let start = header.skip(&example);
                 let content = example.get(start..).unwrap_or_default();
-                let hash = hash_line(content);
+                let hash = hash_content(content, self.options.split_by_keys);
                 match self.by_hash.get(&hash) {
                     Some(other) => {
                         let other = *other;
@@ -357,8 +399,11 @@ impl Miner {
                         self.by_hash.insert(hash, id as u32);
                     }
                 }
-                self.shapes[id].tokens = self.tokens(content);
-                self.shapes[id].headed = start > 0;
+                let (tokens, frame) = self.take_apart(content);
+                let shape = &mut self.shapes[id];
+                shape.tokens = tokens;
+                shape.frame = frame;
+                shape.headed = start > 0;
             }
             self.headers[kind] = header;
         }
@@ -406,10 +451,13 @@ impl Miner {
         let tokens = &shape.tokens;
         let mut text = Vec::new();
         if shape.headed {
-            text.extend_from_slice(b"<*>");
+            text.extend_from_slice(b"<*> ");
         }
-        for token in &**tokens {
-            if token.space && !text.is_empty() || shape.headed && text.len() == 3 {
+        if let Some(frame) = &shape.frame {
+            text.extend_from_slice(frame.before.as_bytes());
+        }
+        for (at, token) in tokens.iter().enumerate() {
+            if token.space && at > 0 {
                 text.push(b' ');
             }
             match token.kind {
@@ -421,6 +469,9 @@ impl Miner {
                 TokenKind::Variable => text.extend_from_slice(b"<*>"),
                 TokenKind::Mark(mark) => text.push(mark),
             }
+        }
+        if let Some(frame) = &shape.frame {
+            text.extend_from_slice(frame.after.as_bytes());
         }
         String::from_utf8_lossy(&text).into_owned()
     }

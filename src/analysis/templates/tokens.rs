@@ -54,6 +54,11 @@ const fn classes() -> [u8; 256] {
 /// Calls `emit(piece, space_before)` for each piece of the line, in order.
 pub fn scan<'a>(line: &'a [u8], emit: &mut impl FnMut(Piece<'a>, bool)) {
     let mut writer = Writer { emit, after_variable: false, held: None, pieces: 0 };
+    if let Some(opening) = stack_frame(line) {
+        writer.word(opening, true);
+        writer.variable(true);
+        return;
+    }
     let mut at = 0;
     let mut space = false;
     while let Some(&byte) = line.get(at) {
@@ -98,6 +103,19 @@ pub fn scan<'a>(line: &'a [u8], emit: &mut impl FnMut(Piece<'a>, bool)) {
     writer.finish();
 }
 
+/// The word that opens a frame of a stack trace. Which frames there are says where the program was,
+/// not what happened: all of them are one template.
+fn stack_frame(line: &[u8]) -> Option<&[u8]> {
+    if !matches!(line.first(), Some(b' ' | b'\t')) {
+        return None;
+    }
+    let text = line.trim_ascii_start();
+    let is_java_or_node = text.starts_with(b"at ") && text.contains(&b'(');
+    (is_java_or_node || text.starts_with(b"at /"))
+        .then(|| &text[..2])
+        .or_else(|| text.starts_with(b"File \"").then(|| &text[..4]))
+}
+
 /// `<1 sec`: a bound, not a bracket.
 fn less_than_number(line: &[u8], at: usize) -> bool {
     line.get(at + 1).is_some_and(u8::is_ascii_digit)
@@ -131,6 +149,7 @@ fn cut_value<'a, F: FnMut(Piece<'a>, bool)>(
             let length = line[start + 1..].iter().position(|byte| byte == quote);
             length.map_or(line.len(), |length| start + 1 + length + 1)
         }
+        _ if is_message_key(key) => equals,
         _ => {
             writer.mark(b'=', false);
             writer.variable(false);
@@ -163,7 +182,7 @@ fn cut_chunk<'a, F: FnMut(Piece<'a>, bool)>(
     if flags & PLACE != 0 && is_place(body) {
         writer.variable(space);
     } else if flags & COLON != 0 && body.contains(&b':') {
-        if flags & DIGIT != 0 && is_colon_address(body) {
+        if flags & DIGIT != 0 && (is_colon_address(body) || is_port(body)) {
             writer.variable(space);
         } else {
             let mut first = true;
@@ -231,6 +250,7 @@ fn is_place(body: &[u8]) -> bool {
     let slashes = count(b'/');
     let inner_at = body.len() > 2 && body[1..body.len() - 1].contains(&b'@');
     (body.first() == Some(&b'/') && body.len() > 1)
+        || (slashes == 1 && body.contains(&b'.') && body.last() != Some(&b'/'))
         || body.starts_with(b"./")
         || body.starts_with(b"../")
         || body.starts_with(b"~/")
@@ -243,6 +263,16 @@ fn is_place(body: &[u8]) -> bool {
 fn is_colon_address(body: &[u8]) -> bool {
     let hexadecimal = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.' | b'%');
     body.iter().all(hexadecimal) && body.iter().filter(|byte| **byte == b':').count() >= 2
+}
+
+/// `shop.example.org:443`.
+fn is_port(body: &[u8]) -> bool {
+    let Some(colon) = body.iter().position(|byte| *byte == b':') else { return false };
+    let (host, port) = (&body[..colon], &body[colon + 1..]);
+    matches!(port.len(), 1..=5)
+        && port.iter().all(u8::is_ascii_digit)
+        && host.iter().any(|byte| matches!(byte, b'.' | b'-'))
+        && host.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
 }
 
 /// `5.2 KB`, `30 ms`: the unit belongs to the number before it.
