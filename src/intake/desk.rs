@@ -181,7 +181,8 @@ impl Desk {
             Command::Help => Ok(command::HELP.to_owned()),
             Command::Investigate { service } => {
                 let origin = Origin {
-                    delivery: (!command.trigger_id.is_empty()).then(|| format!("command/{}", command.trigger_id)),
+                    delivery: (!command.trigger_id.is_empty())
+                        .then(|| format!("command/{}", command.trigger_id)),
                     channel: Some(command.channel),
                     thread_ts: None,
                     requested_by: Some(command.user),
@@ -273,7 +274,8 @@ impl Desk {
 
     fn is_own(&self, message: &IncomingMessage) -> bool {
         self.identity.get().is_some_and(|own| {
-            let same = |mine: &str, theirs: &Option<String>| !mine.is_empty() && theirs.as_deref() == Some(mine);
+            let same =
+                |mine: &str, theirs: &Option<String>| !mine.is_empty() && theirs.as_deref() == Some(mine);
             same(&own.bot_id, &message.bot_id) || same(&own.user_id, &message.user)
         })
     }

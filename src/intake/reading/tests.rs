@@ -1,0 +1,125 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn at(text: &str) -> Option<Timestamp> {
+    Some(text.parse().unwrap())
+}
+
+/// CloudWatch alarm by an SNS relay: fields with backticks, the state in a field.
+#[test]
+fn a_cloudwatch_relay_says_its_state_in_a_field() {
+    let reading = read_message(&json!({
+        "username": "AWS CloudWatch", "bot_id": "B1", "attachments": [{
+            "color": "danger", "fallback": "Alarm basket-errors triggered", "text": "AWS CloudWatch notification",
+            "fields": [
+                { "title": "Alarm Name", "value": "`basket-errors`" },
+                { "title": "Old State", "value": "`OK`" },
+                { "title": "Current State", "value": "`ALARM`" },
+            ]
+        }]
+    }));
+    assert_eq!(reading.state, Some(AlertState::Firing));
+    assert_eq!(reading.alert_name.as_deref(), Some("basket-errors"));
+    assert_eq!(reading.at, None);
+}
+
+/// Alertmanager's default Slack template: label values without keys.
+#[test]
+fn alertmanagers_default_title_is_taken_apart() {
+    let reading = read_message(&json!({
+        "attachments": [{ "title": "[FIRING:3] SlowQueries ledger (prod eu warning)" }]
+    }));
+    assert_eq!(reading.alert_name.as_deref(), Some("SlowQueries"));
+    assert_eq!(reading.service.as_deref(), Some("ledger"));
+    assert_eq!(reading.severity.as_deref(), Some("warning"));
+    let resolved =
+        read_message(&json!({ "attachments": [{ "title": "[RESOLVED] SlowQueries ledger (prod)" }] }));
+    assert_eq!(resolved.state, Some(AlertState::Resolved));
+}
+
+/// PagerDuty-like blocks: fields with a bold name above the value.
+#[test]
+fn block_fields_are_names_above_values() {
+    let reading = read_message(&json!({
+        "attachments": [{ "blocks": [
+            { "type": "header", "text": { "type": "plain_text", "text": "🚨 Triggered: P2 incident" } },
+            { "type": "section", "text": { "type": "mrkdwn", "text": "*Search p95 latency above 1s*" } },
+            { "type": "section", "fields": [{ "type": "mrkdwn", "text": "*Service*\nSearch API" }] },
+            { "type": "context", "elements": [{ "type": "mrkdwn", "text": "Triggered 2026-01-05 14:11:00 UTC · on call" }] },
+        ] }]
+    }));
+    assert_eq!(reading.alert_name.as_deref(), Some("Search p95 latency above 1s"));
+    assert_eq!(reading.service.as_deref(), Some("Search API"));
+    assert_eq!(reading.metric.as_deref(), Some("p95 latency"));
+    assert_eq!(reading.severity.as_deref(), Some("P2"));
+    assert_eq!(reading.at, at("2026-01-05T14:11:00Z"));
+}
+
+/// Sentry: the title is a link in the text, the time a date token.
+#[test]
+fn a_date_token_is_the_time() {
+    let reading = read_message(&json!({
+        "text": "<https://s.example/1|*Critical: orders error rate*>",
+        "attachments": [{ "blocks": [{ "type": "section",
+            "text": { "type": "mrkdwn", "text": "<!date^1767622260^Started: {date}|Incident>" } }] }]
+    }));
+    assert_eq!(reading.alert_name.as_deref(), Some("orders error rate"));
+    assert_eq!(reading.service.as_deref(), Some("orders"));
+    assert_eq!(reading.severity.as_deref(), Some("critical"));
+    assert_eq!(reading.at, at("2026-01-05T14:11:00Z"));
+}
+
+#[test]
+fn what_says_no_condition_is_no_alert() {
+    for message in [
+        json!({ "text": "Hello from TaskBot" }),
+        json!({ "attachments": [{ "pretext": "Build 12 succeeded", "color": "2eb886" }] }),
+        json!({ "attachments": [{ "title": "All fine", "text": "Have a good day" }] }),
+        json!({ "text": "the deploy was critical for us, error rates are normal" }),
+    ] {
+        assert!(!read_message(&message).is_alert, "{message}");
+    }
+}
+
+#[test]
+fn a_person_is_no_alert() {
+    let event = json!({ "type": "event_callback", "event": { "type": "message", "user": "U1", "text": "ALARM: help" } });
+    assert_eq!(read(&event), Reading::default());
+}
+
+#[test]
+fn an_alert_body_is_read_too() {
+    let reading =
+        read(&json!({ "alert": { "service": "checkout", "triggered_at": "2026-02-06T12:15:00Z" } }));
+    assert!(reading.is_alert);
+    assert_eq!(reading.at, at("2026-02-06T12:15:00Z"));
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<i64>().prop_map(Value::from),
+        "[ a-zA-Z:*`<>|!^0-9\\[\\]()\"é🚨-]{0,40}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(5, 48, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::hash_map(
+                "text|title|attachments|blocks|fields|value|elements|type|ts|color|fallback|footer",
+                inner,
+                0..6
+            )
+            .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_message_is_read_without_a_panic(message in any_json()) {
+        let reading = read_message(&message);
+        prop_assert_eq!(reading.is_alert, reading.state.is_some());
+    }
+}
