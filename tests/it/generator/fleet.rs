@@ -267,13 +267,12 @@ impl Fleet {
     }
 
     fn image(&self, trail: &Trail, version: &Version) -> String {
-        let tag: String = version.sha.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
         format!(
             "{}.dkr.ecr.{}.amazonaws.com/{}:{}",
             trail.account,
             trail.region,
             self.name,
-            tag.to_lowercase()
+            tag(&version.sha)
         )
     }
 
@@ -396,6 +395,14 @@ impl Fleet {
             ),
         ]
     }
+}
+
+/// The short commit that a build calls itself by: it changes with the code and only with it.
+pub fn tag(sha: &str) -> String {
+    let mixed = sha.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{:07x}", mixed & 0x0fff_ffff)
 }
 
 fn keys_differ(before: &[Entry], after: &[Entry]) -> bool {

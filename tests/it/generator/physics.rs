@@ -16,6 +16,7 @@ pub struct Outcome {
     pub latencies: Vec<(f64, f64)>,
     /// Median of the requests that succeed, in milliseconds.
     pub success_ms: f64,
+    pub knobs: Knobs,
 }
 
 pub struct Minute {
@@ -78,12 +79,14 @@ fn conditions(faults: &[Fault], at: i64) -> Conditions {
             FaultKind::Struck { failure, share } if strength > 0.0 => {
                 now.struck.push((failure, share * strength));
             }
-            FaultKind::Struck { .. } => {}
             FaultKind::PoolLeak { per_hour } if strength > 0.0 => {
                 now.leaked_pool = per_hour * fault.hours(at);
             }
             FaultKind::MemoryLeak { mb_hour } if strength > 0.0 => now.leaked_mb = mb_hour * fault.hours(at),
-            FaultKind::Surge(_) | FaultKind::PoolLeak { .. } | FaultKind::MemoryLeak { .. } => {}
+            FaultKind::Struck { .. }
+            | FaultKind::Surge(_)
+            | FaultKind::PoolLeak { .. }
+            | FaultKind::MemoryLeak { .. } => {}
             FaultKind::Fills { start, per_hour, failure } => {
                 now.filled = (start + per_hour * (at - fault.from) as f64 / 3600.0).clamp(0.0, 100.0);
                 if now.filled >= 99.0 {
@@ -204,7 +207,7 @@ fn fate(
 }
 
 /// How long a failed request took, in milliseconds.
-fn failed_after(failure: Failure, knobs: &Knobs, success_ms: f64) -> f64 {
+pub fn failed_after(failure: Failure, knobs: &Knobs, success_ms: f64) -> f64 {
     match failure {
         Failure::PoolWait => knobs.acquire_ms + success_ms * 0.2,
         Failure::UpstreamSlow => knobs.client_timeout_ms + success_ms * 0.2,
@@ -298,6 +301,7 @@ impl Course<'_> {
                 failures: fate.shares.iter().map(|(failure, share)| (*failure, requests * share)).collect(),
                 latencies,
                 success_ms: fate.success_ms,
+                knobs,
             });
         }
         minute

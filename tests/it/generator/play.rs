@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::clock;
-use super::fleet::Platform;
+use super::fleet::{Platform, tag};
 use super::logs::{Claim, Request, Writer};
 use super::metrics::{self, Book, Counted};
 use super::model::{DAY, Failure, FaultKind};
@@ -168,12 +168,7 @@ fn logs(stage: &Stage, random: &mut Random, counted: &[Counted]) -> Vec<u8> {
         labels
             .iter()
             .zip(&stage.fleet.versions)
-            .map(|(label, version)| {
-                (
-                    label.clone(),
-                    version.sha.to_lowercase().chars().filter(char::is_ascii_alphanumeric).take(7).collect(),
-                )
-            })
+            .map(|(label, version)| (label.clone(), tag(&version.sha)))
             .collect()
     });
     let echo = stage.echo.as_ref().map(|key| {
@@ -260,7 +255,7 @@ fn logs(stage: &Stage, random: &mut Random, counted: &[Counted]) -> Vec<u8> {
             for (failure, expected) in lines {
                 for _ in 0..draw.poisson(expected).min(120.0) as usize {
                     let at_ms = c.at * 1000 + draw.whole(0, 59_999);
-                    let duration_ms = duration(&mut draw, outcome, failure, &stage.knobs);
+                    let duration_ms = duration(&mut draw, outcome, failure);
                     let extra = match &stage.chatter {
                         Some((from, extra)) if c.at >= *from => extra.clone(),
                         _ => Vec::new(),
@@ -285,23 +280,19 @@ fn logs(stage: &Stage, random: &mut Random, counted: &[Counted]) -> Vec<u8> {
     writer.finish(stage.now * 1000)
 }
 
-fn duration(
-    draw: &mut Random,
-    outcome: &physics::Outcome,
-    failure: Option<Failure>,
-    knobs: &super::model::Knobs,
-) -> f64 {
-    let spread = (draw.normal() * knobs.tail).exp();
+fn duration(draw: &mut Random, outcome: &physics::Outcome, failure: Option<Failure>) -> f64 {
+    let spread = (draw.normal() * outcome.knobs.tail).exp();
     match failure {
-        None => (outcome.success_ms * spread).min(knobs.handler_timeout_ms),
-        Some(Failure::PoolWait) => knobs.acquire_ms + outcome.success_ms * 0.2 * spread,
-        Some(Failure::UpstreamSlow | Failure::Unreachable | Failure::ZoneLost) => {
-            knobs.client_timeout_ms + 5.0 * spread
+        None => (outcome.success_ms * spread).min(outcome.knobs.handler_timeout_ms),
+        Some(failure) => {
+            let usual = physics::failed_after(failure, &outcome.knobs, outcome.success_ms);
+            let jitter = if matches!(failure, Failure::HandlerTimeout) {
+                0.0
+            } else {
+                outcome.success_ms * 0.1 * spread
+            };
+            (usual + jitter).min(outcome.knobs.handler_timeout_ms)
         }
-        Some(Failure::HandlerTimeout) => {
-            outcome.latencies.last().map_or(knobs.handler_timeout_ms, |(ms, _)| *ms)
-        }
-        Some(_) => outcome.success_ms * 0.4 * spread,
     }
 }
 

@@ -265,7 +265,20 @@ fn gauges(stage: &Stage, random: &mut Random, book: &mut Book, counted: &[Counte
 /// What it holds of the services that this one calls, and of those that it does not.
 pub fn neighbours(stage: &Stage, random: &mut Random, book: &mut Book) {
     for (i, dependency) in stage.dependencies.iter().enumerate() {
-        let demand = |at: i64| physics::demand_factor(&stage.faults, at);
+        // Calls that fail are repeated, so a failing dependency is asked more often.
+        let demand = |at: i64| {
+            let repeated: f64 = stage
+                .faults
+                .iter()
+                .map(|fault| match fault.kind {
+                    FaultKind::DependencyFails { which, share } if which == i => {
+                        share * stage.retries * fault.strength(at)
+                    }
+                    _ => 0.0,
+                })
+                .sum();
+            physics::demand_factor(&stage.faults, at) * (1.0 + repeated)
+        };
         let struck = |at: i64| {
             let (mut share, mut factor) = (0.0, 1.0);
             for fault in &stage.faults {

@@ -41,6 +41,8 @@ pub struct Stage {
     pub upstream_ms: f64,
     pub background: (f64, f64),
     pub handled: bool,
+    /// How often it repeats a call that failed.
+    pub retries: f64,
     pub amplitude: f64,
     pub phase: f64,
     pub weekend: f64,
@@ -163,6 +165,7 @@ impl Stage {
                 random.choose(&[0.0, 0.0005, 0.003, 0.01, 0.03]),
             ),
             handled: random.chance(0.45),
+            retries: random.choose(&[0.0, 0.0, 1.0, 2.0]),
             amplitude: random.between(0.05, 0.4),
             phase: random.between(0.0, 24.0),
             weekend: random.choose(&[1.0, 1.0, 1.0, 0.85, 0.7]),

@@ -69,7 +69,7 @@ pub fn mix_shift(stage: &mut Stage) -> Truth {
     let factor = stage.random.between(1.3, 2.0) / cpu;
     stage.fault(FaultKind::Mix(factor), 180);
     stage.heavy = Some((stage.onset, stage.random.between(0.6, 0.85)));
-    Truth::nobody(&["traffic"], 1.0)
+    Truth::nobody(&["traffic"], 0.97)
 }
 
 pub fn memory_leak(stage: &mut Stage) -> Truth {
