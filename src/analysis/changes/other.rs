@@ -141,15 +141,49 @@ fn change(world: &World<'_>, call: &Call<'_>) -> Change {
     change.undo = Err(by_hand(&change.kind).to_owned());
     if only_labels(call) {
         change.no_op = true;
+        change.undo = Err("it changed nothing but labels".to_owned());
         return change;
     }
     if let Some(reason) = without_effect(call) {
         change.effect = Effect::None { reason: reason.to_owned() };
+        change.undo = Err("it acts on nothing that serves".to_owned());
         return change;
     }
-    change.keys = keys(call, &change.kind);
-    change.code_changed = call.service == "lambda" && call.verb == "DeleteFunction";
+    change.keys = keys(call, &change.kind, &names);
+    change.code_changed = matches!(
+        (call.service, call.verb),
+        ("lambda", "DeleteFunction") | ("codedeploy", "CreateDeployment")
+    );
+    wait_for_restart(world, call, &mut change);
     change
+}
+
+/// A database's static parameters act from the next restart on, and changes that wait for the
+/// maintenance window not before it.
+fn wait_for_restart(world: &World<'_>, call: &Call<'_>, change: &mut Change) {
+    if change.kind != ChangeKind::DatabaseParameter {
+        return;
+    }
+    let waits_for_window = call.text(&["applyImmediately"]).as_deref() == Some("false");
+    let methods: Vec<String> =
+        parameter_items(call).iter().filter_map(|item| field(item, "applyMethod").and_then(scalar)).collect();
+    let waits_for_restart = !methods.is_empty() && methods.iter().all(|method| method == "pending-reboot");
+    if !waits_for_restart && !waits_for_window {
+        return;
+    }
+    let restart = world.calls.iter().find(|later| {
+        later.service == call.service
+            && later.record.at >= call.record.at
+            && !later.failed()
+            && (later.verb.starts_with("Reboot") || later.verb.starts_with("Failover"))
+    });
+    change.effect = match restart.filter(|_| waits_for_restart) {
+        Some(restart) => Effect::Took { from: restart.record.at, until: restart.record.at },
+        None if waits_for_restart => {
+            Effect::None { reason: "it waits for a restart of the database".to_owned() }
+        }
+        None => Effect::None { reason: "it waits for the maintenance window".to_owned() },
+    };
 }
 
 fn kind(call: &Call<'_>) -> ChangeKind {
@@ -301,25 +335,19 @@ fn names(call: &Call<'_>) -> Vec<String> {
             add(if *name == "functionName" { super::call::function_name(&text).to_owned() } else { text });
         }
     }
-    // What a call creates is named by its answer only; and EC2 wraps some requests in their own name.
-    for value in call.request().as_object().into_iter().flat_map(serde_json::Map::values) {
-        for name in ["instanceId", "groupId", "VpcId", "RouteTableId", "SubnetId", "items"] {
-            if let Some(inner) = field(value, name) {
-                match inner {
-                    Value::Array(items) => {
-                        for item in items {
-                            for name in ["instanceId", "groupId"] {
-                                if let Some(text) = field(item, name).and_then(scalar) {
-                                    add(text);
-                                }
-                            }
-                        }
-                    }
-                    other => {
-                        if let Some(text) = scalar(other) {
-                            add(text);
-                        }
-                    }
+    // EC2 wraps some requests in their own name, and lists of instances in sets.
+    let wrapped = call.request().as_object().into_iter().flat_map(serde_json::Map::values);
+    let answered = field(call.response(), "instancesSet");
+    for value in wrapped.chain(answered) {
+        for name in ["instanceId", "groupId", "vpcId", "routeTableId", "subnetId"] {
+            if let Some(text) = field(value, name).and_then(scalar) {
+                add(text);
+            }
+        }
+        for item in items(value) {
+            for name in ["instanceId", "groupId"] {
+                if let Some(text) = field(item, name).and_then(scalar) {
+                    add(text);
                 }
             }
         }
@@ -341,6 +369,9 @@ fn names(call: &Call<'_>) -> Vec<String> {
                 }
             }
         }
+    }
+    if let Some(text) = call.text(&["documentName"]) {
+        add(text);
     }
     for resource in call.record.raw.get("resources").and_then(Value::as_array).into_iter().flatten() {
         if let Some(text) = field(resource, "ARN").and_then(scalar) {
@@ -432,6 +463,9 @@ fn without_effect(call: &Call<'_>) -> Option<&'static str> {
         {
             Some("a snapshot or image is a copy; what runs stays as it is")
         }
+        "codepipeline" | "codebuild" if starts(&["Start", "Put", "Retry"]) => {
+            Some("it starts a pipeline; what the pipeline does is recorded by itself")
+        }
         "lambda" if starts(&["PublishLayerVersion"]) => {
             Some("a layer's version acts only once a function is given it")
         }
@@ -459,47 +493,65 @@ fn without_effect(call: &Call<'_>) -> Option<&'static str> {
 }
 
 /// What the call shows of the state after it, and of the one before where the call itself tells.
-fn keys(call: &Call<'_>, kind: &ChangeKind) -> Vec<KeyChange> {
+fn keys(call: &Call<'_>, kind: &ChangeKind, names: &[&str]) -> Vec<KeyChange> {
     match kind {
         ChangeKind::SecurityGroup => rules(call),
         ChangeKind::DatabaseParameter if call.verb.contains("ParameterGroup") => database_parameters(call),
-        ChangeKind::IamPolicy | ChangeKind::Secret | ChangeKind::Stack => Vec::new(),
-        _ => settings(
-            call.request(),
-            &[
-                "tags",
-                "tagSet",
-                "tagSpecificationSet",
-                "clientToken",
-                "clientRequestToken",
-                "host",
-                "dBInstanceIdentifier",
-                "dBClusterIdentifier",
-                "functionName",
-                "uUID",
-                "name",
-                "tableName",
-                "resourceId",
-            ],
-        )
-        .into_iter()
-        .filter(|(_, value)| value.len() <= VALUE_MAX)
-        .filter(|(key, _)| !key.ends_with("Arn") && !key.ends_with("Id") && !key.ends_with(".Xmlns"))
-        .take(KEYS_MAX)
-        .map(|(key, after)| KeyChange { key, before: None, after: Some(after) })
-        .collect(),
+        ChangeKind::IamPolicy => policies(call),
+        ChangeKind::Secret | ChangeKind::Stack => Vec::new(),
+        _ if call.service == "codedeploy" => Vec::new(),
+        _ => {
+            let removes = call.verb.starts_with("Delete") || call.verb.starts_with("Remove");
+            settings(
+                call.request(),
+                &["tags", "tagSet", "tagSpecificationSet", "clientToken", "clientRequestToken", "host"],
+            )
+            .into_iter()
+            .filter(|(_, value)| value.len() <= VALUE_MAX && !names.contains(&value.as_str()))
+            .filter(|(key, _)| !key.ends_with("Arn") && !key.ends_with("Id") && !key.ends_with(".Xmlns"))
+            .take(KEYS_MAX)
+            .map(|(key, value)| {
+                let (before, after) = if removes { (Some(value), None) } else { (None, Some(value)) };
+                KeyChange { key, before, after }
+            })
+            .collect()
+        }
     }
+}
+
+/// The policy or the statement that a call puts in place or takes away, by its name.
+fn policies(call: &Call<'_>) -> Vec<KeyChange> {
+    let Some(name) = call.text(&["policyArn", "policyName", "statementId"]) else { return Vec::new() };
+    let key = name.rsplit('/').next().unwrap_or(&name).to_owned();
+    let in_place = || Some("in place".to_owned());
+    let starts = |parts: &[&str]| parts.iter().any(|part| call.verb.starts_with(part));
+    let (before, after) = if starts(&["Detach", "Delete", "Remove"]) {
+        (in_place(), None)
+    } else if starts(&["Attach", "Put", "Add"]) {
+        (None, in_place())
+    } else {
+        (None, None)
+    };
+    vec![KeyChange { key, before, after }]
+}
+
+/// The parameters of a parameter group's change, however they are wrapped.
+fn parameter_items<'a>(call: &Call<'a>) -> &'a [Value] {
+    match call.field(&["parameters", "parameterNameValues"]) {
+        Some(list) => items(list),
+        None => &[],
+    }
+}
+
+/// A list, or the `items` that EC2 wraps one in.
+fn items(value: &Value) -> &[Value] {
+    let list = value.as_array().or_else(|| field(value, "items").and_then(Value::as_array));
+    list.map(Vec::as_slice).unwrap_or_default()
 }
 
 /// `parameters` of `ModifyDBParameterGroup`: each with its new value.
 fn database_parameters(call: &Call<'_>) -> Vec<KeyChange> {
-    let list = call.field(&["parameters", "parameterNameValues"]);
-    let items = match list {
-        Some(Value::Array(items)) => items.as_slice(),
-        Some(other) => field(other, "items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default(),
-        None => &[],
-    };
-    items
+    parameter_items(call)
         .iter()
         .take(KEYS_MAX)
         .filter_map(|item| {
@@ -517,38 +569,32 @@ fn rules(call: &Call<'_>) -> Vec<KeyChange> {
     if !allowed && !call.verb.starts_with("Revoke") {
         return Vec::new();
     }
-    let permissions = call.field(&["ipPermissions"]);
-    let items = match permissions {
-        Some(Value::Array(items)) => items.as_slice(),
-        Some(other) => field(other, "items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default(),
-        None => &[],
-    };
+    let permissions = call.field(&["ipPermissions"]).map(items).unwrap_or_default();
+    // An older form names one rule in the request itself.
+    let single = [call.request()];
+    let permissions: Vec<&Value> =
+        if permissions.is_empty() { single.to_vec() } else { permissions.iter().collect() };
     let text = |item: &Value, name: &str| field(item, name).and_then(scalar);
     let mut keys = Vec::new();
-    for item in items {
-        let protocol =
-            text(item, "ipProtocol").filter(|text| text != "-1").unwrap_or_else(|| "all".to_owned());
+    for item in permissions {
+        let Some(protocol) = text(item, "ipProtocol") else { continue };
+        let all = protocol == "-1";
+        let protocol = if all { "all" } else { protocol.as_str() };
         let ports = match (text(item, "fromPort"), text(item, "toPort")) {
+            _ if all => String::new(),
             (Some(from), Some(to)) if from == to => format!(" {from}"),
             (Some(from), Some(to)) => format!(" {from}-{to}"),
             _ => String::new(),
         };
-        let mut others = Vec::new();
+        let mut others: Vec<String> = text(item, "cidrIp").into_iter().collect();
         for (list, name) in [
             ("ipRanges", "cidrIp"),
             ("ipv6Ranges", "cidrIpv6"),
             ("groups", "groupId"),
             ("prefixListIds", "prefixListId"),
         ] {
-            if let Some(inner) = field(item, list) {
-                let inner = match inner {
-                    Value::Array(inner) => inner.as_slice(),
-                    other => {
-                        field(other, "items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
-                    }
-                };
-                others.extend(inner.iter().filter_map(|range| text(range, name)));
-            }
+            let inner = field(item, list).map(items).unwrap_or_default();
+            others.extend(inner.iter().filter_map(|range| text(range, name)));
         }
         for other in others.iter().map(|other| format!(" {other}")).chain(others.is_empty().then(String::new))
         {

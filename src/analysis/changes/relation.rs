@@ -58,6 +58,9 @@ impl Owners {
         names.insert(scope.service.to_lowercase(), Party::Own);
         names.retain(|name, _| name.chars().any(char::is_alphanumeric));
         let mut owners = Self { names, uses: BTreeMap::new() };
+        for name in &scope.depends_on {
+            owners.learn_use(name, &Party::Dependency(name.clone()));
+        }
         owners.learn_uses(evidence);
         owners
     }
@@ -71,7 +74,7 @@ impl Owners {
                 for (key, value) in version.environment.iter().chain(&version.settings) {
                     self.learn_use(value, &party);
                     if key == "Role" {
-                        roles.insert(short(value).to_lowercase(), party.clone());
+                        roles.insert(last_part(value).to_lowercase(), party.clone());
                     }
                 }
             }
@@ -80,7 +83,7 @@ impl Owners {
             .ecs_services
             .iter()
             .filter_map(|service| {
-                let family = short(&service.task_definition).split(':').next()?.to_lowercase();
+                let family = last_part(&service.task_definition).split(':').next()?.to_lowercase();
                 Some((family, self.exact(&service.name)?))
             })
             .collect();
@@ -93,7 +96,7 @@ impl Owners {
             for (key, value) in &definition.settings {
                 self.learn_use(value, &party);
                 if key == "taskRoleArn" || key == "executionRoleArn" {
-                    roles.insert(short(value).to_lowercase(), party.clone());
+                    roles.insert(last_part(value).to_lowercase(), party.clone());
                 }
             }
             for container in &definition.containers {
@@ -136,22 +139,17 @@ impl Owners {
         }
     }
 
-    /// Keeps a value that may name a resource: a path, an ARN, an identifier with a number in it.
+    /// Keeps whatever in a value may name a resource: paths, ARNs, identifiers, hosts and names of parts.
     fn learn_use(&mut self, value: &str, party: &Party) {
         const LONGEST: usize = 512;
         if value.len() > LONGEST {
             return;
         }
         for text in value.split([',', ' ', '"', '[', ']']) {
-            let resource = text.starts_with('/') && text.len() > 1;
-            let identifier =
-                text.starts_with("arn:") || text.starts_with("sg-") || text.starts_with("subnet-");
-            let address = text.contains('.') && text.contains('-');
-            if resource || identifier || address {
-                for key in [text.to_lowercase(), short(text).to_lowercase()] {
-                    if key.len() > 3 {
-                        self.uses.entry(key).or_default().insert(party.clone());
-                    }
+            for name in aliases(text) {
+                // A single plain word is no name: `orders-prod` is, `true` and `prod` are not.
+                if name.len() > 4 && name.contains(['-', '_', '/', ':']) {
+                    self.uses.entry(name).or_default().insert(party.clone());
                 }
             }
         }
@@ -188,11 +186,9 @@ impl Owners {
     /// Of anything else, by its name or by who is seen to use it; `names` in order of trust.
     pub fn of_resource(&self, names: &[&str]) -> Relation {
         for name in names {
-            let lower = name.to_lowercase();
-            let users = self.uses.get(&lower).or_else(|| self.uses.get(&short(&lower).to_owned()));
-            if let Some(users) = users {
+            for alias in aliases(name) {
                 // The set is ordered: the service itself comes before those that it calls, and those before peers.
-                match users.first() {
+                match self.uses.get(&alias).and_then(BTreeSet::first) {
                     Some(Party::Own) => return Relation::Shared,
                     Some(party) => return party.relation(),
                     None => {}
@@ -200,8 +196,10 @@ impl Owners {
             }
         }
         for name in names {
-            match self.part(name) {
-                Some(Party::Own) if name.starts_with('/') => return Relation::Shared,
+            // The account and the service in an ARN are no part of the resource's name.
+            let own = name.splitn(6, ':').nth(5).filter(|_| name.starts_with("arn:")).unwrap_or(name);
+            match self.part(own) {
+                Some(Party::Own) if own.starts_with('/') => return Relation::Shared,
                 Some(party) => return party.relation(),
                 None => {}
             }
@@ -231,30 +229,70 @@ fn is_part(name: &str, service: &str) -> bool {
 fn role_of(arn: &str) -> &str {
     match arn.split_once(":assumed-role/") {
         Some((_, rest)) => rest.split('/').next().unwrap_or(rest),
-        None => short(arn),
+        None => last_part(arn),
     }
 }
 
-/// What follows the last slash or, in an ARN, the last colon; a path stays what it is.
-fn short(text: &str) -> &str {
-    if text.starts_with('/') {
-        return text;
-    }
-    let last = if text.starts_with("arn:aws:ssm:") {
-        text.split_once(":parameter").map_or(text, |(_, path)| path)
+fn last_part(text: &str) -> &str {
+    text.rsplit('/').next().unwrap_or(text)
+}
+
+/// The names, in lower case, by which a text may name a resource: itself, the resource of an ARN, a
+/// secret without the six characters that AWS adds, the first label of a host.
+fn aliases(text: &str) -> Vec<String> {
+    let text = text.to_lowercase();
+    let mut names = Vec::new();
+    if let Some(resource) = text.splitn(6, ':').nth(5).filter(|_| text.starts_with("arn:")) {
+        if text.starts_with("arn:aws:ssm:")
+            && let Some(path) = resource.strip_prefix("parameter")
+        {
+            names.push(path.to_owned());
+            names.push(path.trim_start_matches('/').to_owned());
+        } else if let Some(secret) = resource.strip_prefix("secret:") {
+            let name = secret.split(':').next().unwrap_or(secret);
+            names.push(name.to_owned());
+            if let Some((stem, suffix)) = name.rsplit_once('-')
+                && suffix.len() == 6
+            {
+                names.push(stem.to_owned());
+            }
+        } else {
+            names.push(resource.to_owned());
+            if let Some((_, name)) = resource.split_once(['/', ':']) {
+                names.push(name.to_owned());
+                names.push(last_part(name).to_owned());
+            }
+        }
     } else {
-        text.rsplit('/').next().unwrap_or(text)
-    };
-    if text.starts_with("arn:") && last.starts_with("arn:") {
-        last.rsplit(':').next().unwrap_or(last)
-    } else {
-        last
+        // `postgres://user@orders-db.cluster.internal:5432/orders` names `orders-db`.
+        let host = text.rsplit_once("//").map_or(text.as_str(), |(_, rest)| rest);
+        let host = host.split('/').next().unwrap_or(host).rsplit('@').next().unwrap_or(host);
+        if let Some((label, rest)) = host.split_once('.')
+            && rest.contains('.')
+        {
+            names.push(label.to_owned());
+        }
     }
+    names.push(text);
+    names.retain(|name| !name.is_empty());
+    names
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_resource_goes_by_several_names() {
+        let has = |text: &str, name: &str| {
+            assert!(aliases(text).iter().any(|alias| alias == name), "{text}: {name}")
+        };
+        has("arn:aws:ssm:us-east-1:1:parameter/checkout/limits/max", "/checkout/limits/max");
+        has("arn:aws:secretsmanager:us-east-1:1:secret:prod/orders-db-a1B2c3:password::", "prod/orders-db");
+        has("arn:aws:iam::1:role/service/orders-role", "orders-role");
+        has("postgres://app@orders-db.cluster-c1.internal:5432/orders", "orders-db");
+        has("sg-0a1b", "sg-0a1b");
+    }
 
     #[test]
     fn only_a_whole_part_of_a_name_counts() {

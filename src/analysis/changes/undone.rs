@@ -94,6 +94,14 @@ fn returns(back: &Change, earlier: &Change) -> bool {
     {
         return to == from;
     }
+    // Taking a limit away takes back whatever limit there was, also where nothing shows what was before it.
+    if back.kind == ChangeKind::LambdaConcurrency
+        && let ([back], [earlier]) = (back.keys.as_slice(), earlier.keys.as_slice())
+        && earlier.before.is_none()
+        && back.after.as_deref() == Some("unreserved")
+    {
+        return true;
+    }
     let told = !back.keys.is_empty() && back.keys.len() == earlier.keys.len();
     told && earlier.keys.iter().all(|key| {
         key.before != key.after
