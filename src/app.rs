@@ -11,9 +11,9 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::{AwsSettings, Clients};
+use crate::aws::{AwsSettings, Clients, Credentials};
 use crate::clock::Clock;
-use crate::config::Settings;
+use crate::config::{ConfigError, Settings};
 use crate::http::{self, Edge};
 use crate::intake::Desk;
 use crate::slack::Slack;
@@ -29,6 +29,23 @@ const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(8);
 pub fn choose_tls() {
     // An error means that it was chosen before.
     drop(rustls::crypto::ring::default_provider().install_default());
+}
+
+/// How AWS is reached, by the settings.
+pub fn aws_settings(settings: &Settings) -> AwsSettings {
+    let section = &settings.config.aws;
+    AwsSettings {
+        endpoint_url: settings.aws_endpoint_url.clone(),
+        region: section.region.clone(),
+        credentials: settings.aws_credentials.as_ref().map(|key| Credentials {
+            access_key_id: key.id.clone(),
+            secret_access_key: key.secret.clone(),
+            session_token: None,
+        }),
+        read_role_arn: section.read_role_arn.clone(),
+        write_role_arn: section.write_role_arn.clone(),
+        ..AwsSettings::default()
+    }
 }
 
 /// A bot that runs until it is stopped.
@@ -60,13 +77,9 @@ impl Bot {
         store.release_leases().await?;
         let slack = Slack::connect(settings.slack_api_url.as_deref(), settings.slack_bot_token.clone())
             .context("preparing the connection to Slack")?;
-        let aws = Clients::connect(&AwsSettings {
-            endpoint_url: settings.aws_endpoint_url.clone(),
-            region: settings.config.aws.region.clone(),
-            read_role_arn: settings.config.aws.read_role_arn.clone(),
-            write_role_arn: settings.config.aws.write_role_arn.clone(),
-        })
-        .await;
+        let aws = Clients::connect(&aws_settings(&settings))
+            .await
+            .map_err(|error| ConfigError::Invalid(error.to_string()))?;
         let wake = Arc::new(Notify::new());
         let metrics = Arc::new(Metrics::default());
         let (steps_done, steps_seen) = watch::channel(0);

@@ -290,6 +290,19 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// An AWS access key that is given in code.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AwsKey {
+    pub id: String,
+    pub secret: String,
+}
+
+impl fmt::Debug for AwsKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "AwsKey({}, …)", self.id)
+    }
+}
+
 /// Everything that the bot needs to start.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -302,6 +315,8 @@ pub struct Settings {
     /// Slack's own where absent; includes `/api`.
     pub slack_api_url: Option<String>,
     pub aws_endpoint_url: Option<String>,
+    /// Where AWS's usual chain of credentials is not wanted: the demo's own key.
+    pub aws_credentials: Option<AwsKey>,
     pub alert_token: Option<Secret>,
     /// What links in answers begin with; the listening address where absent.
     pub public_url: Option<String>,

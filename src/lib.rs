@@ -2,16 +2,21 @@
 //! one approval. ARCHITECTURE.md shows the rooms and the way of an incident through them.
 
 pub mod agents;
+pub mod app;
 pub mod analysis;
 pub mod aws;
 pub mod bundle;
 pub mod chart;
 pub mod checkout;
 pub mod cli;
+pub mod clock;
+pub mod config;
 pub mod demo;
 pub mod domain;
 pub mod http;
+pub mod intake;
 pub mod report;
 pub mod slack;
 pub mod store;
+pub mod telemetry;
 pub mod worker;

@@ -133,6 +133,7 @@ impl Common {
             slack_app_token: Secret::from_env("SLACK_APP_TOKEN")?,
             slack_api_url: self.slack_api_url.clone(),
             aws_endpoint_url: self.aws_endpoint_url.clone(),
+            aws_credentials: None,
             alert_token: Secret::from_env("COMMANDER_ALERT_TOKEN")?,
             public_url: self.public_url.clone(),
         })

@@ -2,7 +2,9 @@
 //!
 //! Method: Wald's sequential probability ratio test (A. Wald, 'Sequential Tests of Statistical
 //! Hypotheses', 1945) between 'requests fail as before the incident' and 'as during it'. It decides
-//! as early as the traffic allows, with stated error rates, and says 'too early' until then.
+//! as early as the traffic allows, with stated error rates, and says 'too early' until then. For
+//! recovery the sum restarts whenever it falls below zero (E. S. Page, 'Continuous Inspection
+//! Schemes', 1954), so that a queue that drains first does not hide the recovery after it.
 
 use serde::{Deserialize, Serialize};
 
@@ -61,36 +63,56 @@ pub fn judge(levels: &Symptoms, after: &Symptoms) -> Judgement {
 }
 
 fn judge_errors(healthy: f64, incident: f64, after: &Symptoms) -> Judgement {
-    let (mut requests, mut failures) = (0.0, 0.0);
-    let mut evidence = 0.0;
-    for (at, count) in &after.requests {
+    let mut whole = Count::default();
+    // The newest stretch that speaks for recovery: a service that drains its queue first fails on,
+    // and that must not count against it for ever (Page's cumulative sum, restarted at zero).
+    let mut stretch = Count::default();
+    for (at, requests) in &after.requests {
         let Some(rate) = after.error_rate.iter().find(|(time, _)| time == at).map(|(_, rate)| *rate) else {
             continue;
         };
-        let failed = (count * rate).round().clamp(0.0, *count);
-        requests += count;
-        failures += failed;
-        evidence +=
-            failed * (healthy / incident).ln() + (count - failed) * ((1.0 - healthy) / (1.0 - incident)).ln();
+        let failed = (requests * rate).round().clamp(0.0, *requests);
+        let evidence = failed * (healthy / incident).ln()
+            + (requests - failed) * ((1.0 - healthy) / (1.0 - incident)).ln();
+        whole.add(*requests, failed, evidence);
+        stretch.add(*requests, failed, evidence);
+        if stretch.evidence < 0.0 {
+            stretch = Count::default();
+        }
     }
     let bound = ((1.0 - ERROR_RATE) / ERROR_RATE).ln();
-    let rate = if requests > 0.0 { failures / requests } else { 0.0 };
-    let word = if requests < REQUESTS_MIN {
-        Word::TooEarly
-    } else if evidence >= bound {
-        Word::Recovered
-    } else if evidence <= -bound {
-        Word::NotRecovered
+    let (word, shown) = if stretch.requests >= REQUESTS_MIN && stretch.evidence >= bound {
+        (Word::Recovered, &stretch)
+    } else if whole.requests >= REQUESTS_MIN && whole.evidence <= -bound {
+        (Word::NotRecovered, &whole)
     } else {
-        Word::TooEarly
+        (Word::TooEarly, &whole)
     };
+    let rate = if shown.requests > 0.0 { shown.failures / shown.requests } else { 0.0 };
     let figures = format!(
-        "Error rate {} in {requests:.0} requests since the change; {} during the incident, {} before it.",
+        "Error rate {} in the last {:.0} requests since the change; {} during the incident, {} before it.",
         percent(rate),
+        shown.requests,
         percent(incident),
         percent(healthy)
     );
     Judgement { word, figures }
+}
+
+#[derive(Default)]
+struct Count {
+    requests: f64,
+    failures: f64,
+    /// Log of the likelihood ratio: healthy against the incident.
+    evidence: f64,
+}
+
+impl Count {
+    fn add(&mut self, requests: f64, failures: f64, evidence: f64) {
+        self.requests += requests;
+        self.failures += failures;
+        self.evidence += evidence;
+    }
 }
 
 fn judge_latency(baseline: f64, incident: f64, after: &Symptoms) -> Judgement {
@@ -152,6 +174,12 @@ mod tests {
     #[test]
     fn the_same_trouble_is_no_recovery() {
         assert_eq!(judge(&levels(), &measured(&[(30.0, 0.4), (30.0, 0.37)])).word, Word::NotRecovered);
+    }
+
+    #[test]
+    fn a_queue_that_drains_first_does_not_hide_the_recovery() {
+        let draining = measured(&[(30.0, 0.6), (30.0, 0.5), (30.0, 0.03), (30.0, 0.03)]);
+        assert_eq!(judge(&levels(), &draining).word, Word::Recovered);
     }
 
     #[test]

@@ -18,7 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("store", &["domain"]),
     ("slack", &["domain", "config"]),
     ("aws", &["domain"]),
-    ("agents", &["domain", "aws"]),
+    ("agents", &["domain", "aws", "bundle"]),
     ("intake", &["domain", "clock", "config", "slack", "store"]),
     ("http", &["domain", "config", "intake", "report", "slack", "store", "telemetry"]),
     (

@@ -1,0 +1,209 @@
+//! What to watch after a change, and what it shows: the measures in which the incident stood out.
+//!
+//! The rule that is not obvious: recovery is judged by the very series that showed the trouble, at
+//! whatever period they are read again. A series that never showed it proves nothing when it is calm.
+
+use jiff::Timestamp;
+
+use super::metrics::{Measure, Metrics, Track};
+use crate::domain::evidence::{Scope, Series};
+use crate::domain::report::{Onset, Symptoms};
+
+/// Failures must have risen by so much, as a share of requests, to be worth watching.
+const RISE_MIN: f64 = 0.01;
+/// Latency must have risen so many times.
+const SLOWDOWN_MIN: f64 = 1.5;
+
+/// One measure in which the incident stood out, with its levels before and during.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Yardstick {
+    namespace: String,
+    metric: String,
+    stat: String,
+    dimensions: Vec<(String, String)>,
+    /// Holds the levels before and during the incident.
+    pub levels: Symptoms,
+    /// How far the incident stood out, for order only.
+    separation: f64,
+}
+
+impl Yardstick {
+    fn is(&self, track: &Track) -> bool {
+        track.namespace == self.namespace
+            && track.metric == self.metric
+            && track.stat == self.stat
+            && track.dimensions == self.dimensions
+    }
+}
+
+/// The measures in which the incident stands out, the clearest first.
+pub fn yardsticks(scope: &Scope, series: &[Series], onset: &Onset) -> Vec<Yardstick> {
+    let metrics = Metrics::of(series, scope);
+    let Some(own) = metrics.own() else { return Vec::new() };
+    let begin = metrics.grid.index(onset.earliest).unwrap_or(0);
+    let trouble = metrics.grid.index(onset.latest).map_or(0, |index| index + 1);
+    let end = metrics.grid.len;
+    let mut found = Vec::new();
+    for track in own.of_measure(Measure::Failures) {
+        let Some(requests) = own.requests_for(track) else { continue };
+        let share = |from: usize, to: usize| {
+            let (mut failed, mut all) = (0.0, 0.0);
+            for index in from..to {
+                if let (Some(bad), Some(total)) =
+                    (track.values.get(index).copied().flatten(), requests.get(index).copied().flatten())
+                {
+                    failed += bad;
+                    all += total;
+                }
+            }
+            (all > 0.0).then(|| (failed / all).clamp(0.0, 1.0))
+        };
+        let Some((before, during)) = share(0, begin).zip(share(trouble, end)) else { continue };
+        if during - before >= RISE_MIN {
+            let levels = Symptoms {
+                baseline_error_rate: Some(before),
+                incident_error_rate: Some(during),
+                ..Symptoms::default()
+            };
+            found.push(yardstick(track, levels, (during - before) * 10.0));
+        }
+    }
+    for track in own.of_measure(Measure::Latency).filter(|track| track.stat == "p99") {
+        let Some((before, during)) = median(&track.values, 0, begin).zip(median(&track.values, trouble, end))
+        else {
+            continue;
+        };
+        if before > 0.0 && during / before >= SLOWDOWN_MIN {
+            let levels = Symptoms {
+                baseline_latency_p99: Some(before),
+                incident_latency_p99: Some(during),
+                ..Symptoms::default()
+            };
+            found.push(yardstick(track, levels, (during / before).ln()));
+        }
+    }
+    // Errors hurt people most directly: they come before latency, whatever the separation.
+    found.sort_by(|a, b| {
+        let errors = |one: &Yardstick| one.levels.incident_error_rate.is_some();
+        errors(b).cmp(&errors(a)).then(b.separation.total_cmp(&a.separation))
+    });
+    found
+}
+
+fn yardstick(track: &Track, levels: Symptoms, separation: f64) -> Yardstick {
+    Yardstick {
+        namespace: track.namespace.clone(),
+        metric: track.metric.clone(),
+        stat: track.stat.clone(),
+        dimensions: track.dimensions.clone(),
+        levels,
+        separation,
+    }
+}
+
+fn median(values: &[Option<f64>], from: usize, to: usize) -> Option<f64> {
+    let mut known: Vec<f64> = values.get(from..to.min(values.len()))?.iter().flatten().copied().collect();
+    known.sort_by(f64::total_cmp);
+    known.get(known.len() / 2).copied()
+}
+
+/// What a yardstick shows in series that were read again, from `since` on. Empty where it is not
+/// among them.
+pub fn measure(yardstick: &Yardstick, scope: &Scope, series: &[Series], since: Timestamp) -> Symptoms {
+    let metrics = Metrics::of(series, scope);
+    let Some(own) = metrics.own() else { return Symptoms::default() };
+    let Some(track) = own.tracks.iter().find(|track| yardstick.is(track)) else { return Symptoms::default() };
+    let mut symptoms = Symptoms::default();
+    let after = |index: usize| Some(metrics.grid.at(index)).filter(|at| *at >= since);
+    if track.measure == Measure::Latency {
+        for (index, value) in track.values.iter().enumerate() {
+            if let (Some(at), Some(value)) = (after(index), value) {
+                symptoms.latency_p99.push((at, *value));
+            }
+        }
+        return symptoms;
+    }
+    let Some(requests) = own.requests_for(track) else { return symptoms };
+    for (index, (failed, all)) in track.values.iter().zip(&requests).enumerate() {
+        if let (Some(at), Some(failed), Some(all)) = (after(index), failed, all)
+            && *all > 0.0
+        {
+            symptoms.requests.push((at, *all));
+            symptoms.error_rate.push((at, (failed / all).clamp(0.0, 1.0)));
+        }
+    }
+    symptoms
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::domain::evidence::{MetricScope, Resources};
+
+    fn noon() -> Timestamp {
+        "2026-02-06T12:00:00Z".parse().unwrap()
+    }
+
+    fn scope(now: Timestamp) -> Scope {
+        Scope {
+            service: "checkout".into(),
+            region: String::new(),
+            account: String::new(),
+            now,
+            resources: Resources { metrics: MetricScope::default(), ..Resources::default() },
+            depends_on: vec![],
+            peers: vec![],
+        }
+    }
+
+    fn series(metric: &str, period: u32, start: Timestamp, values: &[f64]) -> Series {
+        let step = SignedDuration::from_secs(i64::from(period));
+        Series {
+            namespace: "Shop".into(),
+            metric: metric.into(),
+            dimensions: vec![("service".into(), "checkout".into())],
+            stat: "Sum".into(),
+            period,
+            points: values.iter().enumerate().map(|(index, value)| (start + step * index as i32, *value)).collect(),
+        }
+    }
+
+    fn minutes(count: i64) -> SignedDuration {
+        SignedDuration::from_mins(count)
+    }
+
+    #[test]
+    fn the_series_that_showed_the_trouble_is_watched_at_another_period() {
+        let mut failed = vec![5.0; 30];
+        failed.extend([40.0; 10]);
+        let stored =
+            [series("Requests", 60, noon(), &[100.0; 40]), series("Failures", 60, noon(), &failed)];
+        let onset = noon() + minutes(30);
+        let onset = Onset { at: onset, earliest: onset, latest: onset };
+        let found = yardsticks(&scope(noon() + minutes(40)), &stored, &onset);
+        let first = found.first().expect("a yardstick");
+        assert_eq!(first.levels.baseline_error_rate, Some(0.05));
+        assert_eq!(first.levels.incident_error_rate, Some(0.4));
+
+        let later = noon() + minutes(41);
+        let again = [
+            series("Requests", 10, later, &[20.0, 20.0, 20.0]),
+            series("Failures", 10, later, &[8.0, 1.0, 0.0]),
+        ];
+        let since = later + SignedDuration::from_secs(10);
+        let after = measure(first, &scope(later + minutes(1)), &again, since);
+        let rates: Vec<f64> = after.error_rate.iter().map(|(_, rate)| *rate).collect();
+        assert_eq!(rates, [0.05, 0.0]);
+    }
+
+    #[test]
+    fn a_series_that_stayed_calm_is_no_yardstick() {
+        let stored =
+            [series("Requests", 60, noon(), &[100.0; 40]), series("Failures", 60, noon(), &[5.0; 40])];
+        let onset = noon() + minutes(30);
+        let onset = Onset { at: onset, earliest: onset, latest: onset };
+        assert!(yardsticks(&scope(noon() + minutes(40)), &stored, &onset).is_empty());
+    }
+}

@@ -1,0 +1,164 @@
+//! From an alert to a verdict: gather, weigh, save.
+//!
+//! The rule that is not obvious: the evidence passes through a bundle's files before the engine sees
+//! it. What is stored is then exactly what was weighed, and an export re-derives the same verdict.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::{Bench, Done, headline};
+use crate::agents::{self, Progress, Request};
+use crate::analysis;
+use crate::bundle;
+use crate::config::{self, Config};
+use crate::domain::approval::Plan;
+use crate::domain::change::Change;
+use crate::domain::incident::{IncidentId, State};
+use crate::domain::report::{ActionKind, Cause, Report};
+use crate::domain::rollback::RollbackTarget;
+use crate::store::Conclusion;
+
+/// The headline is edited at most so often while the agents work.
+const EDIT_EVERY: Duration = Duration::from_secs(3);
+
+pub async fn investigate(bench: &Bench, id: IncidentId) -> anyhow::Result<Done> {
+    let Some(row) = bench.store.incident_row(id).await? else { return Ok(Done::Finished) };
+    if row.state != State::Investigating {
+        return Ok(Done::Finished);
+    }
+    let Some(alert) = bench.store.alerts(id).await?.into_iter().next() else { return Ok(Done::Finished) };
+    let started = tokio::time::Instant::now();
+    if let Err(error) = headline::refresh(bench, id, &[], None).await {
+        // The verdict matters more than its announcement; the report posts what is missing.
+        tracing::warn!(incident = %id, error = %format!("{error:#}"), "the headline could not be posted");
+    }
+    let board = Arc::new(Board::default());
+    let request = Request {
+        alert,
+        now: bench.clock.now(),
+        service: service_settings(&bench.settings.config, &row.service),
+    };
+    let gathered = {
+        let board = board.clone();
+        agents::gather(&bench.aws, request, move |progress| board.note(&progress))
+    };
+    let evidence = tokio::select! {
+        evidence = gathered => evidence,
+        () = show_progress(bench, id, &board) => unreachable!("the board is shown until the evidence is there"),
+    };
+    bench.metrics.observe("gathering", started.elapsed().as_secs_f64());
+    let files = bundle::to_files(&evidence);
+    let (investigation, files) = tokio::task::spawn_blocking(move || {
+        let evidence = bundle::from_files(&files)?;
+        anyhow::Ok((analysis::investigate(&evidence), files))
+    })
+    .await??;
+    let plan = plan(&investigation.report, investigation.change.as_ref());
+    let nothing_found = investigation.report.verdict.cause == Cause::None;
+    let conclusion = Conclusion {
+        report: investigation.report,
+        symptoms: investigation.symptoms,
+        files,
+        plan,
+        expires_after: bench.settings.config.approvals.expires_after.0,
+        close_after: bench.settings.config.incidents.close_after.0,
+    };
+    let now = bench.clock.now();
+    bench.store.conclude(id, row.round, &conclusion, now).await?;
+    bench.metrics.count("verdicts");
+    bench.metrics.observe("time_to_verdict", started.elapsed().as_secs_f64());
+    if nothing_found && row.requested_by.is_some() && row.alerts_received <= 1 {
+        bench.store.close_incident(id, "asked for, and nothing was found", now).await?;
+    }
+    bench.wake.notify_one();
+    Ok(Done::Finished)
+}
+
+/// The plan that is put up for approval: only where the verdict recommends a rollback that can be
+/// made from here.
+fn plan(report: &Report, change: Option<&Change>) -> Option<Plan> {
+    if report.action.kind != ActionKind::Rollback {
+        return None;
+    }
+    Plan::to_undo(change?).ok().filter(|plan| can_be_made(&plan.target))
+}
+
+/// Which kinds `aws::rollback` makes.
+fn can_be_made(target: &RollbackTarget) -> bool {
+    matches!(
+        target,
+        RollbackTarget::LambdaAlias { .. }
+            | RollbackTarget::LambdaEnvironment { .. }
+            | RollbackTarget::LambdaSettings { .. }
+            | RollbackTarget::LambdaConcurrency { .. }
+    )
+}
+
+/// What the agents last said, one line each.
+#[derive(Debug, Default)]
+struct Board {
+    lines: Mutex<BTreeMap<&'static str, String>>,
+    changed: Notify,
+}
+
+impl Board {
+    fn note(&self, progress: &Progress) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.insert(progress.agent, format!("{}: {}", progress.agent, progress.line));
+        self.changed.notify_one();
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+}
+
+/// Edits the headline as the agents come along, until it is dropped.
+async fn show_progress(bench: &Bench, id: IncidentId, board: &Board) {
+    loop {
+        board.changed.notified().await;
+        if let Err(error) = headline::refresh(bench, id, &board.lines(), None).await {
+            tracing::debug!(incident = %id, error = %format!("{error:#}"), "progress could not be shown");
+        }
+        tokio::time::sleep(EDIT_EVERY).await;
+    }
+}
+
+/// What the configuration says of a service, for the agents.
+pub fn service_settings(config: &Config, name: &str) -> crate::aws::ServiceSettings {
+    let Some(service) = config.service(name) else {
+        return crate::aws::ServiceSettings { name: name.to_owned(), ..Default::default() };
+    };
+    let config::Service { name, aliases, lambda, ecs, log_groups, metrics, depends_on, peers, .. } = service;
+    crate::aws::ServiceSettings {
+        name: name.clone(),
+        aliases: aliases.clone(),
+        lambda: lambda
+            .iter()
+            .map(|lambda| crate::aws::LambdaRef {
+                function: lambda.function.clone(),
+                alias: lambda.alias.clone(),
+            })
+            .collect(),
+        ecs: ecs
+            .iter()
+            .map(|ecs| crate::domain::evidence::EcsRef {
+                cluster: ecs.cluster.clone(),
+                service: ecs.service.clone(),
+            })
+            .collect(),
+        log_groups: log_groups.clone(),
+        metrics: metrics
+            .iter()
+            .map(|metric| crate::aws::MetricRef {
+                namespace: metric.namespace.clone(),
+                dimensions: metric.dimensions.clone().into_iter().collect(),
+            })
+            .collect(),
+        depends_on: depends_on.clone(),
+        peers: peers.clone(),
+    }
+}

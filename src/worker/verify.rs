@@ -1,0 +1,152 @@
+//! Did it help? The symptom since the change, read again until it is decided or time is up.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio::time::Instant;
+
+use super::headline::{self, note};
+use super::{Bench, Done};
+use crate::analysis::aftermath;
+use crate::aws::metrics::{self, Query};
+use crate::bundle;
+use crate::domain::evidence::Evidence;
+use crate::domain::incident::State;
+use crate::domain::recovery::{Judgement, Word, judge};
+use crate::slack::messages;
+use crate::store::{Approval, IncidentRow};
+
+/// A new look so often: two periods of high-resolution metrics.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(5);
+const READ_DEADLINE: Duration = Duration::from_secs(15);
+/// Requests that were under way when the change took effect still end as before: so long is the
+/// longest that a caller of such a service waits.
+const IN_FLIGHT: SignedDuration = SignedDuration::from_secs(3);
+/// The period of high-resolution metrics that is asked for, in seconds.
+const FINE: u32 = 10;
+
+pub async fn verify(bench: &Bench, approval: &str) -> anyhow::Result<Done> {
+    let Some(approval) = bench.store.approval(approval).await? else { return Ok(Done::Finished) };
+    let Some(row) = bench.store.incident_row(approval.incident).await? else { return Ok(Done::Finished) };
+    let Some(applied_at) = approval.applied_at else { return Ok(Done::Finished) };
+    if row.state == State::Resolved {
+        return Ok(Done::Finished);
+    }
+    let purpose = format!("recovery/{}", approval.id);
+    if row.state == State::Verifying {
+        let within = bench.settings.config.approvals.verify_within.0;
+        let judgement = look(bench, &row, applied_at.saturating_add(IN_FLIGHT)?).await?;
+        let now = bench.clock.now();
+        let time_is_up = now >= applied_at.saturating_add(within)?;
+        match judgement.word {
+            Word::TooEarly if !time_is_up => {
+                headline::refresh(bench, row.id, &[], Some(&judgement.figures)).await?;
+                return Ok(Done::Again(LOOK_AGAIN));
+            }
+            // Said once, and looked at again later: traffic may come back.
+            Word::TooEarly => {
+                say(bench, &row, &format!("{purpose}/early"), None, &judgement.figures).await?;
+                if now < applied_at.saturating_add(within * 6)? {
+                    return Ok(Done::Again(within));
+                }
+                bench.store.note_recovery(&approval, false, &judgement.figures, now).await?;
+            }
+            Word::Recovered => {
+                bench.store.note_recovery(&approval, true, &judgement.figures, now).await?;
+            }
+            Word::NotRecovered if !time_is_up => {
+                // A service needs its time to drain: bad news is not final before the time is up.
+                headline::refresh(bench, row.id, &[], Some(&judgement.figures)).await?;
+                return Ok(Done::Again(LOOK_AGAIN));
+            }
+            Word::NotRecovered => {
+                bench.store.note_recovery(&approval, false, &judgement.figures, now).await?;
+            }
+        }
+        tell(bench, &approval, &purpose, &judgement.figures).await?;
+    } else {
+        // Decided by an earlier run of this step that did not come to telling.
+        let told = row.report.as_ref().map(|report| report.summary.clone()).unwrap_or_default();
+        if bench.store.posted(row.id, &purpose).await?.is_none() {
+            tell(bench, &approval, &purpose, &told).await?;
+        }
+    }
+    Ok(Done::Finished)
+}
+
+async fn tell(bench: &Bench, approval: &Approval, purpose: &str, figures: &str) -> anyhow::Result<()> {
+    let Some(row) = bench.store.incident_row(approval.incident).await? else { return Ok(()) };
+    let recovered = row.state == State::Recovered;
+    bench.metrics.count(if recovered { "recoveries" } else { "recoveries_failed" });
+    say(bench, &row, purpose, Some(recovered), figures).await?;
+    headline::refresh(bench, row.id, &[], Some(figures)).await?;
+    Ok(())
+}
+
+async fn say(
+    bench: &Bench,
+    row: &IncidentRow,
+    purpose: &str,
+    recovered: Option<bool>,
+    figures: &str,
+) -> anyhow::Result<()> {
+    if bench.store.posted(row.id, purpose).await?.is_some() {
+        return Ok(());
+    }
+    let (Some(channel), Some(thread)) = (&row.channel, &row.thread_ts) else { return Ok(()) };
+    let message = messages::recovery(row.id, recovered, figures);
+    let posted = note(bench, bench.slack.post(channel, Some(thread), &message).await)?;
+    bench.store.note_post(row.id, purpose, &posted.channel, &posted.ts, bench.clock.now()).await?;
+    Ok(())
+}
+
+/// One look at the series that showed the trouble.
+async fn look(bench: &Bench, row: &IncidentRow, since: jiff::Timestamp) -> anyhow::Result<Judgement> {
+    let evidence: Evidence = bundle::from_files(&bench.store.evidence(row.id).await?)?;
+    let onset = row.report.as_ref().and_then(|report| report.onset);
+    let (Some(stored), Some(onset)) = (&evidence.series, onset) else {
+        return Ok(Judgement { word: Word::TooEarly, figures: "There are no metrics to judge by.".into() });
+    };
+    let now = bench.clock.now();
+    let scope = crate::domain::evidence::Scope { now, ..evidence.scope.clone() };
+    let yardsticks = aftermath::yardsticks(&evidence.scope, stored, &onset);
+    // Earlier days and other services were read too; only what may show this service is read again.
+    let fine: Vec<Query> = stored.iter().map(|series| Query::of(series, FINE)).filter(|query| query.period == FINE).collect();
+    let coarse: Vec<Query> = stored.iter().map(|series| Query::of(series, 60)).collect();
+    let deadline = Instant::now() + READ_DEADLINE;
+    let (fine, coarse) = tokio::join!(
+        metrics::recent(&bench.aws, &fine, since, now, deadline),
+        metrics::recent(&bench.aws, &coarse, since, now, deadline)
+    );
+    let readings = match (fine, coarse) {
+        (Ok(fine), Ok(coarse)) => [fine, coarse],
+        (Ok(fine), Err(_)) => [fine, Vec::new()],
+        (Err(_), Ok(coarse)) => [Vec::new(), coarse],
+        (Err(error), Err(_)) => {
+            bench.metrics.dependency("aws", false);
+            return Ok(Judgement {
+                word: Word::TooEarly,
+                figures: format!("The metrics cannot be read at the moment: {error}."),
+            });
+        }
+    };
+    bench.metrics.dependency("aws", true);
+    let mut latest = None;
+    for yardstick in &yardsticks {
+        for series in &readings {
+            let after = aftermath::measure(yardstick, &scope, series, since);
+            if after == crate::domain::report::Symptoms::default() {
+                continue;
+            }
+            let judgement = judge(&yardstick.levels, &after);
+            if judgement.word != Word::TooEarly {
+                return Ok(judgement);
+            }
+            latest.get_or_insert(judgement);
+        }
+    }
+    Ok(latest.unwrap_or_else(|| Judgement {
+        word: Word::TooEarly,
+        figures: "Nothing was measured since the change yet.".into(),
+    }))
+}
