@@ -141,6 +141,21 @@ impl Fleet {
         let actor = if release.by_person { trail.person(random) } else { trail.pipeline(random) };
         let mut at = release.at;
         let mut event_ids = Vec::new();
+        if random.chance(0.12) {
+            let stack = format!(
+                "arn:aws:cloudformation:{}:{}:stack/{}-stack/{}",
+                trail.region,
+                trail.account,
+                self.name,
+                random.uuid()
+            );
+            let request = json!({"stackName": format!("{}-stack", self.name), "capabilities": ["CAPABILITY_IAM"], "parameters": [{"parameterKey": "Build"}]});
+            event_ids.push(trail.record(
+                random,
+                &actor,
+                Call::write(at - 8, "cloudformation", "UpdateStack", request, json!({"stackId": stack})),
+            ));
+        }
         if self.platform == Platform::Ecs {
             let arn = self.task_arn(trail, version.number);
             let container = json!([{"name": "app", "image": self.image(trail, &version), "environment": "HIDDEN_DUE_TO_SECURITY_REASONS"}]);

@@ -80,10 +80,11 @@ pub fn count(random: &mut Random, at: i64, minute: Minute, handled: bool) -> Cou
 }
 
 /// The minutes that the metrics cover: the same hours seven days and one day before, then today.
-pub fn minutes(now: i64) -> Vec<i64> {
+/// Without `earlier`, nobody kept the earlier days.
+pub fn minutes(now: i64, earlier: bool) -> Vec<i64> {
     let last = now.div_euclid(60) * 60;
     let mut all = Vec::new();
-    for days in [7, 1] {
+    for days in [7, 1].into_iter().filter(|_| earlier) {
         let end = last - days * DAY;
         all.extend((0..EARLIER_MINUTES).map(|i| end - (EARLIER_MINUTES - i) * 60));
     }
@@ -91,26 +92,55 @@ pub fn minutes(now: i64) -> Vec<i64> {
     all
 }
 
-pub struct Series {
-    pub namespace: String,
-    pub name: String,
-    pub dimensions: Vec<(&'static str, String)>,
-    pub stat: &'static str,
-    /// Index of the minute and the value.
-    pub points: Vec<(usize, f64)>,
+struct Series {
+    namespace: String,
+    name: String,
+    dimensions: Vec<(&'static str, String)>,
+    stat: &'static str,
+    /// Index of the period and the value.
+    points: Vec<(usize, f64)>,
 }
 
 pub struct Book {
-    pub minutes: Vec<i64>,
+    minutes: Vec<i64>,
+    /// Seconds of a period, and when each whole one begins.
+    period: i64,
+    periods: Vec<i64>,
     series: Vec<Series>,
     lost: f64,
     descending: bool,
 }
 
 impl Book {
-    pub fn new(random: &mut Random, now: i64) -> Self {
+    pub fn new(random: &mut Random, minutes: Vec<i64>, period: i64) -> Self {
         let lost = random.choose(&[0.0, 0.0, 0.004, 0.015, 0.04]);
-        Self { minutes: minutes(now), series: Vec::new(), lost, descending: random.chance(0.5) }
+        let whole = |start: i64| {
+            minutes
+                .binary_search(&start)
+                .is_ok_and(|i| minutes.get(i + (period / 60) as usize - 1) == Some(&(start + period - 60)))
+        };
+        let periods = minutes.iter().copied().filter(|at| at % period == 0 && whole(*at)).collect();
+        Self { periods, minutes, period, series: Vec::new(), lost, descending: random.chance(0.5) }
+    }
+
+    /// One value for each whole period, from one for each minute.
+    fn gather(&self, stat: &str, values: &[f64]) -> Vec<f64> {
+        if self.period == 60 {
+            return values.to_vec();
+        }
+        let steps = (self.period / 60) as usize;
+        let gathered = self.periods.iter().filter_map(|start| {
+            let first = self.minutes.binary_search(start).ok()?;
+            let inside = values.get(first..first + steps)?;
+            let sum: f64 = inside.iter().sum();
+            Some(match stat {
+                "Sum" => sum,
+                "Maximum" => inside.iter().copied().fold(f64::MIN, f64::max),
+                "Minimum" => inside.iter().copied().fold(f64::MAX, f64::min),
+                _ => sum / steps as f64,
+            })
+        });
+        gathered.collect()
     }
 
     /// Adds a series; `sparse` ones have no point where the value is zero.
@@ -123,11 +153,14 @@ impl Book {
         values: impl Iterator<Item = f64>,
     ) {
         let hole = if random.chance(self.lost * 5.0) {
-            random.whole(0, self.minutes.len() as i64) as usize
+            random.whole(0, self.periods.len() as i64) as usize
         } else {
             usize::MAX
         };
-        let points = values
+        let values: Vec<f64> = values.collect();
+        let points = self
+            .gather(stat, &values)
+            .into_iter()
             .enumerate()
             .filter(|(i, value)| {
                 (!sparse || *value != 0.0)
@@ -232,7 +265,7 @@ impl Book {
 
     /// `metrics.json`
     pub fn finish(self) -> Vec<u8> {
-        let stamps: Vec<String> = self.minutes.iter().map(|at| clock::iso(*at)).collect();
+        let stamps: Vec<String> = self.periods.iter().map(|at| clock::iso(*at)).collect();
         let mut queries = String::from("{\"MetricDataQueries\":[");
         let mut results = String::from("],\"MetricDataResults\":[");
         for (i, series) in self.series.iter().enumerate() {
@@ -244,10 +277,11 @@ impl Book {
                 .collect();
             let _ = write!(
                 queries,
-                "{comma}{{\"Id\":\"q{i}\",\"MetricStat\":{{\"Metric\":{{\"Namespace\":\"{}\",\"MetricName\":\"{}\",\"Dimensions\":[{}]}},\"Period\":60,\"Stat\":\"{}\"}},\"ReturnData\":true}}",
+                "{comma}{{\"Id\":\"q{i}\",\"MetricStat\":{{\"Metric\":{{\"Namespace\":\"{}\",\"MetricName\":\"{}\",\"Dimensions\":[{}]}},\"Period\":{},\"Stat\":\"{}\"}},\"ReturnData\":true}}",
                 series.namespace,
                 series.name,
                 dimensions.join(","),
+                self.period,
                 series.stat
             );
             let _ =

@@ -80,6 +80,10 @@ fn incident(seed: u64, index: usize, family: &'static Family) -> Incident {
     let mut stage = stage::Stage::new(Random::for_incident(seed, index as u64));
     let mut worn = families::disguises::before(&mut stage, family.disguise);
     let truth = (family.act)(&mut stage);
+    if stage.now - stage.onset < 1000 {
+        // Five-minute periods would show nothing of it yet.
+        stage.period = 60;
+    }
     worn.extend(families::disguises::after(&mut stage, family.disguise));
     let mut name = format!("{}-{index:05}", family.name);
     for disguise in worn {

@@ -38,7 +38,7 @@ fn daily(stage: &Stage, at: i64) -> f64 {
 pub fn files(mut stage: Stage) -> Files {
     let mut random = Random::new(stage.random.next());
     let mut files = Files::new();
-    let minutes = metrics::minutes(stage.now);
+    let minutes = metrics::minutes(stage.now, stage.earlier);
     let mut drift = 1.0;
     let course = Course {
         base: stage.knobs,
@@ -58,7 +58,7 @@ pub fn files(mut stage: Stage) -> Files {
         })
         .collect();
 
-    let mut book = Book::new(&mut random, stage.now);
+    let mut book = Book::new(&mut random, minutes.clone(), stage.period);
     series::own(&stage, &mut random, &mut book, &counted);
     series::neighbours(&stage, &mut random, &mut book);
     files.insert("metrics.json".to_owned(), book.finish());

@@ -41,6 +41,10 @@ pub struct Stage {
     pub upstream_ms: f64,
     pub background: (f64, f64),
     pub handled: bool,
+    /// Whether the same hours of earlier days were kept.
+    pub earlier: bool,
+    /// Seconds of a metric's period.
+    pub period: i64,
     /// How often it repeats a call that failed.
     pub retries: f64,
     pub amplitude: f64,
@@ -165,6 +169,8 @@ impl Stage {
                 random.choose(&[0.0, 0.0005, 0.003, 0.01, 0.03]),
             ),
             handled: random.chance(0.45),
+            earlier: random.chance(0.88),
+            period: if random.chance(0.1) { 300 } else { 60 },
             retries: random.choose(&[0.0, 0.0, 1.0, 2.0]),
             amplitude: random.between(0.05, 0.4),
             phase: random.between(0.0, 24.0),

@@ -78,6 +78,19 @@ fn neighbour_release(stage: &mut Stage, at: i64) {
     }
 }
 
+/// Somebody moves the alias of another stage of the same function.
+fn other_alias(stage: &mut Stage, at: i64) {
+    let actor = stage.trail.pipeline(&mut stage.random);
+    let version = stage.fleet.current().number.to_string();
+    let request = json!({"functionName": stage.fleet.name, "name": "staging", "functionVersion": version});
+    let response = json!({"name": "staging", "functionVersion": version});
+    stage.trail.record(
+        &mut stage.random,
+        &actor,
+        Call::write(at, "lambda", "UpdateAlias20150331", request, response),
+    );
+}
+
 /// Disguises that come before the act, because a release before the onset must be the older one.
 pub fn before(stage: &mut Stage, disguise: Disguise) -> Vec<&'static str> {
     let mut worn = Vec::new();
@@ -95,6 +108,11 @@ pub fn before(stage: &mut Stage, disguise: Disguise) -> Vec<&'static str> {
         let at = onset - stage.random.whole(1, 15) * 60;
         unmoved_latest(stage, at);
         worn.push("unmoved");
+    }
+    if disguise != Disguise::Words && stage.fleet.platform == Platform::Alias && stage.random.chance(0.1) {
+        let at = onset - stage.random.whole(1, 12) * 60;
+        other_alias(stage, at);
+        worn.push("staging");
     }
     if stage.random.chance(0.12) {
         let at = onset - stage.random.whole(1, 12) * 60;

@@ -66,6 +66,7 @@ pub fn pool_shrunk(stage: &mut Stage) -> Truth {
 /// Harmless when it is shipped; the daily peak, which the old pool took every day, exposes it.
 pub fn pool_shrunk_until_peak(stage: &mut Stage) -> Truth {
     let key = pool(stage);
+    stage.earlier = true;
     let peak = stage.random.between(1.45, 1.8);
     let size = (busy(stage) * stage.random.between(1.02, 1.15)).round().max(2.0);
     stage.knobs.pool = stage.knobs.pool.max((busy(stage) * peak * 1.4).ceil());

@@ -17,7 +17,7 @@ pub fn dependency_outage(stage: &mut Stage) -> Truth {
 }
 
 pub fn dependency_slow(stage: &mut Stage) -> Truth {
-    let factor = stage.knobs.client_timeout_ms / stage.upstream_ms * stage.random.between(0.6, 1.5);
+    let factor = stage.knobs.client_timeout_ms / stage.upstream_ms * stage.random.between(0.35, 1.5);
     let ramp = stage.random.choose(&[5, 120, 300]);
     stage.fault(FaultKind::DependencySlow { which: 0, factor }, ramp);
     Truth::nobody(&["dependency"], 1.0)
@@ -197,6 +197,7 @@ fn habit(stage: &mut Stage, repeats: &'static [i64]) -> Truth {
     stage.load(rate);
     stage.knobs.threads = 1e9;
     stage.knobs.concurrency = 1e9;
+    stage.earlier = true;
     stage.amplitude *= 0.5;
     stage.weekend = 1.0;
     let busy = rate / 60.0 * (1.0 - stage.knobs.hit) * stage.knobs.db_ms / 1000.0;
@@ -242,10 +243,10 @@ pub fn telemetry_only(stage: &mut Stage) -> Truth {
 }
 
 pub fn low_traffic(stage: &mut Stage) -> Truth {
-    let rate = stage.random.between(0.08, 0.5);
+    let rate = stage.random.between(0.2, 0.8);
     stage.load(rate);
     stage.background = (0.0, 0.0);
-    let share = stage.random.between(0.25, 0.6);
+    let share = stage.random.between(0.3, 0.7);
     stage.fault(FaultKind::Struck { failure: Failure::Opaque, share }, 1);
     Truth::nobody(&["none", "unknown"], 0.8)
 }
