@@ -1,1 +1,186 @@
-//! (being built)
+//! The three agents: logs, metrics and deploys, at the same time.
+//!
+//! Rule: an agent never fails. What it cannot read is a gap with a reason, and the others go on; the
+//! result is exactly what a bundle holds, so that an exported incident is derived anew from it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+mod deploys;
+
+use crate::aws::discover::{self, Discovered};
+use crate::aws::{Clients, ServiceSettings, logs, metrics};
+use crate::domain::alert::Alert;
+use crate::domain::evidence::{Evidence, Gap};
+use crate::domain::report::Agent;
+
+/// What is to be investigated.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub alert: Alert,
+    pub now: Timestamp,
+    pub service: ServiceSettings,
+}
+
+/// How long each agent may take, counted from the start of the investigation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadlines {
+    pub discovery: Duration,
+    pub logs: Duration,
+    pub metrics: Duration,
+    pub deploys: Duration,
+}
+
+/// Insights is done in a few seconds; at twenty the fallback has had its turn too, and whoever was
+/// paged has waited long enough for a first answer.
+const LOGS_DEADLINE: Duration = Duration::from_secs(20);
+/// A handful of `GetMetricData` calls, each below a second: at fifteen CloudWatch is in trouble itself.
+const METRICS_DEADLINE: Duration = Duration::from_secs(15);
+/// Two lookups a second, shared by all incidents: fifteen questions and their pages fit into it.
+const DEPLOYS_DEADLINE: Duration = Duration::from_secs(20);
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            discovery: discover::DEADLINE,
+            logs: LOGS_DEADLINE,
+            metrics: METRICS_DEADLINE,
+            deploys: DEPLOYS_DEADLINE,
+        }
+    }
+}
+
+/// What an agent is at, for the message that grows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentProgress {
+    pub agent: Agent,
+    pub state: AgentState,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AgentState {
+    Started,
+    /// What it read, in a few words: `412 lines from 1 log group`.
+    Done {
+        summary: String,
+    },
+    /// It read nothing, and why.
+    Failed {
+        reason: String,
+    },
+}
+
+/// Reads everything that is known about an incident at `now`.
+pub async fn gather(
+    clients: &Clients,
+    request: Request,
+    deadlines: Deadlines,
+    progress: impl Fn(AgentProgress) + Sync,
+) -> Evidence {
+    let start = Instant::now();
+    let Request { alert, now, service } = request;
+    for agent in [Agent::Logs, Agent::Metrics, Agent::Deploy] {
+        progress(AgentProgress { agent, state: AgentState::Started });
+    }
+    let found = discover::discover(clients, &alert.service, &service, now, start + deadlines.discovery).await;
+    let tell = |agent: Agent, read: bool, summary: String, gaps: &[Gap]| {
+        let first = || gaps.first().map_or_else(|| "nothing was read".to_owned(), |gap| gap.reason.clone());
+        let state = if read { AgentState::Done { summary } } else { AgentState::Failed { reason: first() } };
+        progress(AgentProgress { agent, state });
+    };
+    let (lines, (series, metric_gaps), deploys) = tokio::join!(
+        async {
+            let lines =
+                logs::read(clients, &found.scope.resources.log_groups, alert.at, now, start + deadlines.logs)
+                    .await;
+            let count = lines.events.as_ref().map_or(0, Vec::len);
+            let groups = found.scope.resources.log_groups.len();
+            tell(
+                Agent::Logs,
+                lines.events.is_some(),
+                format!("{} from {}", many(count, "line"), many(groups, "log group")),
+                &lines.gaps,
+            );
+            lines
+        },
+        async {
+            let queries = metrics::plan(&found);
+            let read =
+                read_metrics(clients, &queries, &found, alert.at, now, start + deadlines.metrics).await;
+            let (series, gaps) = &read;
+            let with_points = series.iter().flatten().filter(|series| !series.points.is_empty()).count();
+            tell(
+                Agent::Metrics,
+                series.is_some(),
+                format!("{} with data", many(with_points, "series")),
+                gaps,
+            );
+            read
+        },
+        async {
+            let read = deploys::read(clients, &found, alert.at, now, start + deadlines.deploys).await;
+            let records = read.trail.as_ref().map_or(0, Vec::len);
+            let versions: usize =
+                read.functions.values().filter_map(|history| history.versions.as_ref()).map(Vec::len).sum();
+            let summary =
+                format!("{}, {}", many(records, "CloudTrail record"), many(versions, "function version"));
+            let any =
+                read.trail.is_some() || read.functions.values().any(|history| history.versions.is_some());
+            tell(Agent::Deploy, any, summary, &read.gaps);
+            read
+        },
+    );
+    let Discovered { scope, mut gaps, .. } = found;
+    gaps.extend(lines.gaps);
+    gaps.extend(metric_gaps);
+    gaps.extend(deploys.gaps);
+    gaps.sort();
+    gaps.dedup();
+    Evidence {
+        scope,
+        alert,
+        logs: lines.events,
+        series,
+        trail: deploys.trail,
+        functions: deploys.functions,
+        ecs_services: Vec::new(),
+        task_definitions: None,
+        parameters: None,
+        appconfig: None,
+        gaps,
+    }
+}
+
+async fn read_metrics(
+    clients: &Clients,
+    queries: &[metrics::Query],
+    found: &Discovered,
+    at: Timestamp,
+    now: Timestamp,
+    deadline: Instant,
+) -> (Option<Vec<crate::domain::evidence::Series>>, Vec<Gap>) {
+    if queries.is_empty() {
+        let reason = format!("no metric of {} is known", found.scope.service);
+        return (None, vec![Gap::new("metrics", reason)]);
+    }
+    metrics::read(clients, queries, at, now, deadline).await
+}
+
+/// A number with its noun; `series` is its own plural.
+fn many(count: usize, noun: &str) -> String {
+    if count == 1 || noun.ends_with('s') { format!("{count} {noun}") } else { format!("{count} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::many;
+
+    #[test]
+    fn nouns_agree_with_their_numbers() {
+        assert_eq!(many(1, "log group"), "1 log group");
+        assert_eq!(many(0, "line"), "0 lines");
+        assert_eq!(many(3, "series"), "3 series");
+    }
+}

@@ -1,1 +1,20 @@
-//! (being built)
+//! AWS, through its own SDK: the only room that knows it.
+//!
+//! Invariant: what leaves this room is in the domain's words. A source that cannot be read becomes a
+//! [`ReadError`] with a plain reason, or a gap; retries are the SDK's own and nothing is wrapped around
+//! them; a change is sent once, and its outcome is read back.
+
+pub mod changes;
+mod clients;
+pub mod configs;
+pub mod discover;
+mod errors;
+pub mod logs;
+pub mod metrics;
+mod pace;
+pub mod rollback;
+pub mod settings;
+
+pub use clients::{Caller, Clients, Writer};
+pub use errors::ReadError;
+pub use settings::{AwsSettings, Credentials, LambdaRef, MetricRef, ServiceSettings};

@@ -1,0 +1,160 @@
+//! What CloudTrail knows of changes: records by resource name, by ARN, and of everything that mutates.
+//!
+//! Rule: `LookupEvents` takes one attribute a call and two calls a second for the whole account, so
+//! the few questions are asked in order of worth, newest events first, until the time is up; what was
+//! not reached is said.
+
+use std::collections::HashSet;
+
+use aws_sdk_cloudtrail::primitives::DateTime;
+use aws_sdk_cloudtrail::types::{LookupAttribute, LookupAttributeKey};
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::clients::Clients;
+use super::errors::{ReadError, within};
+use crate::domain::evidence::Gap;
+
+const ACTION: &str = "cloudtrail:LookupEvents";
+/// Pages of 50 that one question may take: at two a second, ten pages are five seconds.
+const PAGES: usize = 12;
+
+/// What to look for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Names and ARNs of the service's own resources and of those that it depends on.
+    pub resources: Vec<String>,
+    /// Changes of the resources are sought from here on, days before the alert.
+    pub resources_since: Timestamp,
+    /// Changes of anything are sought from here on, hours before the alert.
+    pub all_since: Timestamp,
+    pub until: Timestamp,
+}
+
+/// What was found: the records as JSON, without duplicates, and what could not be asked.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Found {
+    /// `None` where not a single question was answered.
+    pub records: Option<Vec<Value>>,
+    pub gaps: Vec<Gap>,
+}
+
+struct Question {
+    key: LookupAttributeKey,
+    value: String,
+    since: Timestamp,
+}
+
+/// Asks CloudTrail until everything is answered or the deadline comes.
+pub async fn lookup(clients: &Clients, wanted: &Wanted, deadline: Instant) -> Found {
+    let everything =
+        Question { key: LookupAttributeKey::ReadOnly, value: "false".to_owned(), since: wanted.all_since };
+    let named = wanted.resources.iter().map(|name| Question {
+        key: LookupAttributeKey::ResourceName,
+        value: name.clone(),
+        since: wanted.resources_since,
+    });
+    let questions: Vec<Question> = std::iter::once(everything).chain(named).collect();
+    // All at once: the pace lets them through one by one, and one slow answer holds up no other.
+    let answers = futures::future::join_all(
+        questions.iter().map(|question| ask(clients, question, wanted.until, deadline)),
+    );
+    let mut found = Found::default();
+    let mut seen = HashSet::new();
+    for (question, answer) in questions.iter().zip(answers.await) {
+        if !answer.events.is_empty() || answer.trouble.is_none() {
+            let records = found.records.get_or_insert_default();
+            records.extend(
+                answer.events.into_iter().filter(|(id, _)| seen.insert(id.clone())).map(|(_, record)| record),
+            );
+        }
+        if let Some(trouble) = answer.trouble {
+            let what = match question.key {
+                LookupAttributeKey::ReadOnly => "changes in the account".to_owned(),
+                _ => format!("changes of {}", question.value),
+            };
+            found.gaps.push(Gap::new("cloudtrail", format!("{what}: {trouble}")));
+        }
+        if answer.unreadable > 0 {
+            let reason = format!("{} events hold no record that can be read", answer.unreadable);
+            found.gaps.push(Gap::new("cloudtrail", reason));
+        }
+    }
+    found.gaps.sort();
+    found.gaps.dedup();
+    found
+}
+
+#[derive(Default)]
+struct Answered {
+    /// Event id and record, newest first.
+    events: Vec<(String, Value)>,
+    unreadable: usize,
+    /// Why not everything was answered.
+    trouble: Option<String>,
+}
+
+async fn ask(clients: &Clients, question: &Question, until: Timestamp, deadline: Instant) -> Answered {
+    let mut answered = Answered::default();
+    let mut token = None;
+    let mut oldest: Option<i64> = None;
+    for _ in 0..PAGES {
+        let page = match page(clients, question, until, token, deadline).await {
+            Ok(page) => page,
+            Err(error) => {
+                answered.trouble = Some(reached(&error.to_string(), oldest));
+                return answered;
+            }
+        };
+        for event in page.events() {
+            oldest = event.event_time().map(DateTime::secs).or(oldest);
+            match event.cloud_trail_event().and_then(|text| serde_json::from_str::<Value>(text).ok()) {
+                Some(record) => {
+                    answered.events.push((event.event_id().unwrap_or_default().to_owned(), record))
+                }
+                None => answered.unreadable += 1,
+            }
+        }
+        token = page.next_token;
+        if token.is_none() {
+            return answered;
+        }
+    }
+    answered.trouble = Some(reached(&format!("more than {} events", PAGES * 50), oldest));
+    answered
+}
+
+fn reached(why: &str, oldest: Option<i64>) -> String {
+    match oldest.and_then(|seconds| Timestamp::from_second(seconds).ok()) {
+        Some(at) => format!("{why}; only those since {} UTC are known", at.strftime("%Y-%m-%d %H:%M")),
+        None => why.to_owned(),
+    }
+}
+
+async fn page(
+    clients: &Clients,
+    question: &Question,
+    until: Timestamp,
+    token: Option<String>,
+    deadline: Instant,
+) -> Result<aws_sdk_cloudtrail::operation::lookup_events::LookupEventsOutput, ReadError> {
+    if tokio::time::timeout_at(deadline, clients.lookups.turn()).await.is_err() {
+        return Err(ReadError::timed_out(ACTION));
+    }
+    let attribute = LookupAttribute::builder()
+        .attribute_key(question.key.clone())
+        .attribute_value(&question.value)
+        .build();
+    let attribute = attribute
+        .map_err(|error| ReadError::Unreachable { action: ACTION.to_owned(), message: error.to_string() })?;
+    let call = clients
+        .trail
+        .lookup_events()
+        .lookup_attributes(attribute)
+        .start_time(DateTime::from_millis(question.since.as_millisecond()))
+        .end_time(DateTime::from_millis(until.as_millisecond()))
+        .max_results(50)
+        .set_next_token(token);
+    within(deadline, ACTION, call.send()).await
+}

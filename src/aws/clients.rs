@@ -1,0 +1,178 @@
+//! The SDK's clients, for reading and, apart from them, for an approved change.
+//!
+//! Rule: the TLS provider is chosen here, explicitly: without a client of our own the SDK, built
+//! without its defaults, has none. The writing client is made for one change and never retries.
+
+use std::sync::Arc;
+
+use aws_config::retry::RetryConfig;
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+
+use super::errors::{ReadError, within};
+use super::pace::Pace;
+use super::settings::AwsSettings;
+
+/// `LookupEvents` allows two calls a second; a little below, since clocks differ.
+const LOOKUPS_PER_SECOND: f64 = 1.9;
+/// `FilterLogEvents` allows about five.
+const FILTERS_PER_SECOND: f64 = 4.5;
+/// How the sessions of assumed roles are called.
+const SESSION: &str = "incident-commander";
+
+/// Whose credentials these are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    pub account: String,
+    pub arn: String,
+}
+
+/// Everything that reads. Cheaply clonable; the pace of the limited calls is shared by all clones.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    pub(super) cloudwatch: aws_sdk_cloudwatch::Client,
+    pub(super) logs: aws_sdk_cloudwatchlogs::Client,
+    pub(super) trail: aws_sdk_cloudtrail::Client,
+    pub(super) lambda: aws_sdk_lambda::Client,
+    sts: aws_sdk_sts::Client,
+    pub(super) lookups: Arc<Pace>,
+    pub(super) filters: Arc<Pace>,
+    caller: Arc<OnceCell<Caller>>,
+    region: String,
+    /// The process's own credentials, from which the writing role is assumed.
+    base: SdkConfig,
+    write_role_arn: Option<String>,
+    read: SdkConfig,
+}
+
+/// What makes an approved change: one session, no retries.
+#[derive(Debug, Clone)]
+pub struct Writer {
+    pub(super) lambda: aws_sdk_lambda::Client,
+}
+
+impl Clients {
+    /// Prepares the clients; nothing is called and no credentials are asked for yet.
+    ///
+    /// # Errors
+    /// [`ReadError::Credentials`] where no Region is configured anywhere.
+    pub async fn connect(settings: &AwsSettings) -> Result<Self, ReadError> {
+        let http = aws_smithy_http_client::Builder::new()
+            .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+            .build_https();
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(settings.connect_timeout)
+            .operation_attempt_timeout(settings.attempt_timeout)
+            .operation_timeout(settings.operation_timeout)
+            .build();
+        let retries = RetryConfig::standard()
+            .with_max_attempts(settings.max_attempts.max(1))
+            .with_initial_backoff(settings.initial_backoff);
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http)
+            .timeout_config(timeouts)
+            .retry_config(retries);
+        if let Some(region) = &settings.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(url) = &settings.endpoint_url {
+            loader = loader.endpoint_url(url);
+        }
+        if let Some(own) = &settings.credentials {
+            loader = loader.credentials_provider(aws_sdk_sts::config::Credentials::new(
+                &own.access_key_id,
+                &own.secret_access_key,
+                own.session_token.clone(),
+                None,
+                "configuration",
+            ));
+        }
+        let base = loader.load().await;
+        let region = base.region().map(ToString::to_string).ok_or_else(|| ReadError::Credentials {
+            message: "no AWS Region is configured (AWS_REGION, or `region` of the profile)".to_owned(),
+        })?;
+        let read = match &settings.read_role_arn {
+            Some(role) => assume(&base, role, SESSION).await,
+            None => base.clone(),
+        };
+        Ok(Self {
+            cloudwatch: aws_sdk_cloudwatch::Client::new(&read),
+            logs: aws_sdk_cloudwatchlogs::Client::new(&read),
+            trail: aws_sdk_cloudtrail::Client::new(&read),
+            lambda: aws_sdk_lambda::Client::new(&read),
+            sts: aws_sdk_sts::Client::new(&read),
+            lookups: Arc::new(Pace::new(LOOKUPS_PER_SECOND, 2)),
+            filters: Arc::new(Pace::new(FILTERS_PER_SECOND, 4)),
+            caller: Arc::new(OnceCell::new()),
+            region,
+            base,
+            write_role_arn: settings.write_role_arn.clone(),
+            read,
+        })
+    }
+
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// Whose credentials are in use, asked of AWS once.
+    ///
+    /// # Errors
+    /// When STS cannot be asked.
+    pub async fn caller(&self, deadline: Instant) -> Result<Caller, ReadError> {
+        let ask = || async {
+            let answer =
+                within(deadline, "sts:GetCallerIdentity", self.sts.get_caller_identity().send()).await?;
+            Ok(Caller {
+                account: answer.account().unwrap_or_default().to_owned(),
+                arn: answer.arn().unwrap_or_default().to_owned(),
+            })
+        };
+        self.caller.get_or_try_init(ask).await.cloned()
+    }
+
+    /// The client of one approved change. `session` shows in CloudTrail as the session's name where a
+    /// role is assumed: letters, digits and `=,.@-_`; others become `-`.
+    pub async fn writer(&self, session: &str) -> Writer {
+        let once = RetryConfig::disabled();
+        let config = match &self.write_role_arn {
+            Some(role) => assume(&self.base, role, &session_name(session)).await,
+            None => self.read.clone(),
+        };
+        let config = aws_sdk_lambda::config::Builder::from(&config).retry_config(once).build();
+        Writer { lambda: aws_sdk_lambda::Client::from_conf(config) }
+    }
+}
+
+async fn assume(base: &SdkConfig, role: &str, session: &str) -> SdkConfig {
+    let provider = AssumeRoleProvider::builder(role).session_name(session).configure(base).build().await;
+    base.clone()
+        .into_builder()
+        .credentials_provider(aws_sdk_sts::config::SharedCredentialsProvider::new(provider))
+        .build()
+}
+
+/// STS takes 2 to 64 characters of a small alphabet.
+fn session_name(wish: &str) -> String {
+    let fit = |letter: char| {
+        if letter.is_ascii_alphanumeric() || "=,.@-_".contains(letter) { letter } else { '-' }
+    };
+    let name: String = wish.chars().map(fit).take(64).collect();
+    if name.len() < 2 { SESSION.to_owned() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_name_is_one_that_sts_takes() {
+        assert_eq!(session_name("INC-7 by <U111>"), "INC-7-by--U111-");
+        assert_eq!(session_name(""), SESSION);
+        assert_eq!(session_name(&"x".repeat(200)).len(), 64);
+    }
+}

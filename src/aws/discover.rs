@@ -1,0 +1,408 @@
+//! From a service's name to its resources: functions, log groups, metrics, controls.
+//!
+//! Rule: configuration comes first and AWS's own naming adds to it; only what was seen to exist, or was
+//! configured, is named, and what could not be asked is a gap.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aws_sdk_cloudwatch::types::{DimensionFilter, RecentlyActive};
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::clients::Clients;
+use super::errors::{ReadError, within};
+use super::settings::ServiceSettings;
+use crate::domain::evidence::{Gap, MetricScope, Resources, Scope};
+
+/// Discovery is a handful of calls made at once, and the agents wait for it: AWS answers them within
+/// a second, and whoever takes longer is left out.
+pub const DEADLINE: Duration = Duration::from_secs(8);
+/// Pages of 500 metrics that are looked through before the narrow questions are asked instead.
+const METRIC_PAGES: usize = 4;
+/// Pages of 50 functions that are looked through for controls.
+const FUNCTION_PAGES: usize = 4;
+/// Controls that are read: enough to tell a provider's trouble from the service's own.
+const PEERS: usize = 6;
+/// Dimension names under which services appear in metrics, for accounts too large to look through.
+const SERVICE_DIMENSIONS: [&str; 9] = [
+    "FunctionName",
+    "service",
+    "Service",
+    "ServiceName",
+    "service_name",
+    "serviceName",
+    "service.name",
+    "Application",
+    "app",
+];
+
+/// One metric: namespace, name, and dimensions sorted by name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Metric {
+    pub namespace: String,
+    pub name: String,
+    pub dimensions: Vec<(String, String)>,
+}
+
+/// What was found of a service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Discovered {
+    pub scope: Scope,
+    /// The service's own metrics, those of AWS's namespaces among them.
+    pub metrics: Vec<Metric>,
+    /// Metrics of the services that it calls, and of the controls.
+    pub dependency_metrics: Vec<Metric>,
+    pub peer_metrics: Vec<Metric>,
+    pub gaps: Vec<Gap>,
+}
+
+/// Finds the resources of `alerted`, the service as the alert calls it.
+pub async fn discover(
+    clients: &Clients,
+    alerted: &str,
+    settings: &ServiceSettings,
+    now: Timestamp,
+    deadline: Instant,
+) -> Discovered {
+    let names = names_of(alerted, settings);
+    let (caller, functions, groups, listed, metrics) = tokio::join!(
+        clients.caller(deadline),
+        own_functions(clients, &names, settings, deadline),
+        log_groups(clients, &names, settings, deadline),
+        account_functions(clients, deadline),
+        active_metrics(clients, &names, settings, deadline),
+    );
+    let mut gaps = Vec::new();
+    let account = caller.map(|caller| caller.account).unwrap_or_else(|error| {
+        gaps.push(Gap::new("account", format!("which account this is: {error}")));
+        String::new()
+    });
+    let mut unread = |source: &str, what: &str, error: &ReadError| {
+        gaps.push(Gap::new(source, format!("{what}: {error}")));
+    };
+    let functions = functions.unwrap_or_else(|(known, error)| {
+        unread("lambda", "the service's functions", &error);
+        known
+    });
+    let groups = match groups {
+        Ok(found) => {
+            for missing in settings.log_groups.iter().filter(|group| !found.contains(group)) {
+                gaps.push(Gap::new("logs", format!("there is no log group {missing}")));
+            }
+            found
+        }
+        Err(error) => {
+            gaps.push(Gap::new("logs", format!("which log groups there are: {error}")));
+            // The names are AWS's own for functions: they can be read without being listed.
+            let own = functions.iter().map(|function| format!("/aws/lambda/{function}"));
+            dedupe(settings.log_groups.iter().cloned().chain(own))
+        }
+    };
+    let listed = listed.unwrap_or_else(|error| {
+        gaps.push(Gap::new("lambda", format!("other functions, as controls: {error}")));
+        Vec::new()
+    });
+    let all_metrics = metrics.unwrap_or_else(|error| {
+        gaps.push(Gap::new("metrics", format!("which metrics there are: {error}")));
+        Vec::new()
+    });
+    let peers = peers_of(settings, &names, &functions, &listed);
+    let own: Vec<String> = names.iter().chain(&functions).cloned().collect();
+    let mut mine = of_services(&all_metrics, &own, &settings.metrics);
+    add_function_metrics(&mut mine, &functions);
+    let known_functions = |services: &[String]| -> Vec<String> {
+        services.iter().filter(|name| listed.contains(name)).cloned().collect()
+    };
+    let mut of_dependencies = of_services(&all_metrics, &settings.depends_on, &[]);
+    add_function_metrics(&mut of_dependencies, &known_functions(&settings.depends_on));
+    let mut of_peers = of_services(&all_metrics, &peers, &[]);
+    add_function_metrics(&mut of_peers, &known_functions(&peers));
+    let namespaces = dedupe(mine.iter().map(|metric| metric.namespace.clone()));
+    let scope = Scope {
+        service: alerted.to_owned(),
+        region: clients.region().to_owned(),
+        account,
+        now,
+        resources: Resources {
+            lambda: functions,
+            ecs: settings.ecs.clone(),
+            log_groups: groups,
+            metrics: MetricScope { namespaces },
+        },
+        depends_on: settings.depends_on.clone(),
+        peers,
+    };
+    Discovered { scope, metrics: mine, dependency_metrics: of_dependencies, peer_metrics: of_peers, gaps }
+}
+
+/// Every name that the service goes by, the configured one first.
+fn names_of(alerted: &str, settings: &ServiceSettings) -> Vec<String> {
+    let configured = Some(settings.name.clone()).filter(|name| !name.is_empty());
+    dedupe(configured.into_iter().chain([alerted.to_owned()]).chain(settings.aliases.iter().cloned()))
+}
+
+fn dedupe(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    names.filter(|name| !name.is_empty() && seen.insert(name.clone())).collect()
+}
+
+/// Functions that are configured, or that have one of the service's names. With an error, those that
+/// are known nonetheless.
+async fn own_functions(
+    clients: &Clients,
+    names: &[String],
+    settings: &ServiceSettings,
+    deadline: Instant,
+) -> Result<Vec<String>, (Vec<String>, ReadError)> {
+    let configured = settings.lambda.iter().map(|lambda| lambda.function.clone());
+    let mut found: Vec<String> = dedupe(configured);
+    let candidates: Vec<&String> =
+        names.iter().filter(|name| !found.contains(name) && is_function_name(name)).collect();
+    let asked = candidates.iter().map(|name| {
+        let call = clients.lambda.get_function_configuration().function_name(name.as_str());
+        within(deadline, "lambda:GetFunctionConfiguration", call.send())
+    });
+    let mut trouble = None;
+    for (name, answer) in candidates.iter().zip(futures::future::join_all(asked).await) {
+        match answer {
+            Ok(_) => found.push((*name).clone()),
+            Err(ReadError::NotFound { .. }) => {}
+            Err(error) => trouble = Some(error),
+        }
+    }
+    match trouble {
+        Some(error) => Err((found, error)),
+        None => Ok(found),
+    }
+}
+
+/// Lambda's own rule for names; anything else would only be refused.
+fn is_function_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_'))
+}
+
+async fn log_groups(
+    clients: &Clients,
+    names: &[String],
+    settings: &ServiceSettings,
+    deadline: Instant,
+) -> Result<Vec<String>, ReadError> {
+    let functions = settings.lambda.iter().map(|lambda| format!("/aws/lambda/{}", lambda.function));
+    let exact = dedupe(settings.log_groups.iter().cloned().chain(functions));
+    // A pattern finds `/aws/lambda/checkout` and `/ecs/checkout` alike; it takes 3 to 512 characters.
+    let patterns = names.iter().filter(|name| (3..=512).contains(&name.len()) && is_pattern(name));
+    let by_pattern = patterns.map(|name| {
+        let call = clients.logs.describe_log_groups().log_group_name_pattern(name.as_str()).limit(50);
+        within(deadline, "logs:DescribeLogGroups", call.send())
+    });
+    let by_name = exact.iter().map(|name| {
+        let call = clients.logs.describe_log_groups().log_group_name_prefix(name.as_str()).limit(50);
+        within(deadline, "logs:DescribeLogGroups", call.send())
+    });
+    let (by_pattern, by_name) =
+        tokio::join!(futures::future::join_all(by_pattern), futures::future::join_all(by_name));
+    let mut found = Vec::new();
+    for page in by_name {
+        let page = page?;
+        found.extend(page.log_groups().iter().filter_map(|group| group.log_group_name()).map(str::to_owned));
+    }
+    found.retain(|group| exact.contains(group));
+    for page in by_pattern {
+        let page = page?;
+        let groups = page.log_groups().iter().filter_map(|group| group.log_group_name());
+        found.extend(groups.filter(|group| names.iter().any(|name| is_of(group, name))).map(str::to_owned));
+    }
+    Ok(dedupe(found.into_iter()))
+}
+
+fn is_pattern(name: &str) -> bool {
+    name.chars().all(|letter| letter.is_ascii_alphanumeric() || "._/#-".contains(letter))
+}
+
+/// Whether one part of the group's path is the service's name.
+fn is_of(group: &str, name: &str) -> bool {
+    group == name || group.split('/').any(|part| part == name)
+}
+
+/// Names of the account's functions, as far as a few pages go.
+async fn account_functions(clients: &Clients, deadline: Instant) -> Result<Vec<String>, ReadError> {
+    let (mut names, mut marker) = (Vec::new(), None);
+    for _ in 0..FUNCTION_PAGES {
+        let call = clients.lambda.list_functions().set_marker(marker);
+        let page = within(deadline, "lambda:ListFunctions", call.send()).await?;
+        names.extend(
+            page.functions().iter().filter_map(|function| function.function_name()).map(str::to_owned),
+        );
+        marker = page.next_marker;
+        if marker.is_none() {
+            break;
+        }
+    }
+    Ok(names)
+}
+
+fn peers_of(settings: &ServiceSettings, names: &[String], own: &[String], listed: &[String]) -> Vec<String> {
+    if !settings.peers.is_empty() {
+        return settings.peers.clone();
+    }
+    let unrelated = listed
+        .iter()
+        .filter(|name| !names.contains(name) && !own.contains(name) && !settings.depends_on.contains(name));
+    unrelated.take(PEERS).cloned().collect()
+}
+
+/// Metrics of the last hours: all of them in a small account, else those that name the services.
+async fn active_metrics(
+    clients: &Clients,
+    names: &[String],
+    settings: &ServiceSettings,
+    deadline: Instant,
+) -> Result<Vec<Metric>, ReadError> {
+    let (metrics, whole) = list_metrics(clients, None, METRIC_PAGES, deadline).await?;
+    if whole {
+        return Ok(metrics);
+    }
+    let functions = settings.lambda.iter().map(|lambda| lambda.function.clone());
+    let services =
+        dedupe(names.iter().chain(&settings.depends_on).chain(&settings.peers).cloned().chain(functions));
+    let narrow = services
+        .iter()
+        .flat_map(|service| SERVICE_DIMENSIONS.iter().map(move |name| (*name, service.as_str())));
+    let configured = settings.metrics.iter().flat_map(|metric| &metric.dimensions);
+    let filters: BTreeSet<(&str, &str)> =
+        narrow.chain(configured.map(|(name, value)| (name.as_str(), value.as_str()))).collect();
+    let mut found: BTreeSet<Metric> = metrics.into_iter().collect();
+    let asked = filters.into_iter().map(|filter| list_metrics(clients, Some(filter), 1, deadline));
+    for answer in futures::future::join_all(asked).await {
+        found.extend(answer?.0);
+    }
+    Ok(found.into_iter().collect())
+}
+
+/// Some pages of metrics, and whether these are all.
+async fn list_metrics(
+    clients: &Clients,
+    dimension: Option<(&str, &str)>,
+    pages: usize,
+    deadline: Instant,
+) -> Result<(Vec<Metric>, bool), ReadError> {
+    let filter =
+        dimension.map(|(name, value)| vec![DimensionFilter::builder().name(name).value(value).build()]);
+    let (mut metrics, mut token) = (Vec::new(), None);
+    for _ in 0..pages {
+        let call = clients
+            .cloudwatch
+            .list_metrics()
+            .recently_active(RecentlyActive::Pt3H)
+            .set_dimensions(filter.clone())
+            .set_next_token(token);
+        let page = within(deadline, "cloudwatch:ListMetrics", call.send()).await?;
+        metrics.extend(page.metrics().iter().filter_map(metric_of));
+        token = page.next_token;
+        if token.is_none() {
+            return Ok((metrics, true));
+        }
+    }
+    Ok((metrics, false))
+}
+
+fn metric_of(metric: &aws_sdk_cloudwatch::types::Metric) -> Option<Metric> {
+    let mut dimensions: Vec<(String, String)> = metric
+        .dimensions()
+        .iter()
+        .map(|one| (one.name().unwrap_or_default().to_owned(), one.value().unwrap_or_default().to_owned()))
+        .collect();
+    dimensions.sort();
+    Some(Metric {
+        namespace: metric.namespace()?.to_owned(),
+        name: metric.metric_name()?.to_owned(),
+        dimensions,
+    })
+}
+
+/// The metrics that belong to one of the services by a dimension's value, or to a configured source.
+///
+/// Lambda's own are read by function alone: those by alias and version count the same calls again.
+fn of_services(
+    metrics: &[Metric],
+    services: &[String],
+    configured: &[super::settings::MetricRef],
+) -> Vec<Metric> {
+    let named = |value: &str| {
+        services.iter().any(|service| {
+            value == service
+                // Load balancers and target groups: `app/checkout/50dc6c495c0c9188`.
+                || value.split('/').nth(1) == Some(service) && (value.starts_with("app/") || value.starts_with("targetgroup/"))
+        })
+    };
+    let mut found: Vec<Metric> = metrics
+        .iter()
+        .filter(|metric| metric.namespace != "AWS/Lambda" || metric.dimensions.len() == 1)
+        .filter(|metric| {
+            let by_configuration = configured.iter().any(|source| {
+                source.namespace == metric.namespace
+                    && source.dimensions.iter().all(|dimension| metric.dimensions.contains(dimension))
+            });
+            by_configuration || metric.dimensions.iter().any(|(_, value)| named(value))
+        })
+        .cloned()
+        .collect();
+    found.sort();
+    found
+}
+
+/// Lambda's metrics exist for every function, listed or not: a function without traffic has no recent ones.
+fn add_function_metrics(metrics: &mut Vec<Metric>, functions: &[String]) {
+    for function in functions {
+        for name in ["Invocations", "Errors", "Throttles", "Duration", "ConcurrentExecutions"] {
+            let metric = Metric {
+                namespace: "AWS/Lambda".to_owned(),
+                name: name.to_owned(),
+                dimensions: vec![("FunctionName".to_owned(), function.clone())],
+            };
+            if !metrics.contains(&metric) {
+                metrics.push(metric);
+            }
+        }
+    }
+    metrics.sort();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::settings::MetricRef;
+    use super::*;
+
+    fn metric(namespace: &str, dimensions: &[(&str, &str)]) -> Metric {
+        let dimensions =
+            dimensions.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Metric { namespace: namespace.to_owned(), name: "Requests".to_owned(), dimensions }
+    }
+
+    #[test]
+    fn metrics_are_found_by_dimension_value_and_by_configuration() {
+        let all = [
+            metric("App", &[("service", "checkout")]),
+            metric("App", &[("service", "search")]),
+            metric("AWS/ApplicationELB", &[("LoadBalancer", "app/checkout/50dc6c495c0c9188")]),
+            metric("AWS/Lambda", &[("FunctionName", "checkout"), ("Resource", "checkout:live")]),
+            metric("DemoApp", &[("kind", "slow"), ("service", "checkout-service")]),
+        ];
+        let configured = [MetricRef {
+            namespace: "DemoApp".to_owned(),
+            dimensions: vec![("service".to_owned(), "checkout-service".to_owned())],
+        }];
+        let found = of_services(&all, &["checkout".to_owned()], &configured);
+        let namespaces: Vec<&str> = found.iter().map(|metric| metric.namespace.as_str()).collect();
+        assert_eq!(namespaces, ["AWS/ApplicationELB", "App", "DemoApp"]);
+    }
+
+    #[test]
+    fn a_log_group_is_the_services_when_one_part_of_its_path_is_its_name() {
+        assert!(is_of("/aws/lambda/checkout", "checkout"));
+        assert!(is_of("/ecs/checkout/app", "checkout"));
+        assert!(!is_of("/aws/lambda/checkout-worker", "checkout"));
+    }
+}

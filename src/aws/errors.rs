@@ -1,0 +1,162 @@
+//! Why AWS could not be read, in the few kinds that a caller tells apart.
+//!
+//! Rule: a reason names the missing permission, the limit or the resource; it never holds a secret or
+//! a request id that nobody can use.
+
+use std::error::Error;
+use std::future::Future;
+
+use aws_sdk_lambda::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use tokio::time::Instant;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    #[error("access denied: {action} is not allowed to these credentials")]
+    AccessDenied { action: String },
+    #[error("throttled: {action} was refused as too frequent, also when it was repeated")]
+    Throttled { action: String },
+    #[error("no answer in time from {action}")]
+    TimedOut { action: String },
+    #[error("not found: {message} ({action})")]
+    NotFound { action: String, message: String },
+    /// No credentials, expired ones, or ones that AWS does not know.
+    #[error("the AWS credentials cannot be used: {message}")]
+    Credentials { message: String },
+    #[error("{action} cannot be reached: {message}")]
+    Unreachable { action: String, message: String },
+    #[error("the answer of {action} cannot be read: {message}")]
+    Unreadable { action: String, message: String },
+    #[error("{action} was refused: {code}: {message}")]
+    Refused { action: String, code: String, message: String },
+}
+
+impl ReadError {
+    /// Tells what became of a call. `action` is its IAM action, `lambda:GetAlias`.
+    pub fn of<E, R>(action: &str, error: &SdkError<E, R>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+        R: std::fmt::Debug + 'static,
+    {
+        let action = action.to_owned();
+        match error {
+            SdkError::TimeoutError(_) => Self::TimedOut { action },
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => Self::TimedOut { action },
+            SdkError::DispatchFailure(failure) => {
+                let message = failure.as_connector_error().map(|error| chain(error)).unwrap_or_default();
+                if failure.is_io() {
+                    Self::Unreachable { action, message }
+                } else {
+                    of_message(action, message)
+                }
+            }
+            SdkError::ResponseError(_) => Self::Unreadable { action, message: chain(error) },
+            SdkError::ServiceError(refused) => {
+                let code = refused.err().code().unwrap_or_default().to_owned();
+                let message = refused.err().message().unwrap_or_default().to_owned();
+                if code.is_empty() {
+                    Self::Unreadable { action, message: chain(error) }
+                } else {
+                    of_code(action, code, message)
+                }
+            }
+            _ => of_message(action, chain(error)),
+        }
+    }
+
+    pub(super) fn timed_out(action: &str) -> Self {
+        Self::TimedOut { action: action.to_owned() }
+    }
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let part = error.to_string();
+        if parts.last() != Some(&part) {
+            parts.push(part);
+        }
+        next = error.source();
+    }
+    parts.join(": ")
+}
+
+/// A failure before anything was sent: in practice, credentials that cannot be had.
+fn of_message(action: String, message: String) -> ReadError {
+    if message.to_lowercase().contains("credential") {
+        ReadError::Credentials { message }
+    } else {
+        ReadError::Unreachable { action, message }
+    }
+}
+
+fn of_code(action: String, code: String, message: String) -> ReadError {
+    match code.as_str() {
+        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "AuthorizationError" => {
+            // IAM names the action that it missed, which may be another than the one called.
+            let named = message.split_once("perform: ").and_then(|(_, rest)| rest.split_whitespace().next());
+            ReadError::AccessDenied { action: named.map_or(action, str::to_owned) }
+        }
+        "Throttling"
+        | "ThrottlingException"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded"
+        | "SlowDown"
+        | "ThrottledException"
+        | "RequestThrottled"
+        | "LimitExceededException" => ReadError::Throttled { action },
+        "ResourceNotFoundException" | "NotFoundException" | "NoSuchEntity" => {
+            ReadError::NotFound { action, message }
+        }
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
+        | "MissingAuthenticationTokenException"
+        | "RequestExpired"
+        | "IncompleteSignature" => ReadError::Credentials { message: format!("{code}: {message}") },
+        _ => ReadError::Refused { action, code, message },
+    }
+}
+
+/// Waits for a call until the deadline, and no longer.
+pub(super) async fn within<T, E, R>(
+    deadline: Instant,
+    action: &str,
+    call: impl Future<Output = Result<T, SdkError<E, R>>>,
+) -> Result<T, ReadError>
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    R: std::fmt::Debug + 'static,
+{
+    match tokio::time::timeout_at(deadline, call).await {
+        Err(_) => Err(ReadError::timed_out(action)),
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => {
+            tracing::debug!(action, error = %DisplayErrorContext(&error), "an AWS call failed");
+            Err(ReadError::of(action, &error))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denial_names_the_action_that_iam_names() {
+        let message =
+            "User: arn:aws:iam::1:user/x is not authorized to perform: lambda:ListTags on resource: y";
+        let error = of_code(
+            "lambda:ListFunctions".to_owned(),
+            "AccessDeniedException".to_owned(),
+            message.to_owned(),
+        );
+        assert_eq!(error.to_string(), "access denied: lambda:ListTags is not allowed to these credentials");
+        let error = of_code("logs:StartQuery".to_owned(), "AccessDeniedException".to_owned(), String::new());
+        assert_eq!(error, ReadError::AccessDenied { action: "logs:StartQuery".to_owned() });
+    }
+}

@@ -1,0 +1,434 @@
+//! Log lines from CloudWatch: by Insights queries over bounded windows, else by `FilterLogEvents`.
+//!
+//! Rule: a query is stopped at the deadline, what was read until then is kept, and whatever is missing
+//! is said with its numbers. Lines keep their text as the application wrote it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_cloudwatchlogs::types::{QueryStatus, ResultField};
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep};
+
+use super::clients::Clients;
+use super::errors::{ReadError, within};
+use crate::domain::evidence::{Gap, LogEvent};
+
+/// What is read before an alert: hours of ordinary life to compare with.
+const WINDOW: Duration = Duration::from_hours(3);
+/// Lines arrive seconds late, and clocks differ: the end is padded.
+const PAD: Duration = Duration::from_mins(1);
+/// Windows that are queried at once; each may return as many rows as Insights allows.
+const SLICES: i64 = 4;
+const ROWS: u64 = 10_000;
+/// Parts that a slice with more rows than that is read in.
+const PARTS: u64 = 8;
+/// Polling begins often and slows down: most queries end within two or three seconds.
+const FIRST_POLL: Duration = Duration::from_millis(100);
+const LAST_POLL: Duration = Duration::from_secs(1);
+/// The share of the time that Insights gets before the fallback begins.
+const INSIGHTS_SHARE: f64 = 0.65;
+/// `FilterLogEvents` reads backwards from now in windows of this length.
+const FILTER_WINDOW: Duration = Duration::from_mins(15);
+/// Pages of one such window; one holds 1 MB.
+const FILTER_PAGES: usize = 20;
+/// Stopping a query is a courtesy with a time limit of its own.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+
+const QUERY: &str =
+    "fields @timestamp, @ingestionTime, @log, @logStream, @message | sort @timestamp asc | limit 10000";
+
+/// What was read.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LinesRead {
+    /// In order of time; `None` where no group could be read.
+    pub events: Option<Vec<LogEvent>>,
+    pub gaps: Vec<Gap>,
+    /// What Insights charges for.
+    pub bytes_scanned: u64,
+}
+
+/// Reads the lines of some log groups from three hours before `at` until `now`.
+pub async fn read(
+    clients: &Clients,
+    groups: &[String],
+    at: Timestamp,
+    now: Timestamp,
+    deadline: Instant,
+) -> LinesRead {
+    if groups.is_empty() {
+        let gap = Gap::new("logs", "no log group of the service is known");
+        return LinesRead { gaps: vec![gap], ..LinesRead::default() };
+    }
+    let (start, end) = (at - WINDOW, now.min(at + WINDOW) + PAD);
+    let time = deadline.saturating_duration_since(Instant::now());
+    let insights_until = Instant::now() + time.mul_f64(INSIGHTS_SHARE);
+    let mut read = match insights(clients, groups, start, end, insights_until).await {
+        Ok(read) => read,
+        Err((mut read, error)) => {
+            let slow = matches!(error, ReadError::TimedOut { .. });
+            read.gaps.push(Gap::new("logs", format!("Logs Insights: {error}")));
+            // What Insights read in part is kept only where it is more than what the fallback reads.
+            let filtered = filter(clients, groups, start, end, deadline).await;
+            let more = |one: &LinesRead| one.events.as_ref().map_or(0, Vec::len);
+            let mut best = if more(&filtered) >= more(&read) && (filtered.events.is_some() || !slow) {
+                LinesRead { bytes_scanned: read.bytes_scanned, ..filtered }
+            } else {
+                read.gaps.extend(filtered.gaps);
+                return finish(read, now);
+            };
+            best.gaps.splice(0..0, read.gaps);
+            best
+        }
+    };
+    read.gaps.dedup();
+    finish(read, now)
+}
+
+fn finish(mut read: LinesRead, now: Timestamp) -> LinesRead {
+    if let Some(events) = &mut read.events {
+        // Nothing after `now` is known, whatever a service's clock says.
+        events.retain(|event| event.at <= now);
+        events.sort_by_key(|event| event.at);
+    }
+    read
+}
+
+/// One query's window, both ends in epoch seconds and inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Slice {
+    start: i64,
+    end: i64,
+}
+
+impl Slice {
+    /// Cuts the slice into at most `parts` without gaps and overlaps.
+    fn cut(self, parts: i64) -> Vec<Slice> {
+        let length = self.end - self.start + 1;
+        let parts = parts.clamp(1, length.max(1));
+        let edge = |part: i64| self.start + length * part / parts;
+        (0..parts).map(|part| Slice { start: edge(part), end: edge(part + 1) - 1 }).collect()
+    }
+}
+
+struct Answer {
+    events: Vec<LogEvent>,
+    matched: u64,
+    bytes: u64,
+}
+
+/// All slices at once. With an error, what was read nonetheless.
+async fn insights(
+    clients: &Clients,
+    groups: &[String],
+    start: Timestamp,
+    end: Timestamp,
+    until: Instant,
+) -> Result<LinesRead, (LinesRead, ReadError)> {
+    let whole = Slice { start: start.as_second(), end: end.as_second() };
+    let slices = whole.cut(SLICES);
+    let answers =
+        futures::future::join_all(slices.iter().map(|slice| slice_of(clients, groups, *slice, until))).await;
+    let mut read = LinesRead::default();
+    let (mut trouble, mut matched, mut kept) = (None, 0, 0);
+    for answer in answers {
+        match answer {
+            Ok(parts) => {
+                for part in parts {
+                    matched += part.matched;
+                    kept += part.events.len() as u64;
+                    read.bytes_scanned += part.bytes;
+                    read.events.get_or_insert_default().extend(part.events);
+                }
+            }
+            Err(error) => trouble = Some(error),
+        }
+    }
+    if matched > kept {
+        let reason = format!("{kept} of {matched} lines were read, the first of each window of time");
+        read.gaps.push(Gap::new("logs", reason));
+    }
+    match trouble {
+        Some(error) => Err((read, error)),
+        None => Ok(read),
+    }
+}
+
+/// One slice; where it holds more rows than a query returns, once more in parts.
+async fn slice_of(
+    clients: &Clients,
+    groups: &[String],
+    slice: Slice,
+    until: Instant,
+) -> Result<Vec<Answer>, ReadError> {
+    let answer = query(clients, groups, slice, until).await?;
+    if answer.matched <= answer.events.len() as u64 || answer.matched <= ROWS {
+        return Ok(vec![answer]);
+    }
+    // A quarter more than needed, since lines are not spread evenly.
+    let parts = (answer.matched * 5 / 4).div_ceil(ROWS).min(PARTS);
+    let parts = slice.cut(i64::try_from(parts).unwrap_or(1));
+    let answers =
+        futures::future::join_all(parts.iter().map(|part| query(clients, groups, *part, until))).await;
+    let read: Vec<Answer> = answers.into_iter().flatten().collect();
+    let rows: usize = read.iter().map(|part| part.events.len()).sum();
+    // The parts are better only if they arrived.
+    Ok(if read.len() == parts.len() || rows > answer.events.len() { read } else { vec![answer] })
+}
+
+/// Starts one query, waits for its end, and stops it at the deadline.
+async fn query(
+    clients: &Clients,
+    groups: &[String],
+    slice: Slice,
+    until: Instant,
+) -> Result<Answer, ReadError> {
+    const ACTION: &str = "logs:StartQuery";
+    let call = clients
+        .logs
+        .start_query()
+        .set_log_group_names(Some(groups.to_vec()))
+        .start_time(slice.start)
+        .end_time(slice.end)
+        .query_string(QUERY);
+    let started = within(until, ACTION, call.send()).await?;
+    let id = started.query_id().unwrap_or_default().to_owned();
+    let stopping = StopOnDrop { clients, id: Some(id.clone()) };
+    let answer = poll(clients, &id, until).await;
+    // An ended query needs no stopping; one that nobody waits for any more does.
+    if !matches!(answer, Err(ReadError::TimedOut { .. })) {
+        stopping.ended();
+    }
+    answer
+}
+
+/// Stops a query that nobody waits for any more, however the waiting ended.
+struct StopOnDrop<'a> {
+    clients: &'a Clients,
+    id: Option<String>,
+}
+
+impl StopOnDrop<'_> {
+    fn ended(mut self) {
+        self.id = None;
+    }
+}
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        if let Some(id) = self.id.take() {
+            let call = self.clients.logs.stop_query().query_id(id);
+            tokio::spawn(async move {
+                if let Err(error) = within(Instant::now() + STOP_TIMEOUT, "logs:StopQuery", call.send()).await
+                {
+                    tracing::warn!(%error, "an Insights query could not be stopped");
+                }
+            });
+        }
+    }
+}
+
+async fn poll(clients: &Clients, id: &str, until: Instant) -> Result<Answer, ReadError> {
+    const ACTION: &str = "logs:GetQueryResults";
+    let mut wait = FIRST_POLL;
+    loop {
+        if Instant::now() + wait > until {
+            return Err(ReadError::timed_out(ACTION));
+        }
+        sleep(wait).await;
+        wait = (wait * 3 / 2).min(LAST_POLL);
+        let answer = within(until, ACTION, clients.logs.get_query_results().query_id(id).send()).await?;
+        match answer.status() {
+            Some(QueryStatus::Complete) => {
+                let statistics = answer.statistics();
+                let number = |value: Option<f64>| value.unwrap_or_default().max(0.0) as u64;
+                let mut names = Names::default();
+                return Ok(Answer {
+                    events: answer.results().iter().filter_map(|row| event_of(row, &mut names)).collect(),
+                    matched: number(statistics.map(|all| all.records_matched())),
+                    bytes: number(statistics.map(|all| all.bytes_scanned())),
+                });
+            }
+            Some(status @ (QueryStatus::Failed | QueryStatus::Timeout | QueryStatus::Cancelled)) => {
+                return Err(ReadError::Refused {
+                    action: ACTION.to_owned(),
+                    code: status.as_str().to_owned(),
+                    message: "the query ended without a result".to_owned(),
+                });
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Names that many lines share.
+#[derive(Default)]
+struct Names(HashMap<String, Arc<str>>);
+
+impl Names {
+    fn share(&mut self, name: &str) -> Arc<str> {
+        match self.0.get(name) {
+            Some(shared) => Arc::clone(shared),
+            None => Arc::clone(self.0.entry(name.to_owned()).or_insert_with(|| Arc::from(name))),
+        }
+    }
+}
+
+/// A row of the query; `None` without a time.
+fn event_of(row: &[ResultField], names: &mut Names) -> Option<LogEvent> {
+    let (mut at, mut ingested_at, mut group, mut stream, mut message) = (None, None, "", "", "");
+    for cell in row {
+        let value = cell.value().unwrap_or_default();
+        match cell.field().unwrap_or_default() {
+            "@timestamp" => at = insights_time(value),
+            "@ingestionTime" => ingested_at = insights_time(value),
+            // `123456789012:/aws/lambda/checkout`
+            "@log" => group = value.split_once(':').map_or(value, |(_, group)| group),
+            "@logStream" => stream = value,
+            "@message" => message = value,
+            _ => {}
+        }
+    }
+    Some(LogEvent {
+        at: at?,
+        ingested_at,
+        group: names.share(group),
+        stream: names.share(stream),
+        event_id: String::new(),
+        message: message.to_owned(),
+    })
+}
+
+/// `2026-02-06 12:15:00.123`, which is UTC, or epoch milliseconds, as some fields have them.
+fn insights_time(text: &str) -> Option<Timestamp> {
+    if let Ok(milliseconds) = text.parse::<i64>() {
+        return Timestamp::from_millisecond(milliseconds).ok();
+    }
+    let civil: jiff::civil::DateTime = text.parse().ok()?;
+    civil.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+}
+
+/// Reads backwards from the end, window by window, until everything is read or the time is up.
+async fn filter(
+    clients: &Clients,
+    groups: &[String],
+    start: Timestamp,
+    end: Timestamp,
+    deadline: Instant,
+) -> LinesRead {
+    let each = groups.iter().map(|group| filter_group(clients, group, start, end, deadline));
+    let mut read = LinesRead::default();
+    for (group, (events, trouble)) in groups.iter().zip(futures::future::join_all(each).await) {
+        if let Some(events) = events {
+            read.events.get_or_insert_default().extend(events);
+        }
+        if let Some(trouble) = trouble {
+            read.gaps.push(Gap::new("logs", format!("{group}: {trouble}")));
+        }
+    }
+    read
+}
+
+/// The lines of one group, and why not all of them.
+async fn filter_group(
+    clients: &Clients,
+    group: &str,
+    start: Timestamp,
+    end: Timestamp,
+    deadline: Instant,
+) -> (Option<Vec<LogEvent>>, Option<String>) {
+    let mut names = Names::default();
+    let mut events: Option<Vec<LogEvent>> = None;
+    let mut until = end;
+    while until > start {
+        let from = start.max(until - FILTER_WINDOW);
+        match filter_window(clients, group, from, until, deadline, &mut names).await {
+            Ok((window, whole)) => {
+                events.get_or_insert_default().extend(window);
+                if !whole {
+                    let since = from.strftime("%H:%M");
+                    return (
+                        events,
+                        Some(format!("more than {FILTER_PAGES} pages since {since} UTC were not read")),
+                    );
+                }
+            }
+            Err(error) => {
+                let trouble = match &events {
+                    None => error.to_string(),
+                    Some(_) => format!("{error}; only lines since {} UTC are known", until.strftime("%H:%M")),
+                };
+                return (events, Some(trouble));
+            }
+        }
+        until = from;
+    }
+    (events, None)
+}
+
+/// `[from, until)` of one group, and whether that is all of it.
+async fn filter_window(
+    clients: &Clients,
+    group: &str,
+    from: Timestamp,
+    until: Timestamp,
+    deadline: Instant,
+    names: &mut Names,
+) -> Result<(Vec<LogEvent>, bool), ReadError> {
+    const ACTION: &str = "logs:FilterLogEvents";
+    let (mut events, mut token) = (Vec::new(), None);
+    for _ in 0..FILTER_PAGES {
+        if tokio::time::timeout_at(deadline, clients.filters.turn()).await.is_err() {
+            return Err(ReadError::timed_out(ACTION));
+        }
+        let call = clients
+            .logs
+            .filter_log_events()
+            .log_group_name(group)
+            .start_time(from.as_millisecond())
+            .end_time(until.as_millisecond() - 1)
+            .set_next_token(token);
+        let page = within(deadline, ACTION, call.send()).await?;
+        events.extend(page.events().iter().filter_map(|event| {
+            let time = |milliseconds: Option<i64>| Timestamp::from_millisecond(milliseconds?).ok();
+            Some(LogEvent {
+                at: time(event.timestamp())?,
+                ingested_at: time(event.ingestion_time()),
+                group: names.share(group),
+                stream: names.share(event.log_stream_name().unwrap_or_default()),
+                event_id: event.event_id().unwrap_or_default().to_owned(),
+                message: event.message().unwrap_or_default().to_owned(),
+            })
+        }));
+        // A page may be empty and still carry a token: only its absence is the end.
+        token = page.next_token;
+        if token.is_none() {
+            return Ok((events, true));
+        }
+    }
+    Ok((events, false))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_cover_a_window_without_gaps_and_overlaps() {
+        let whole = Slice { start: 100, end: 199 };
+        let parts = whole.cut(3);
+        assert_eq!(parts.first().map(|part| part.start), Some(100));
+        assert_eq!(parts.last().map(|part| part.end), Some(199));
+        assert!(parts.windows(2).all(|pair| pair[0].end + 1 == pair[1].start));
+        assert_eq!(Slice { start: 5, end: 5 }.cut(8), [Slice { start: 5, end: 5 }]);
+    }
+
+    #[test]
+    fn times_of_insights_are_utc() {
+        let at = insights_time("2026-02-06 12:15:00.123").unwrap();
+        assert_eq!(at.to_string(), "2026-02-06T12:15:00.123Z");
+        assert_eq!(insights_time("1770380100123"), Some(at));
+        assert_eq!(insights_time("soon"), None);
+    }
+}

@@ -1,0 +1,320 @@
+//! Series from CloudWatch: what to ask for, in few calls, and the answers joined.
+//!
+//! Rule: the newest period is incomplete and a partial sum looks like a collapse, so a period counts
+//! only when it ended some time ago. A hole stays a hole: empty is not zero.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_sdk_cloudwatch::primitives::DateTime;
+use aws_sdk_cloudwatch::types::{Dimension, Metric as SdkMetric, MetricDataQuery, MetricStat, ScanBy};
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::clients::Clients;
+use super::discover::{Discovered, Metric};
+use super::errors::{ReadError, within};
+use crate::domain::evidence::{Gap, Series};
+
+const ACTION: &str = "cloudwatch:GetMetricData";
+/// AWS's own limits for one call.
+const QUERIES: usize = 500;
+const DATAPOINTS: usize = 100_800;
+/// Pages of one call; a whole call's points fit into one or two.
+const PAGES: usize = 8;
+/// What is read around an alert, and at the same hours of earlier days.
+const WINDOW: Duration = Duration::from_hours(3);
+const EARLIER_DAYS: [u64; 2] = [1, 7];
+/// Standard metrics arrive within about half a minute, high-resolution ones within seconds.
+const SETTLES: Duration = Duration::from_secs(30);
+const SETTLES_FINE: Duration = Duration::from_secs(3);
+
+/// One statistic of one metric.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Query {
+    pub metric: Metric,
+    pub stat: String,
+    /// Seconds.
+    pub period: u32,
+}
+
+impl Query {
+    /// The same series again, at another period. Metrics of AWS's own namespaces have no finer one than
+    /// a minute.
+    pub fn of(series: &Series, period: u32) -> Self {
+        let metric = Metric {
+            namespace: series.namespace.clone(),
+            name: series.metric.clone(),
+            dimensions: series.dimensions.clone(),
+        };
+        let period = if series.namespace.starts_with("AWS/") { period.max(60) } else { period };
+        Self { metric, stat: series.stat.clone(), period }
+    }
+}
+
+/// What is asked about a service: all of its own metrics, and the few that tell how others fare.
+pub fn plan(found: &Discovered) -> Vec<Query> {
+    let mut queries = Vec::new();
+    let mut add = |metric: &Metric, stats: &[&str]| {
+        queries.extend(stats.iter().map(|stat| Query {
+            metric: metric.clone(),
+            stat: (*stat).to_owned(),
+            period: 60,
+        }));
+    };
+    for metric in &found.metrics {
+        add(metric, statistics(&metric.namespace, &metric.name));
+    }
+    for metric in found.dependency_metrics.iter().chain(&found.peer_metrics) {
+        let stats: &[&str] = match statistics(&metric.namespace, &metric.name) {
+            ["p50", ..] => &["p99"],
+            ["Maximum", ..] if metric.namespace == "AWS/Lambda" => continue,
+            stats => &stats[..1],
+        };
+        add(metric, stats);
+    }
+    queries
+}
+
+/// The statistics that say something about a metric of this name: times have a distribution, counts
+/// have sums, levels have an average and a peak. A p99 is worth as much as its sample count.
+fn statistics(namespace: &str, name: &str) -> &'static [&'static str] {
+    let lower = name.to_lowercase();
+    let any = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    if namespace == "AWS/Lambda" && name == "ConcurrentExecutions" {
+        &["Maximum"]
+    } else if any(&[
+        "latency",
+        "duration",
+        "responsetime",
+        "processingtime",
+        "elapsed",
+        "time_ms",
+        "timems",
+        "millis",
+    ]) || lower.ends_with("time")
+        || lower.ends_with("_ms")
+    {
+        &["p50", "p99", "Average", "SampleCount"]
+    } else if any(&[
+        "utilization",
+        "percent",
+        "usage",
+        "used",
+        "available",
+        "free",
+        "size",
+        "depth",
+        "concurren",
+        "connections",
+        "pool",
+        "memory",
+        "inuse",
+        "in_use",
+        "lag",
+        "age",
+        "queue",
+        "waiting",
+        "visible",
+    ]) {
+        &["Average", "Maximum", "Minimum"]
+    } else {
+        &["Sum"]
+    }
+}
+
+/// Reads the plan around `at`, and the same hours one and seven days before. Never fails: what could
+/// not be read is a gap, and nothing at all is `None`.
+pub async fn read(
+    clients: &Clients,
+    queries: &[Query],
+    at: Timestamp,
+    now: Timestamp,
+    deadline: Instant,
+) -> (Option<Vec<Series>>, Vec<Gap>) {
+    let mut gaps = Vec::new();
+    let start = at - WINDOW;
+    // An alert that is long past is looked at around its own time.
+    let end = now.min(at + WINDOW);
+    let earlier = EARLIER_DAYS.map(|days| {
+        let back = Duration::from_hours(24 * days);
+        (Some(days), start - back, end - back)
+    });
+    let windows: Vec<_> = std::iter::once((None, start, end)).chain(earlier).collect();
+    let reads = windows.iter().map(|(_, start, end)| fetch(clients, queries, *start, *end, now, deadline));
+    let mut all: Option<BTreeMap<&Query, BTreeMap<Timestamp, f64>>> = None;
+    for ((days, ..), answer) in windows.iter().zip(futures::future::join_all(reads).await) {
+        match answer {
+            Ok(fetched) => {
+                let all = all.get_or_insert_default();
+                for (index, points) in fetched.points {
+                    if let Some(query) = queries.get(index) {
+                        all.entry(query).or_default().extend(points);
+                    }
+                }
+                gaps.extend(fetched.gaps);
+            }
+            Err(error) => {
+                let what = days.map_or("the hours around the alert".to_owned(), |days| {
+                    format!("the same hours {days} {} before", if days == 1 { "day" } else { "days" })
+                });
+                gaps.push(Gap::new("metrics", format!("{what}: {error}")));
+            }
+        }
+    }
+    gaps.sort();
+    gaps.dedup();
+    (all.map(|all| all.into_iter().map(|(query, points)| series(query, points)).collect()), gaps)
+}
+
+/// Reads some series since a moment, to see how they are now: for verifying a recovery.
+///
+/// # Errors
+/// When CloudWatch cannot be read until the deadline.
+pub async fn recent(
+    clients: &Clients,
+    queries: &[Query],
+    since: Timestamp,
+    now: Timestamp,
+    deadline: Instant,
+) -> Result<Vec<Series>, ReadError> {
+    let fetched = fetch(clients, queries, since, now, now, deadline).await?;
+    let mut points = fetched.points;
+    Ok(queries
+        .iter()
+        .enumerate()
+        .map(|(index, query)| series(query, points.remove(&index).unwrap_or_default()))
+        .collect())
+}
+
+fn series(query: &Query, points: BTreeMap<Timestamp, f64>) -> Series {
+    Series {
+        namespace: query.metric.namespace.clone(),
+        metric: query.metric.name.clone(),
+        dimensions: query.metric.dimensions.clone(),
+        stat: query.stat.clone(),
+        period: query.period,
+        points: points.into_iter().collect(),
+    }
+}
+
+#[derive(Default)]
+struct Fetched {
+    /// By the query's index. A series without points in the window has none here.
+    points: BTreeMap<usize, BTreeMap<Timestamp, f64>>,
+    gaps: Vec<Gap>,
+}
+
+/// Reads one window in as few calls as the limits allow.
+async fn fetch(
+    clients: &Clients,
+    queries: &[Query],
+    start: Timestamp,
+    end: Timestamp,
+    now: Timestamp,
+    deadline: Instant,
+) -> Result<Fetched, ReadError> {
+    let seconds = (end.as_second() - start.as_second()).max(1);
+    let finest = queries.iter().map(|query| query.period).min().unwrap_or(60).max(1);
+    let points_each = usize::try_from(seconds / i64::from(finest)).unwrap_or(usize::MAX).saturating_add(2);
+    let per_call = (DATAPOINTS / points_each).clamp(1, QUERIES);
+    let calls = queries.chunks(per_call).enumerate().map(|(index, chunk)| {
+        let first = index * per_call;
+        async move { call(clients, chunk, first, (start, end), now, deadline).await }
+    });
+    let mut all = Fetched::default();
+    for fetched in futures::future::try_join_all(calls).await? {
+        all.points.extend(fetched.points);
+        all.gaps.extend(fetched.gaps);
+    }
+    Ok(all)
+}
+
+async fn call(
+    clients: &Clients,
+    queries: &[Query],
+    first: usize,
+    (start, end): (Timestamp, Timestamp),
+    now: Timestamp,
+    deadline: Instant,
+) -> Result<Fetched, ReadError> {
+    let asked: Vec<MetricDataQuery> =
+        queries.iter().enumerate().map(|(index, query)| request(query, first + index)).collect();
+    let mut fetched = Fetched::default();
+    let mut token = None;
+    for page in 1.. {
+        let call = clients
+            .cloudwatch
+            .get_metric_data()
+            .set_metric_data_queries(Some(asked.clone()))
+            .start_time(DateTime::from_millis(start.as_millisecond()))
+            .end_time(DateTime::from_millis(end.as_millisecond()))
+            .scan_by(ScanBy::TimestampAscending)
+            .set_next_token(token);
+        let answer = within(deadline, ACTION, call.send()).await?;
+        for result in answer.metric_data_results() {
+            let index = result.id().and_then(|id| id.strip_prefix('m')?.parse::<usize>().ok());
+            let Some((index, query)) =
+                index.and_then(|index| Some((index, queries.get(index.checked_sub(first)?)?)))
+            else {
+                continue;
+            };
+            let points = fetched.points.entry(index).or_default();
+            for (at, value) in result.timestamps().iter().zip(result.values()) {
+                if let Some(at) = at.to_millis().ok().and_then(|at| Timestamp::from_millisecond(at).ok())
+                    && value.is_finite()
+                    && settled(at, query, now)
+                {
+                    points.insert(at, *value);
+                }
+            }
+        }
+        token = answer.next_token;
+        if token.is_none() {
+            break;
+        }
+        if page == PAGES {
+            fetched.gaps.push(Gap::new("metrics", "CloudWatch had more points than were read"));
+            break;
+        }
+    }
+    Ok(fetched)
+}
+
+/// Whether a period that began at `at` is complete.
+fn settled(at: Timestamp, query: &Query, now: Timestamp) -> bool {
+    let settles = if query.period < 60 { SETTLES_FINE } else { SETTLES };
+    at + Duration::from_secs(u64::from(query.period)) + settles <= now
+}
+
+fn request(query: &Query, index: usize) -> MetricDataQuery {
+    let dimensions = query
+        .metric
+        .dimensions
+        .iter()
+        .map(|(name, value)| Dimension::builder().name(name).value(value).build())
+        .collect();
+    let metric = SdkMetric::builder()
+        .namespace(&query.metric.namespace)
+        .metric_name(&query.metric.name)
+        .set_dimensions(Some(dimensions))
+        .build();
+    let period = i32::try_from(query.period).unwrap_or(60);
+    let stat = MetricStat::builder().metric(metric).period(period).stat(&query.stat).build();
+    MetricDataQuery::builder().id(format!("m{index}")).metric_stat(stat).return_data(true).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_tells_which_statistics_say_something() {
+        assert_eq!(statistics("DemoApp", "RequestLatency")[0], "p50");
+        assert_eq!(statistics("AWS/ApplicationELB", "TargetResponseTime")[0], "p50");
+        assert_eq!(statistics("DemoApp", "PoolInUse")[0], "Average");
+        assert_eq!(statistics("DemoApp", "Timeouts"), ["Sum"]);
+        assert_eq!(statistics("AWS/Lambda", "Errors"), ["Sum"]);
+        assert_eq!(statistics("AWS/Lambda", "ConcurrentExecutions"), ["Maximum"]);
+    }
+}
