@@ -34,16 +34,11 @@ pub(super) fn elements(bytes: &[u8], keys: &[&str]) -> Elements {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Elements::default();
     }
-    match serde_json::from_slice(bytes) {
-        Ok(value) => of_value(value, keys),
-        Err(_) => {
-            let mended = mend(bytes);
-            match serde_json::from_slice(&mended) {
-                Ok(value) => of_value(value, keys),
-                Err(_) => salvage(&mended, keys),
-            }
-        }
+    if let Ok(value) = serde_json::from_slice(bytes) {
+        return of_value(value, keys);
     }
+    let mended = mend(bytes);
+    serde_json::from_slice(&mended).map_or_else(|_| salvage(&mended, keys), |value| of_value(value, keys))
 }
 
 /// One value, mended where that is needed; `None` where it cannot be read at all.

@@ -50,8 +50,8 @@ struct MetricStat<'a> {
 struct Metric<'a> {
     #[serde(borrow, default)]
     namespace: Text<'a>,
-    #[serde(borrow, default)]
-    metric_name: Text<'a>,
+    #[serde(borrow, default, rename = "MetricName")]
+    name: Text<'a>,
     #[serde(borrow, default)]
     dimensions: Option<Vec<Dimension<'a>>>,
 }
@@ -164,7 +164,7 @@ impl Joined {
         dimensions.sort();
         let series = Series {
             namespace: stat.metric.namespace.0.into_owned(),
-            metric: stat.metric.metric_name.0.into_owned(),
+            metric: stat.metric.name.0.into_owned(),
             dimensions,
             stat: stat.stat.0.into_owned(),
             period: stat.period.0.filter(|period| *period >= 1.0).map_or(60, |period| period as u32),

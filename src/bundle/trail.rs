@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Reading;
-use super::document::{integer, text, time};
+use super::document::{text, time};
 use crate::domain::evidence::{Actor, Gap, TrailRecord};
 
 const FILE: &str = "cloudtrail.json";
@@ -205,11 +205,6 @@ fn words(name: &str) -> Vec<String> {
         })
         .collect();
     words.into_iter().chain(whole).chain(pairs).filter(|word| !word.is_empty()).collect()
-}
-
-/// The number that a response carries, as `version` of `PutParameter` does.
-pub fn response_number(record: &TrailRecord, key: &str) -> Option<i64> {
-    integer(record.raw.get("responseElements")?, key)
 }
 
 #[cfg(test)]

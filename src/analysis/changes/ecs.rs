@@ -110,7 +110,7 @@ impl<'w, 'a> Service<'w, 'a> {
             let to = call
                 .text(&["taskDefinition"])
                 .map(|asked| short(&asked))
-                .map(|asked| self.with_revision(asked, call))
+                .map(|asked| Self::with_revision(asked, call))
                 .or_else(|| {
                     let service = field(call.response(), "service")?;
                     field(service, "taskDefinition").and_then(scalar).map(|arn| short(&arn))
@@ -171,7 +171,7 @@ impl<'w, 'a> Service<'w, 'a> {
     }
 
     /// `family` alone means its newest revision at that time.
-    fn with_revision(&self, asked: String, call: &Call<'a>) -> String {
+    fn with_revision(asked: String, call: &Call<'_>) -> String {
         if asked.contains(':') {
             return asked;
         }
@@ -253,11 +253,14 @@ impl<'w, 'a> Service<'w, 'a> {
         let event = self.known.iter().flat_map(|service| &service.events).find(|(at, message)| {
             *at > from && (message.contains("deployment completed") || message.contains("steady state"))
         });
-        let end = match (event, deployment) {
-            (Some((at, _)), _) => *at,
-            (None, Some(deployment)) if deployment.rollout_state == "IN_PROGRESS" => self.world.now,
-            (None, Some(EcsDeployment { updated_at: Some(at), .. })) => *at,
-            _ => from.checked_add(ROLLOUT).unwrap_or(from),
+        let going_on = deployment.is_some_and(|deployment| deployment.rollout_state == "IN_PROGRESS");
+        let end = match event {
+            Some((at, _)) => *at,
+            None if going_on => self.world.now,
+            None => deployment
+                .and_then(|deployment| deployment.updated_at)
+                .or_else(|| from.checked_add(ROLLOUT).ok())
+                .unwrap_or(from),
         };
         end.min(next.unwrap_or(end)).min(self.world.now).max(from)
     }

@@ -8,6 +8,7 @@ mod appconfig;
 mod call;
 mod difference;
 mod ecs;
+mod kinds;
 mod lambda;
 mod other;
 mod parameters;
@@ -67,7 +68,7 @@ impl<'a> World<'a> {
             .flatten()
             .filter(|record| !record.read_only)
             .map(Call::new)
-            .filter(|call| !other::is_noise(call))
+            .filter(|call| !kinds::is_noise(call))
             .collect();
         calls.sort_by_key(|call| call.record.at);
         let mut written: BTreeMap<&str, BTreeMap<&str, Written>> = BTreeMap::new();

@@ -115,13 +115,11 @@ fn called(
         }
         _ => {}
     }
-    match (made, history) {
-        (Some(made), Some(history)) => values(&mut change, made, history),
-        _ => {
-            change.keys =
-                vec![KeyChange { key: name.to_owned(), before: None, after: call.text(&["value"]) }];
-            change.undo = Err("the parameter's history could not be read".to_owned());
-        }
+    if let (Some(made), Some(history)) = (made, history) {
+        values(&mut change, made, history);
+    } else {
+        change.keys = vec![KeyChange { key: name.to_owned(), before: None, after: call.text(&["value"]) }];
+        change.undo = Err("the parameter's history could not be read".to_owned());
     }
     change
 }

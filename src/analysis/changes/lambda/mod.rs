@@ -4,16 +4,20 @@
 //! version is published and the alias moves. Where no alias exists, `$LATEST` serves and the call acts
 //! at once, but then AWS keeps no earlier state, and old values are known only if something shows them.
 
+mod group;
+mod limits;
+mod undo;
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use self::group::{Group, Move};
 use super::call::{Call, field, function_name, scalar, settings};
-use super::difference::{between, is_label, masked};
-use super::{DEPLOYMENT_GAP, World, actor, draft, event_ids, of_call};
+use super::difference::{between, is_label};
+use super::{World, actor, draft, event_ids, of_call};
 use crate::domain::change::{Change, ChangeKind, Effect, KeyChange};
 use crate::domain::evidence::{FunctionAlias, FunctionHistory, FunctionVersion};
-use crate::domain::rollback::RollbackTarget;
 
 pub(super) const DEPLOYING: &[&str] = &[
     "CreateFunction",
@@ -24,9 +28,6 @@ pub(super) const DEPLOYING: &[&str] = &[
     "UpdateAlias",
 ];
 pub(super) const LIMITING: &[&str] = &["PutFunctionConcurrency", "DeleteFunctionConcurrency"];
-
-/// A canary's steps belong to one rollout for at most this long.
-const RAMP_GAP: SignedDuration = SignedDuration::from_hours(24);
 
 /// Settings that change with every deployment and steer nothing.
 const NOT_SETTINGS: &[&str] = &[
@@ -75,46 +76,7 @@ pub(super) fn changes(world: &World<'_>) -> Vec<Change> {
         found.extend(Function::new(world, name, calls).changes());
     }
     for (name, calls) in world.by_resource("lambda", LIMITING, function_of) {
-        found.extend(limits(world, &name, &calls));
-    }
-    found
-}
-
-/// Changes of reserved concurrency, each against the one before.
-fn limits(world: &World<'_>, name: &str, calls: &[Call<'_>]) -> Vec<Change> {
-    const KEY: &str = "ReservedConcurrentExecutions";
-    const NONE: &str = "unreserved";
-    let mut known: Option<Option<i64>> = None;
-    let mut found: Vec<Change> = Vec::new();
-    for call in calls {
-        let mut change = of_call(ChangeKind::LambdaConcurrency, name.to_owned(), call);
-        change.relation = world.owners.of_service(name);
-        if !call.failed() {
-            let after = match call.verb {
-                "DeleteFunctionConcurrency" => Some(None),
-                _ => {
-                    call.text(&["reservedConcurrentExecutions"]).and_then(|text| text.parse().ok()).map(Some)
-                }
-            };
-            let shown = |value: Option<Option<i64>>| {
-                value.map(|value| value.map_or_else(|| NONE.to_owned(), |number| number.to_string()))
-            };
-            change.keys = vec![KeyChange { key: KEY.to_owned(), before: shown(known), after: shown(after) }];
-            change.no_op = known.is_some() && known == after;
-            change.undo = match (known, after) {
-                (Some(before), Some(after)) => Ok(RollbackTarget::LambdaConcurrency {
-                    function: name.to_owned(),
-                    from: after,
-                    to: before,
-                }),
-                _ => Err("nothing shows what the limit was before".to_owned()),
-            };
-            if let Some(earlier) = found.last_mut().filter(|earlier| earlier.undo.is_ok()) {
-                earlier.undo = Err("the limit was changed again since".to_owned());
-            }
-            known = after;
-        }
-        found.push(change);
+        found.extend(limits::changes(world, &name, &calls));
     }
     found
 }
@@ -128,25 +90,6 @@ struct Function<'w, 'a> {
     written: Option<&'w BTreeMap<&'a str, super::Written>>,
     /// Whether traffic goes through an alias.
     aliased: bool,
-}
-
-/// Calls that make up one deployment.
-#[derive(Default)]
-struct Group<'a> {
-    calls: Vec<Call<'a>>,
-    moves: Vec<Move>,
-}
-
-/// One call that pointed an alias somewhere.
-#[derive(Debug, Clone, PartialEq)]
-struct Move {
-    alias: String,
-    /// The version that the deployment brings, and the share of traffic that it gets.
-    target: String,
-    share: f64,
-    /// The version that keeps the rest, where there is one.
-    rest: Option<String>,
-    at: Timestamp,
 }
 
 impl<'w, 'a> Function<'w, 'a> {
@@ -200,7 +143,7 @@ impl<'w, 'a> Function<'w, 'a> {
             if call.failed() || call.text(&["dryRun"]).as_deref() == Some("true") {
                 continue;
             }
-            let moved = self.alias_move(call, groups.last());
+            let moved = Move::of(call, groups.last());
             let joins = groups.last().is_some_and(|group| group.takes(call, moved.as_ref()));
             if !joins {
                 groups.push(Group::default());
@@ -211,44 +154,6 @@ impl<'w, 'a> Function<'w, 'a> {
             }
         }
         groups
-    }
-
-    /// Where a call points an alias, if it does.
-    fn alias_move(&self, call: &Call<'a>, group: Option<&Group<'a>>) -> Option<Move> {
-        if !matches!(call.verb, "CreateAlias" | "UpdateAlias") {
-            return None;
-        }
-        let alias = call.text(&["name"])?;
-        let weights: BTreeMap<String, f64> = field(call.request(), "routingConfig")
-            .and_then(|routing| field(routing, "additionalVersionWeights"))
-            .and_then(serde_json::Value::as_object)
-            .map(|weights| {
-                weights
-                    .iter()
-                    .filter_map(|(version, weight)| Some((version.clone(), weight.as_f64()?)))
-                    .collect()
-            })
-            .unwrap_or_default();
-        let main = call
-            .text(&["functionVersion"])
-            .or_else(|| field(call.response(), "functionVersion").and_then(scalar))?;
-        let rest: f64 = weights.values().sum();
-        let Some((other, weight)) = weights.iter().max_by(|a, b| a.1.total_cmp(b.1)) else {
-            return Some(Move { alias, target: main, share: 1.0, rest: None, at: call.record.at });
-        };
-        // Of the two versions the newer one is what the deployment brings.
-        let published = group.and_then(Group::published);
-        let other_is_new = match published.as_deref() {
-            Some(published) if published == other => true,
-            Some(published) if published == main => false,
-            _ => number(other) > number(&main),
-        };
-        let (target, share, rest) = if other_is_new {
-            (other.clone(), *weight, Some(main))
-        } else {
-            (main, (1.0 - rest).max(0.0), Some(other.clone()))
-        };
-        Some(Move { alias, target, share, rest, at: call.record.at })
     }
 
     fn deployment(&self, group: &Group<'a>, earlier: &[Group<'a>], later: &[Group<'a>]) -> Option<Change> {
@@ -320,8 +225,10 @@ impl<'w, 'a> Function<'w, 'a> {
             .history
             .and_then(|history| history.aliases.as_ref())
             .and_then(|aliases| aliases.first())
-            .map(|alias| format!(": the alias {} serves version {}", alias.name, alias.version))
-            .unwrap_or_else(|| ", and traffic goes through an alias".to_owned());
+            .map_or_else(
+                || ", and traffic goes through an alias".to_owned(),
+                |alias| format!(": the alias {} serves version {}", alias.name, alias.version),
+            );
         let what = match published {
             Some(version) => format!("version {version} was published and no alias points to it"),
             None => "only $LATEST changed".to_owned(),
@@ -382,23 +289,20 @@ impl<'w, 'a> Function<'w, 'a> {
     /// Versions before and after, and what differs between them.
     fn versions(&self, from: Option<String>, to: String, group: &Group<'a>, change: &mut Change) {
         let (before, after) = (from.as_deref().and_then(|from| self.version(from)), self.version(&to));
-        match (before, after) {
-            (Some(before), Some(after)) => {
-                change.keys = differences(before, after);
-                change.code_changed = before.code_sha256 != after.code_sha256;
-                change.no_op = !change.code_changed
-                    && environment_readable(before, after)
-                    && change.keys.iter().all(|key| is_label(&key.key));
-            }
-            _ => {
-                change.code_changed = group.verb("UpdateFunctionCode").is_some();
-                // What the call itself shows is better than nothing.
-                if let Some(call) = group.verb("UpdateFunctionConfiguration") {
-                    change.keys = settings(call.request(), NOT_REQUESTED_SETTINGS)
-                        .into_iter()
-                        .map(|(key, after)| KeyChange { key, before: None, after: Some(after) })
-                        .collect();
-                }
+        if let (Some(before), Some(after)) = (before, after) {
+            change.keys = differences(before, after);
+            change.code_changed = before.code_sha256 != after.code_sha256;
+            change.no_op = !change.code_changed
+                && environment_readable(before, after)
+                && change.keys.iter().all(|key| is_label(&key.key));
+        } else {
+            change.code_changed = group.verb("UpdateFunctionCode").is_some();
+            // What the call itself shows is better than nothing.
+            if let Some(call) = group.verb("UpdateFunctionConfiguration") {
+                change.keys = settings(call.request(), NOT_REQUESTED_SETTINGS)
+                    .into_iter()
+                    .map(|(key, after)| KeyChange { key, before: None, after: Some(after) })
+                    .collect();
             }
         }
         change.from_version = from;
@@ -529,108 +433,6 @@ impl<'w, 'a> Function<'w, 'a> {
         }
         before
     }
-
-    fn undo_alias(&self, alias: Option<&str>, change: &Change) -> Result<RollbackTarget, String> {
-        if change.no_op {
-            return Err("it changed nothing but labels".to_owned());
-        }
-        let (Some(from), Some(to)) = (change.from_version.as_deref(), change.to_version.as_deref()) else {
-            return Err("nothing shows which version served before".to_owned());
-        };
-        let aliases = self.history.and_then(|history| history.aliases.as_ref());
-        let Some(aliases) = aliases else {
-            return Err("the function's aliases could not be read".to_owned());
-        };
-        let Some(now) = aliases.iter().find(|known| alias.is_none_or(|alias| alias == known.name)) else {
-            return Err("the alias does not exist any more".to_owned());
-        };
-        let weighted = now.weights.contains_key(to);
-        if now.version != to && !weighted {
-            return Err(format!("the alias {} has moved on to version {}", now.name, now.version));
-        }
-        if self.version(from).is_none() {
-            return Err(format!("version {from} does not exist any more, or could not be read"));
-        }
-        Ok(RollbackTarget::LambdaAlias {
-            function: self.name.to_owned(),
-            alias: now.name.clone(),
-            from_version: to.to_owned(),
-            to_version: from.to_owned(),
-            from_weights: now.weights.clone(),
-            revision_id: now.revision_id.clone(),
-        })
-    }
-
-    fn undo_latest(
-        &self,
-        change: &Change,
-        later: &[Group<'a>],
-        environment_known: bool,
-    ) -> Result<RollbackTarget, String> {
-        if change.code_changed {
-            return Err("$LATEST serves, and Lambda keeps no earlier package of it".to_owned());
-        }
-        if !environment_known {
-            return Err("$LATEST serves, and nothing shows the environment that it had before".to_owned());
-        }
-        if change.no_op || change.keys.is_empty() {
-            return Err("it changed nothing that could be put back".to_owned());
-        }
-        let Some(latest) = self.version("$LATEST") else {
-            return Err("the function's configuration could not be read".to_owned());
-        };
-        let (variables, settings): (Vec<&KeyChange>, Vec<&KeyChange>) = change.keys.iter().partition(|key| {
-            key.after.as_ref().is_some_and(|after| latest.environment.get(&key.key) == Some(after))
-                || (key.after.is_none() && !latest.settings.contains_key(&key.key))
-        });
-        let again = later
-            .iter()
-            .flat_map(|group| &group.calls)
-            .any(|call| call.verb == "UpdateFunctionConfiguration");
-        if again {
-            return Err("the configuration was changed again since".to_owned());
-        }
-        if settings.is_empty() {
-            let secret =
-                |key: &&KeyChange| latest.environment.get(&key.key).is_some_and(|value| masked(value));
-            if variables.iter().any(secret) {
-                return Err(
-                    "a variable that changed is secret, and its earlier value is not known".to_owned()
-                );
-            }
-            let keys = variables
-                .iter()
-                .map(|key| (key.key.clone(), (key.after.clone(), key.before.clone())))
-                .collect();
-            return Ok(RollbackTarget::LambdaEnvironment {
-                function: self.name.to_owned(),
-                keys,
-                revision_id: latest.revision_id.clone(),
-            });
-        }
-        if !variables.is_empty() {
-            return Err("it changed variables and settings at once, and they cannot be put back in one step"
-                .to_owned());
-        }
-        let mut restored = BTreeMap::new();
-        for key in settings {
-            let (Some(before), Some(after)) = (&key.before, &key.after) else {
-                return Err(format!("nothing shows what {} was before", key.key));
-            };
-            if !matches!(key.key.as_str(), "Timeout" | "MemorySize") {
-                return Err(format!("{} is not put back by itself", key.key));
-            }
-            if latest.settings.get(&key.key) != Some(after) {
-                return Err(format!("{} was changed again since", key.key));
-            }
-            restored.insert(key.key.clone(), (after.clone(), before.clone()));
-        }
-        Ok(RollbackTarget::LambdaSettings {
-            function: self.name.to_owned(),
-            settings: restored,
-            revision_id: latest.revision_id.clone(),
-        })
-    }
 }
 
 /// What is known of `$LATEST` before a deployment.
@@ -640,59 +442,6 @@ struct Before<'a> {
     settings: BTreeMap<String, String>,
     /// A published version whose environment `$LATEST` then had.
     snapshot: Option<&'a FunctionVersion>,
-}
-
-impl<'a> Group<'a> {
-    fn verb(&self, verb: &str) -> Option<&Call<'a>> {
-        self.calls.iter().rev().find(|call| call.verb == verb)
-    }
-
-    /// The version that the group published.
-    fn published(&self) -> Option<String> {
-        self.calls
-            .iter()
-            .rev()
-            .filter(|call| matches!(call.verb, "PublishVersion" | "UpdateFunctionCode" | "CreateFunction"))
-            .find_map(|call| response_text(call, "version").filter(|version| is_number(version)))
-    }
-
-    /// Whether a call belongs to this deployment.
-    fn takes(&self, call: &Call<'a>, moved: Option<&Move>) -> bool {
-        let (Some(last), Some(first)) = (self.calls.last(), self.calls.first()) else { return true };
-        let gap = call.record.at.duration_since(last.record.at);
-        if let (Some(moved), Some(before)) = (moved, self.moves.last()) {
-            // Another step of one canary, or the next alias for the same version; not a way back.
-            return gap <= RAMP_GAP
-                && moved.target == before.target
-                && (moved.alias != before.alias || moved.share > before.share);
-        }
-        self.moves.is_empty()
-            && gap <= DEPLOYMENT_GAP
-            && call.record.actor == first.record.actor
-            && self.calls.iter().all(|known| known.verb != call.verb)
-            && !(call.verb.starts_with("UpdateFunction") && self.verb("PublishVersion").is_some())
-            // An alias that is moved to another version than the one just published is another matter.
-            && moved.is_none_or(|moved| self.published().is_none_or(|version| version == moved.target))
-    }
-
-    fn kind(&self, change: &Change) -> ChangeKind {
-        let only_alias = !self.calls.is_empty()
-            && self.calls.iter().all(|call| matches!(call.verb, "UpdateAlias" | "CreateAlias"));
-        let told = change.keys.iter().any(|key| !is_label(&key.key));
-        if only_alias {
-            ChangeKind::LambdaAlias
-        } else if told {
-            ChangeKind::LambdaConfig
-        } else if change.code_changed || self.verb("UpdateFunctionCode").is_some() {
-            ChangeKind::LambdaCode
-        } else if self.calls.is_empty() && change.keys.is_empty() {
-            ChangeKind::LambdaAlias
-        } else if self.calls.iter().all(|call| call.verb == "PublishVersion") && !self.calls.is_empty() {
-            ChangeKind::LambdaCode
-        } else {
-            ChangeKind::LambdaConfig
-        }
-    }
 }
 
 fn kind_of(call: &Call<'_>) -> ChangeKind {

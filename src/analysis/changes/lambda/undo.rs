@@ -1,0 +1,116 @@
+//! What undoing a deployment of a function would mean, or why it is not possible.
+//!
+//! The rule that is not obvious: an alias can go back only while it still points to what the
+//! deployment brought, and `$LATEST` only where every value that changed is known from before.
+
+use std::collections::BTreeMap;
+
+use super::super::difference::masked;
+use super::Function;
+use super::group::Group;
+use crate::domain::change::{Change, KeyChange};
+use crate::domain::rollback::RollbackTarget;
+
+impl<'a> Function<'_, 'a> {
+    pub(super) fn undo_alias(&self, alias: Option<&str>, change: &Change) -> Result<RollbackTarget, String> {
+        if change.no_op {
+            return Err("it changed nothing but labels".to_owned());
+        }
+        let (Some(from), Some(to)) = (change.from_version.as_deref(), change.to_version.as_deref()) else {
+            return Err("nothing shows which version served before".to_owned());
+        };
+        let aliases = self.history.and_then(|history| history.aliases.as_ref());
+        let Some(aliases) = aliases else {
+            return Err("the function's aliases could not be read".to_owned());
+        };
+        let Some(now) = aliases.iter().find(|known| alias.is_none_or(|alias| alias == known.name)) else {
+            return Err("the alias does not exist any more".to_owned());
+        };
+        let weighted = now.weights.contains_key(to);
+        if now.version != to && !weighted {
+            return Err(format!("the alias {} has moved on to version {}", now.name, now.version));
+        }
+        if self.version(from).is_none() {
+            return Err(format!("version {from} does not exist any more, or could not be read"));
+        }
+        Ok(RollbackTarget::LambdaAlias {
+            function: self.name.to_owned(),
+            alias: now.name.clone(),
+            from_version: to.to_owned(),
+            to_version: from.to_owned(),
+            from_weights: now.weights.clone(),
+            revision_id: now.revision_id.clone(),
+        })
+    }
+
+    pub(super) fn undo_latest(
+        &self,
+        change: &Change,
+        later: &[Group<'a>],
+        environment_known: bool,
+    ) -> Result<RollbackTarget, String> {
+        if change.code_changed {
+            return Err("$LATEST serves, and Lambda keeps no earlier package of it".to_owned());
+        }
+        if !environment_known {
+            return Err("$LATEST serves, and nothing shows the environment that it had before".to_owned());
+        }
+        if change.no_op || change.keys.is_empty() {
+            return Err("it changed nothing that could be put back".to_owned());
+        }
+        let Some(latest) = self.version("$LATEST") else {
+            return Err("the function's configuration could not be read".to_owned());
+        };
+        let (variables, settings): (Vec<&KeyChange>, Vec<&KeyChange>) = change.keys.iter().partition(|key| {
+            key.after.as_ref().is_some_and(|after| latest.environment.get(&key.key) == Some(after))
+                || (key.after.is_none() && !latest.settings.contains_key(&key.key))
+        });
+        let again = later
+            .iter()
+            .flat_map(|group| &group.calls)
+            .any(|call| call.verb == "UpdateFunctionConfiguration");
+        if again {
+            return Err("the configuration was changed again since".to_owned());
+        }
+        if settings.is_empty() {
+            let secret =
+                |key: &&KeyChange| latest.environment.get(&key.key).is_some_and(|value| masked(value));
+            if variables.iter().any(secret) {
+                return Err(
+                    "a variable that changed is secret, and its earlier value is not known".to_owned()
+                );
+            }
+            let keys = variables
+                .iter()
+                .map(|key| (key.key.clone(), (key.after.clone(), key.before.clone())))
+                .collect();
+            return Ok(RollbackTarget::LambdaEnvironment {
+                function: self.name.to_owned(),
+                keys,
+                revision_id: latest.revision_id.clone(),
+            });
+        }
+        if !variables.is_empty() {
+            return Err("it changed variables and settings at once, and they cannot be put back in one step"
+                .to_owned());
+        }
+        let mut restored = BTreeMap::new();
+        for key in settings {
+            let (Some(before), Some(after)) = (&key.before, &key.after) else {
+                return Err(format!("nothing shows what {} was before", key.key));
+            };
+            if !matches!(key.key.as_str(), "Timeout" | "MemorySize") {
+                return Err(format!("{} is not put back by itself", key.key));
+            }
+            if latest.settings.get(&key.key) != Some(after) {
+                return Err(format!("{} was changed again since", key.key));
+            }
+            restored.insert(key.key.clone(), (after.clone(), before.clone()));
+        }
+        Ok(RollbackTarget::LambdaSettings {
+            function: self.name.to_owned(),
+            settings: restored,
+            revision_id: latest.revision_id.clone(),
+        })
+    }
+}
