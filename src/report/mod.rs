@@ -1,1 +1,10 @@
-//! (being built)
+//! A report for people: Markdown for post-mortems and threads, plain text for a terminal.
+//!
+//! The rule that is not obvious: every text in a report may hold somebody else's words. Here they are
+//! escaped for the form that is written; redaction happened where the report was made.
+
+mod markdown;
+mod terminal;
+
+pub use markdown::markdown;
+pub use terminal::text;

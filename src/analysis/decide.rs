@@ -1,0 +1,122 @@
+//! What to do about it: decided by what a wrong step would cost.
+//!
+//! The rule that is not obvious: not offering a rollback costs minutes, offering a wrong one costs an
+//! outage. So a rollback needs a change that is likelier than all else together, that can be undone,
+//! still stands, and has nothing newer on top.
+
+use super::suspects::Suspect;
+use super::weigh::{Weighed, indistinct};
+use super::{ratios, redact};
+use crate::domain::change::Effect;
+use crate::domain::evidence::Scope;
+use crate::domain::report::{Action, ActionKind, Cause};
+
+pub fn decide(weighed: &Weighed, suspects: &[Suspect<'_>], scope: &Scope) -> Action {
+    let watch = |reason: &str| Action { kind: ActionKind::Watch, target: None, reason: reason.to_owned() };
+    let Some(leader) = weighed.rows.first() else {
+        return watch("Nothing was found that could be acted on.");
+    };
+    let owner = |name: &str, why: &str| Action {
+        kind: ActionKind::Escalate,
+        target: Some(redact::text(name)),
+        reason: why.to_owned(),
+    };
+    match leader.cause {
+        Cause::Deployment => {
+            let Some(suspect) = leader.suspect.and_then(|index| suspects.get(index)) else {
+                return watch("The change that is blamed is not known well enough to undo it.");
+            };
+            about_change(suspect, suspects, weighed, leader.probability)
+        }
+        Cause::Dependency => match &leader.about {
+            Some(name) => owner(
+                name,
+                &format!("{name} is in trouble and no change explains it: its owner has to look."),
+            ),
+            None => watch("A dependency is suspected, but none can be named."),
+        },
+        Cause::Exhaustion => owner(
+            &scope.service,
+            "A resource has run out and no change in the window started it: free or raise it; there is nothing to undo.",
+        ),
+        Cause::Expiry => owner(&scope.service, "Something expired: renew it; there is nothing to undo."),
+        Cause::Platform => owner(
+            "AWS",
+            "The provider is in trouble: check its health dashboard and move traffic if you can.",
+        ),
+        Cause::Traffic => watch(
+            "Demand is above what the service holds: add capacity or shed load; there is nothing to undo.",
+        ),
+        Cause::Recurring => watch("The same hours of earlier days look the same: nothing new to undo."),
+        Cause::None => watch("No incident that users see: nothing to undo."),
+        Cause::Unknown => watch("The evidence does not decide: nothing is proven enough to undo."),
+    }
+}
+
+fn about_change(
+    suspect: &Suspect<'_>,
+    suspects: &[Suspect<'_>],
+    weighed: &Weighed,
+    probability: f64,
+) -> Action {
+    let change = suspect.change;
+    let watch = |reason: String| Action { kind: ActionKind::Watch, target: None, reason };
+    if change.undone_at.is_some() {
+        return watch(
+            "The change is undone already; the service is watched until it has recovered.".to_owned(),
+        );
+    }
+    if weighed.over {
+        return watch("The symptom is over; nothing needs to be undone now.".to_owned());
+    }
+    if indistinct(&weighed.rows) {
+        return watch(
+            "Two changes fit equally well and nothing tells them apart; undoing one of them is a guess."
+                .to_owned(),
+        );
+    }
+    if probability < ratios::OFFER {
+        return watch(format!(
+            "The change is the likeliest cause, but at {:.0} % it is not proven enough to undo it.",
+            probability * 100.0
+        ));
+    }
+    if let Some(newer) = newer_on_top(suspect, suspects) {
+        return Action {
+            kind: ActionKind::RollForward,
+            target: Some(redact::text(&change.resource)),
+            reason: format!(
+                "A newer change of {} ({}) sits on top; going back would undo that as well.",
+                change.resource, newer
+            ),
+        };
+    }
+    match &change.undo {
+        Ok(target) => Action {
+            kind: ActionKind::Rollback,
+            target: Some(redact::text(&target.describe())),
+            reason: "The change is to blame, it can be undone, its earlier state exists, and nothing newer sits on top."
+                .to_owned(),
+        },
+        Err(reason) => Action {
+            kind: ActionKind::RollForward,
+            target: Some(redact::text(&change.resource)),
+            reason: format!("The change is to blame but cannot be undone safely: {}", redact::text(reason)),
+        },
+    }
+}
+
+/// A later change of the same resource that did something.
+fn newer_on_top(suspect: &Suspect<'_>, suspects: &[Suspect<'_>]) -> Option<String> {
+    suspects
+        .iter()
+        .find(|other| {
+            other.change.resource == suspect.change.resource
+                && other.change.kind == suspect.change.kind
+                && other.change.id != suspect.change.id
+                && !other.change.no_op
+                && matches!(other.change.effect, Effect::Took { .. })
+                && other.effect > suspect.effect
+        })
+        .map(|other| other.change.event_ids.first().unwrap_or(&other.change.id).clone())
+}

@@ -1,0 +1,604 @@
+//! One log line of any shape (JSON, logfmt, plain text with a header, Lambda's own) taken apart
+//! without allocating.
+//!
+//! The rule that is not obvious: a line is somebody else's text. Nothing here fails; what cannot be
+//! understood is message.
+
+/// How loud a line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Level {
+    #[default]
+    Unsaid,
+    Debug,
+    Info,
+    Warning,
+    Error,
+}
+
+impl Level {
+    pub fn of(word: &str) -> Option<Self> {
+        let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+        if word.len() > 9 {
+            return None;
+        }
+        let is = |names: &[&str]| names.iter().any(|name| word.eq_ignore_ascii_case(name));
+        if is(&["error", "err", "fatal", "critical", "crit", "alert", "emerg", "panic", "severe", "e", "f"]) {
+            Some(Self::Error)
+        } else if is(&["warn", "warning", "w"]) {
+            Some(Self::Warning)
+        } else if is(&["info", "notice", "information", "i"]) {
+            Some(Self::Info)
+        } else if is(&["debug", "trace", "verbose", "fine", "d", "t"]) {
+            Some(Self::Debug)
+        } else {
+            None
+        }
+    }
+
+    /// Numbers as pino and bunyan write them: 10 trace to 60 fatal.
+    fn of_number(number: f64) -> Option<Self> {
+        match number {
+            n if n >= 50.0 => Some(Self::Error),
+            n if n >= 40.0 => Some(Self::Warning),
+            n if n >= 30.0 => Some(Self::Info),
+            n if n >= 10.0 => Some(Self::Debug),
+            _ => None,
+        }
+    }
+}
+
+/// The value of a field: as it stands in the line, escapes and all.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Scalar<'a> {
+    Text(&'a str),
+    Number(f64),
+    Bool(bool),
+}
+
+/// What a line says, apart from its other fields.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Line<'a> {
+    pub level: Level,
+    /// The message: the first line of a plain text, the message field of a structured one.
+    pub text: &'a str,
+    pub error_type: Option<&'a str>,
+    /// HTTP-like status.
+    pub status: Option<u16>,
+    pub duration_ms: Option<f64>,
+    /// `Some(false)` where a field says that the work failed.
+    pub succeeded: Option<bool>,
+    /// A stack trace hangs on the line.
+    pub trace: bool,
+    /// Lambda's own lines: START, END, REPORT, INIT_START.
+    pub platform: bool,
+}
+
+impl Line<'_> {
+    /// Whether work failed: said by more than the level, which somebody may have chosen carelessly.
+    pub fn hard_failure(&self) -> bool {
+        self.succeeded == Some(false)
+            || self.status.is_some_and(|status| status >= 500)
+            || (self.level == Level::Error && (self.error_type.is_some() || self.trace))
+    }
+
+    pub fn failing(&self) -> bool {
+        self.level == Level::Error || self.hard_failure()
+    }
+}
+
+/// Takes a line apart; `field` is called for every field with its name (the last part of a nested
+/// one) and value.
+pub fn read<'a>(message: &'a str, field: &mut dyn FnMut(&'a str, Scalar<'a>)) -> Line<'a> {
+    let text = message.trim_ascii();
+    let mut line = Line::default();
+    if text.starts_with('{') {
+        let mut reader = Json { bytes: text.as_bytes(), text, at: 1 };
+        if reader.object(0, &mut |key, value| assign(&mut line, key, value, field)) {
+            return line;
+        }
+        line = Line::default();
+    }
+    if platform(text, &mut line, field) {
+        return line;
+    }
+    plain(text, &mut line, field);
+    line
+}
+
+fn assign<'a>(
+    line: &mut Line<'a>,
+    key: &'a str,
+    value: Scalar<'a>,
+    field: &mut dyn FnMut(&'a str, Scalar<'a>),
+) {
+    let is = |names: &[&str]| names.iter().any(|name| key.eq_ignore_ascii_case(name));
+    match value {
+        Scalar::Text(text) => {
+            if is(&["level", "severity", "lvl", "levelname", "log.level", "loglevel"]) {
+                line.level = Level::of(text).unwrap_or(line.level);
+                return;
+            }
+            if is(&["message", "msg"])
+                || (line.text.is_empty() && is(&["event", "error", "err", "exception"]))
+            {
+                line.text = text;
+                return;
+            }
+            if is(&["error_type", "errortype", "exception_name", "exception_class", "error.type", "kind"])
+                || (is(&["error_code", "errorcode", "code"]) && line.error_type.is_none())
+            {
+                line.error_type = Some(text).filter(|text| !text.is_empty());
+                return;
+            }
+            if is(&["stack", "stacktrace", "stack_trace", "traceback"]) {
+                line.trace = !text.is_empty();
+                return;
+            }
+            if is(&["outcome", "result"]) {
+                let says = |names: &[&str]| names.iter().any(|name| text.eq_ignore_ascii_case(name));
+                if says(&["failure", "failed", "error", "timeout", "rejected"]) {
+                    line.succeeded = Some(false);
+                } else if says(&["success", "succeeded", "ok"]) {
+                    line.succeeded = Some(true);
+                }
+            }
+            if is(&["status", "status_code", "statuscode", "http_status"])
+                && let Ok(status) = text.parse()
+            {
+                line.status = Some(status);
+                return;
+            }
+        }
+        Scalar::Number(number) => {
+            if is(&["level", "severity"]) {
+                line.level = Level::of_number(number).unwrap_or(line.level);
+                return;
+            }
+            if is(&["status", "status_code", "statuscode", "http_status"]) && (100.0..600.0).contains(&number)
+            {
+                line.status = Some(number as u16);
+                return;
+            }
+            if is(&["duration_ms", "latency_ms", "elapsed_ms", "took_ms", "response_time_ms", "duration"]) {
+                line.duration_ms = Some(number);
+            }
+        }
+        Scalar::Bool(truth) => {
+            if is(&["success", "ok", "succeeded"]) {
+                line.succeeded = Some(truth);
+                return;
+            }
+        }
+    }
+    field(key, value);
+}
+
+/// Lambda's own lines.
+fn platform<'a>(text: &'a str, line: &mut Line<'a>, field: &mut dyn FnMut(&'a str, Scalar<'a>)) -> bool {
+    if text.starts_with("REPORT RequestId:") {
+        for part in text.split('\t') {
+            let Some((name, value)) = part.split_once(": ") else { continue };
+            let number = value.split(' ').next().and_then(|number| number.parse::<f64>().ok());
+            match (name, number) {
+                ("Duration", Some(number)) => line.duration_ms = Some(number),
+                ("Max Memory Used", Some(number)) => field("Max Memory Used", Scalar::Number(number)),
+                ("Memory Size", Some(number)) => field("Memory Size", Scalar::Number(number)),
+                ("Status", None) if value.starts_with("timeout") || value.starts_with("error") => {
+                    line.level = Level::Error;
+                    line.succeeded = Some(false);
+                    line.text = value;
+                }
+                _ => {}
+            }
+        }
+        line.platform = true;
+        return true;
+    }
+    if ["START RequestId:", "END RequestId:", "INIT_START ", "EXTENSION\t", "LOGS\t"]
+        .iter()
+        .any(|head| text.starts_with(head))
+    {
+        line.platform = true;
+        line.text = text;
+        return true;
+    }
+    false
+}
+
+/// Header words, `key=value` pairs and the message between them.
+fn plain<'a>(text: &'a str, line: &mut Line<'a>, field: &mut dyn FnMut(&'a str, Scalar<'a>)) {
+    let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+    // A Python trace names its exception last; everybody else's first.
+    let head = if first.trim_start().starts_with("Traceback") {
+        line.trace = true;
+        line.level = Level::Error;
+        rest.lines().rev().find(|candidate| !candidate.trim().is_empty()).unwrap_or(first)
+    } else {
+        line.trace = rest.lines().any(|candidate| {
+            let candidate = candidate.trim_start();
+            candidate.starts_with("at ")
+                || candidate.starts_with("Caused by:")
+                || candidate.starts_with("File \"")
+        });
+        first
+    };
+    let message = header(head, line);
+    let mut pairs = Pairs { text: message, at: 0 };
+    let mut end = message.len();
+    let mut begin = 0;
+    let mut seen_pair = false;
+    while let Some(pair) = pairs.next() {
+        // The message ends where the pairs begin, or begins after them.
+        let before = message.get(..pair.start).unwrap_or("").trim_end_matches([' ', '[', '(', '|', '\t']);
+        if !seen_pair && !before.is_empty() {
+            end = before.len();
+        }
+        seen_pair = true;
+        if end == message.len() || before.is_empty() {
+            begin = pair.end;
+        }
+        assign(line, pair.key, scalar(pair.value, pair.quoted), field);
+    }
+    if line.text.is_empty() {
+        let body = if end < message.len() { message.get(..end) } else { message.get(begin..) };
+        line.text = body.unwrap_or(message).trim_matches([' ', '[', ']', '\t']);
+    }
+    if line.text.is_empty() && !seen_pair {
+        line.text = head;
+    }
+    if line.level == Level::Unsaid && speaks_of_failure(line.text) {
+        line.level = Level::Error;
+    }
+}
+
+fn scalar(value: &str, quoted: bool) -> Scalar<'_> {
+    if quoted {
+        return Scalar::Text(value);
+    }
+    match value {
+        "true" => Scalar::Bool(true),
+        "false" => Scalar::Bool(false),
+        _ => value
+            .parse::<f64>()
+            .ok()
+            .filter(|number| number.is_finite())
+            .map_or(Scalar::Text(value), Scalar::Number),
+    }
+}
+
+/// Lines without a level that report a failure all the same.
+fn speaks_of_failure(text: &str) -> bool {
+    const SIGNS: [&str; 12] = [
+        "Task timed out",
+        "Error:",
+        "error:",
+        "ERROR",
+        "Exception",
+        "FATAL",
+        "panic:",
+        "Traceback",
+        "Runtime exited",
+        "Killed",
+        "failed to ",
+        "Failed to ",
+    ];
+    SIGNS.iter().any(|sign| text.contains(sign))
+}
+
+/// Skips time, level, thread and logger at the front of a plain line; what remains is the message.
+fn header<'a>(head: &'a str, line: &mut Line<'a>) -> &'a str {
+    let mut rest = head.trim_start();
+    let mut levelled = false;
+    for position in 0..8 {
+        let (word, after) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        let bare = word.trim_matches(['[', ']', '(', ')', ':', '|', ',']);
+        if bare.is_empty() && !word.is_empty() {
+            rest = after.trim_start();
+            continue;
+        }
+        if bare.contains('=') {
+            break;
+        }
+        let digits = bare.bytes().filter(u8::is_ascii_digit).count();
+        let timely = digits >= 4
+            && bare.bytes().all(|byte| {
+                byte.is_ascii_digit() || matches!(byte, b'-' | b':' | b'.' | b',' | b'T' | b'Z' | b'/' | b'+')
+            });
+        let identifier = bare.len() == 36 && bare.bytes().filter(|byte| *byte == b'-').count() == 4;
+        if timely || identifier {
+            rest = after.trim_start();
+            continue;
+        }
+        if !levelled
+            && bare.len() > 1
+            && word
+                .bytes()
+                .filter(u8::is_ascii_alphabetic)
+                .all(|byte| byte.is_ascii_uppercase() || word.starts_with('['))
+            && let Some(level) = Level::of(bare)
+        {
+            line.level = level;
+            levelled = true;
+            rest = after.trim_start();
+            continue;
+        }
+        // Thread in brackets, logger with dots, a dash: only between a level and the message.
+        let bracketed = word.starts_with('[') && word.ends_with([']', ':']) && !after.is_empty();
+        let dash = matches!(word, "-" | "--" | "---" | "|" | ":");
+        let logger = levelled
+            && bare.contains('.')
+            && !bare.contains('/')
+            && bare
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'$' | b'-'))
+            && (word.ends_with(':') || after.trim_start().starts_with(['-', ':', '|']));
+        if position > 0 && (bracketed || dash || logger) {
+            rest = after.trim_start();
+            continue;
+        }
+        break;
+    }
+    rest
+}
+
+struct Pair<'a> {
+    start: usize,
+    end: usize,
+    key: &'a str,
+    value: &'a str,
+    quoted: bool,
+}
+
+/// `key=value` and `key="quoted value"` within a text.
+struct Pairs<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Pairs<'a> {
+    fn next(&mut self) -> Option<Pair<'a>> {
+        let bytes = self.text.as_bytes();
+        loop {
+            let equals = self.at + bytes.get(self.at..)?.iter().position(|byte| *byte == b'=')?;
+            let named = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'@');
+            let start = bytes[self.at..equals]
+                .iter()
+                .rposition(|byte| !named(byte))
+                .map_or(self.at, |at| self.at + at + 1);
+            let value_start = equals + 1;
+            let alone = start == 0
+                || matches!(bytes.get(start - 1), Some(b' ' | b'[' | b'(' | b'{' | b',' | b'\t' | b'|'));
+            if start == equals || !alone || bytes.get(value_start).is_none_or(u8::is_ascii_whitespace) {
+                self.at = value_start;
+                if self.at >= bytes.len() {
+                    return None;
+                }
+                continue;
+            }
+            let (from, to, end, quoted) = if bytes.get(value_start) == Some(&b'"') {
+                let from = value_start + 1;
+                let mut to = from;
+                while to < bytes.len() && bytes[to] != b'"' {
+                    to += if bytes[to] == b'\\' { 2 } else { 1 };
+                }
+                let to = to.min(bytes.len());
+                (from, to, (to + 1).min(bytes.len()), true)
+            } else {
+                let to = bytes[value_start..]
+                    .iter()
+                    .position(|byte| byte.is_ascii_whitespace() || matches!(byte, b']' | b')' | b'}'))
+                    .map_or(bytes.len(), |length| value_start + length);
+                (value_start, to, to, false)
+            };
+            self.at = end;
+            let (Some(key), Some(value)) = (self.text.get(start..equals), self.text.get(from..to)) else {
+                continue;
+            };
+            return Some(Pair { start, end, key, value: value.trim_end_matches(','), quoted });
+        }
+    }
+}
+
+/// The deepest nesting whose fields are looked at.
+const DEEPEST: usize = 4;
+
+/// A reader of JSON objects that hands out slices and accepts rubbish by giving up.
+struct Json<'a> {
+    bytes: &'a [u8],
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Json<'a> {
+    /// Reads members up to the closing brace. False where the text is not an object to its end.
+    fn object(&mut self, depth: usize, member: &mut dyn FnMut(&'a str, Scalar<'a>)) -> bool {
+        loop {
+            self.blank();
+            match self.bytes.get(self.at) {
+                Some(b'}') => {
+                    self.at += 1;
+                    return true;
+                }
+                Some(b',') => {
+                    self.at += 1;
+                    continue;
+                }
+                Some(b'"') => {}
+                _ => return false,
+            }
+            let Some(key) = self.string() else { return false };
+            self.blank();
+            if self.bytes.get(self.at) != Some(&b':') {
+                return false;
+            }
+            self.at += 1;
+            self.blank();
+            if !self.value(key, depth, member) {
+                return false;
+            }
+        }
+    }
+
+    fn value(&mut self, key: &'a str, depth: usize, member: &mut dyn FnMut(&'a str, Scalar<'a>)) -> bool {
+        match self.bytes.get(self.at) {
+            Some(b'"') => {
+                let Some(text) = self.string() else { return false };
+                member(key, Scalar::Text(text));
+                true
+            }
+            Some(b'{') if depth < DEEPEST => {
+                self.at += 1;
+                self.object(depth + 1, member)
+            }
+            Some(b'{' | b'[') => self.skip_nested(),
+            Some(_) => {
+                let start = self.at;
+                while self
+                    .bytes
+                    .get(self.at)
+                    .is_some_and(|byte| !matches!(byte, b',' | b'}' | b']') && !byte.is_ascii_whitespace())
+                {
+                    self.at += 1;
+                }
+                match self.text.get(start..self.at) {
+                    Some("true") => member(key, Scalar::Bool(true)),
+                    Some("false") => member(key, Scalar::Bool(false)),
+                    Some("null") => {}
+                    Some(number) => match number.parse::<f64>() {
+                        Ok(number) if number.is_finite() => member(key, Scalar::Number(number)),
+                        _ => return false,
+                    },
+                    None => return false,
+                }
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn skip_nested(&mut self) -> bool {
+        let mut depth = 0_usize;
+        while let Some(byte) = self.bytes.get(self.at) {
+            match byte {
+                b'"' => {
+                    if self.string().is_none() {
+                        return false;
+                    }
+                    continue;
+                }
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => {
+                    depth -= 1;
+                    if depth == 0 {
+                        self.at += 1;
+                        return true;
+                    }
+                }
+                _ => {}
+            }
+            self.at += 1;
+        }
+        false
+    }
+
+    fn string(&mut self) -> Option<&'a str> {
+        let start = self.at + 1;
+        let mut at = start;
+        loop {
+            match self.bytes.get(at)? {
+                b'"' => break,
+                b'\\' => at += 2,
+                _ => at += 1,
+            }
+        }
+        self.at = at + 1;
+        self.text.get(start..at)
+    }
+
+    fn blank(&mut self) {
+        while self.bytes.get(self.at).is_some_and(u8::is_ascii_whitespace) {
+            self.at += 1;
+        }
+    }
+}
+
+/// Undoes JSON's escapes for showing: what does not parse is shown as it stands.
+pub fn unescape(text: &str) -> String {
+    if !text.contains('\\') {
+        return text.to_owned();
+    }
+    serde_json::from_str::<String>(&format!("\"{text}\"")).unwrap_or_else(|_| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(message: &str) -> (Line<'_>, Vec<(&str, Scalar<'_>)>) {
+        let mut fields = Vec::new();
+        let line = read(message, &mut |key, value| fields.push((key, value)));
+        (line, fields)
+    }
+
+    #[test]
+    fn a_json_line_gives_level_message_and_fields() {
+        let (line, fields) = parse(
+            r#"{"level":"ERROR","message":"pool \"a\" empty","error":{"type":"x"},"status":503,"db_pool_size":5,"tags":[1,{"a":"}"}],"ok_flag":true}"#,
+        );
+        assert_eq!(line.level, Level::Error);
+        assert_eq!(line.text, r#"pool \"a\" empty"#);
+        assert_eq!(line.status, Some(503));
+        assert!(line.hard_failure());
+        assert!(fields.contains(&("db_pool_size", Scalar::Number(5.0))));
+        assert!(fields.contains(&("ok_flag", Scalar::Bool(true))));
+    }
+
+    #[test]
+    fn a_logfmt_line_gives_the_same() {
+        let (line, fields) = parse(
+            r#"ts=2026-02-11T03:15:13.405Z level=warn msg="retrying request (attempt 2)" path=/v1/create pool=5"#,
+        );
+        assert_eq!(line.level, Level::Warning);
+        assert_eq!(line.text, "retrying request (attempt 2)");
+        assert!(fields.contains(&("pool", Scalar::Number(5.0))));
+    }
+
+    #[test]
+    fn a_plain_line_loses_its_header_and_trailing_fields() {
+        let (line, fields) = parse(
+            "2026-08-18 21:01:10,853 ERROR [exec-9] c.corp.export.Handler - x509: certificate has expired [tenant=umbrella error_type=SSLError duration_ms=86]\nSSLError: x\n    at a.b.C(D.java:1)",
+        );
+        assert_eq!(line.level, Level::Error);
+        assert_eq!(line.text, "x509: certificate has expired");
+        assert_eq!(line.error_type, Some("SSLError"));
+        assert!(line.trace);
+        assert_eq!(line.duration_ms, Some(86.0));
+        assert!(fields.contains(&("tenant", Scalar::Text("umbrella"))));
+    }
+
+    #[test]
+    fn a_python_trace_names_its_exception() {
+        let (line, _) =
+            parse("Traceback (most recent call last):\n  File \"a.py\", line 1\nKeyError: 'total'");
+        assert_eq!((line.level, line.text), (Level::Error, "KeyError: 'total'"));
+    }
+
+    #[test]
+    fn lambda_reports_give_duration_and_memory() {
+        let (line, fields) = parse(
+            "REPORT RequestId: e2d6\tDuration: 124.39 ms\tBilled Duration: 125 ms\tMemory Size: 1024 MB\tMax Memory Used: 467 MB\t\n",
+        );
+        assert!(line.platform);
+        assert_eq!(line.duration_ms, Some(124.39));
+        assert!(fields.contains(&("Max Memory Used", Scalar::Number(467.0))));
+    }
+
+    #[test]
+    fn rubbish_is_message() {
+        for rubbish in ["{", "{\"a\":", "{\"a\":}", "=", "a==b", "\u{0}", "{\"a\":\"\\", "[[[[", "level="] {
+            let (line, _) = parse(rubbish);
+            assert!(!line.platform, "{rubbish:?}");
+        }
+        assert_eq!(parse("2026-02-06T12:00:00Z Task timed out after 2.00 seconds").0.level, Level::Error);
+    }
+}

@@ -1,0 +1,10 @@
+//! The logs agent: what a service says about itself, read in one pass.
+//!
+//! Log text is evidence about failures and nothing else. What a line claims about its own cause
+//! (a deployment hint, an instruction to whoever reads) is kept apart as a claim and weighs nothing.
+
+pub mod line;
+pub mod phrases;
+pub mod survey;
+
+pub use survey::{Kind, LogSurvey};

@@ -1,0 +1,324 @@
+//! Series sorted by whose they are (the service's own, a dependency's, a peer's), on one grid, with
+//! the same hours of a day and a week ago beside them.
+
+use std::collections::BTreeMap;
+
+use super::measure::{self, Gauge, Measure};
+use crate::analysis::grid::Grid;
+use crate::domain::evidence::{Scope, Series};
+
+/// Longest look back that is analysed, in seconds: half a day.
+const LONGEST_WINDOW: i64 = 12 * 3600;
+/// A hole of this many seconds separates today's window from the history before it.
+const GAP_BETWEEN_WINDOWS: i64 = 3 * 3600;
+const DAY: i64 = 86_400;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    Own,
+    Dependency,
+    Peer,
+}
+
+/// One series on the grid.
+#[derive(Debug, Clone)]
+pub struct Track {
+    pub namespace: String,
+    pub metric: String,
+    pub stat: String,
+    pub dimensions: Vec<(String, String)>,
+    pub measure: Measure,
+    /// Latencies in milliseconds, all else in the metric's own unit.
+    pub values: Vec<Option<f64>>,
+    pub day_ago: Vec<Option<f64>>,
+    pub week_ago: Vec<Option<f64>>,
+}
+
+impl Track {
+    /// What was read, for the report: `AWS/Lambda Errors Sum`.
+    pub fn query(&self) -> String {
+        format!("{} {} {}", self.namespace, self.metric, self.stat)
+    }
+
+    pub fn mean(&self, from: usize, to: usize) -> Option<f64> {
+        mean(self.values.get(from..to.min(self.values.len()))?)
+    }
+}
+
+/// The mean of what is known.
+pub fn mean(values: &[Option<f64>]) -> Option<f64> {
+    let (mut sum, mut count) = (0.0, 0.0);
+    for value in values.iter().flatten() {
+        sum += value;
+        count += 1.0;
+    }
+    (count > 0.0).then(|| sum / count)
+}
+
+/// One service and its series.
+#[derive(Debug, Clone)]
+pub struct Entity {
+    pub name: String,
+    pub role: Role,
+    pub tracks: Vec<Track>,
+}
+
+impl Entity {
+    pub fn of_measure(&self, measure: Measure) -> impl Iterator<Item = &Track> {
+        self.tracks.iter().filter(move |track| track.measure == measure)
+    }
+
+    /// The requests that a failure count is a share of: of the same dimensions, else of the same
+    /// namespace, else the service's busiest.
+    pub fn requests_for(&self, failures: &Track) -> Option<Vec<Option<f64>>> {
+        let candidates: Vec<&Track> = self.of_measure(Measure::Requests).collect();
+        let sum = |track: &Track| track.values.iter().flatten().sum::<f64>();
+        let busiest = |filter: &dyn Fn(&Track) -> bool| {
+            candidates
+                .iter()
+                .filter(|track| filter(track) && sum(track) > 0.0)
+                .max_by(|a, b| sum(a).total_cmp(&sum(b)))
+                .map(|track| track.values.clone())
+        };
+        busiest(&|track| track.dimensions == failures.dimensions && track.namespace == failures.namespace)
+            .or_else(|| {
+                // Successes and failures of one namespace make its total.
+                let successes = self.of_measure(Measure::Successes).find(|track| {
+                    track.namespace == failures.namespace && track.dimensions == failures.dimensions
+                })?;
+                Some(
+                    successes
+                        .values
+                        .iter()
+                        .zip(&failures.values)
+                        .map(|(good, bad)| good.zip(*bad).map(|(good, bad)| good + bad))
+                        .collect(),
+                )
+            })
+            .or_else(|| busiest(&|track| track.namespace == failures.namespace))
+            .or_else(|| busiest(&|_| true))
+    }
+
+    /// The service's demand: its busiest request count.
+    pub fn demand(&self) -> Option<&Track> {
+        let sum = |track: &Track| track.values.iter().flatten().sum::<f64>();
+        self.of_measure(Measure::Requests)
+            .filter(|track| sum(track) > 0.0)
+            .max_by(|a, b| sum(a).total_cmp(&sum(b)).then_with(|| b.query().cmp(&a.query())))
+    }
+}
+
+/// All series of an incident.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    pub grid: Grid,
+    pub entities: Vec<Entity>,
+}
+
+impl Metrics {
+    pub fn own(&self) -> Option<&Entity> {
+        self.entities.iter().find(|entity| entity.role == Role::Own)
+    }
+
+    pub fn others(&self, role: Role) -> impl Iterator<Item = &Entity> {
+        self.entities.iter().filter(move |entity| entity.role == role)
+    }
+
+    pub fn of(series: &[Series], scope: &Scope) -> Self {
+        let names = Names::of(scope);
+        let mut owners: Vec<Option<(Role, String)>> =
+            series.iter().map(|one| names.owner(&one.dimensions)).collect();
+        if !owners.iter().flatten().any(|(role, _)| *role == Role::Own) {
+            // A namespace of the service without a dimension that names it.
+            for (owner, one) in owners.iter_mut().zip(series) {
+                if owner.is_none() && scope.resources.metrics.namespaces.contains(&one.namespace) {
+                    *owner = Some((Role::Own, scope.service.clone()));
+                }
+            }
+        }
+        let now = scope.now.as_second();
+        let mine: Vec<&Series> = series
+            .iter()
+            .zip(&owners)
+            .filter(|(_, owner)| owner.as_ref().is_some_and(|(role, _)| *role == Role::Own))
+            .map(|(one, _)| one)
+            .collect();
+        let basis: Vec<&Series> = if mine.is_empty() { series.iter().collect() } else { mine };
+        let grid = window(&basis, now);
+        let mut entities: BTreeMap<(Role, String), Entity> = BTreeMap::new();
+        for (one, owner) in series.iter().zip(owners) {
+            let Some((role, name)) = owner else { continue };
+            let entity = entities.entry((role, name.clone())).or_insert_with(|| Entity {
+                name,
+                role,
+                tracks: Vec::new(),
+            });
+            entity.tracks.push(track(one, grid));
+        }
+        let mut entities: Vec<Entity> = entities.into_values().collect();
+        for entity in &mut entities {
+            entity.tracks.sort_by(|a, b| {
+                (&a.namespace, &a.metric, &a.stat, &a.dimensions).cmp(&(
+                    &b.namespace,
+                    &b.metric,
+                    &b.stat,
+                    &b.dimensions,
+                ))
+            });
+            fill_absent_failures(entity);
+        }
+        Self { grid, entities }
+    }
+}
+
+/// Who is called how.
+struct Names<'a> {
+    own: Vec<&'a str>,
+    dependencies: Vec<&'a str>,
+    peers: Vec<&'a str>,
+    service: &'a str,
+}
+
+impl<'a> Names<'a> {
+    fn of(scope: &'a Scope) -> Self {
+        let mut own: Vec<&str> = vec![&scope.service];
+        own.extend(scope.resources.lambda.iter().map(String::as_str));
+        own.extend(scope.resources.ecs.iter().map(|ecs| ecs.service.as_str()));
+        let others = |list: &'a [String]| -> Vec<&'a str> {
+            list.iter().map(String::as_str).filter(|name| *name != scope.service).collect()
+        };
+        Self {
+            own,
+            dependencies: others(&scope.depends_on),
+            peers: others(&scope.peers),
+            service: &scope.service,
+        }
+    }
+
+    /// The service that the dimensions name. A target group names it more exactly than a balancer.
+    fn owner(&self, dimensions: &[(String, String)]) -> Option<(Role, String)> {
+        let named = |names: &[&'a str]| -> Option<&'a str> {
+            names
+                .iter()
+                .find(|name| {
+                    dimensions.iter().any(|(_, value)| {
+                        value.eq_ignore_ascii_case(name)
+                            || value.split('/').any(|part| part.eq_ignore_ascii_case(name))
+                    })
+                })
+                .copied()
+        };
+        if named(&[self.service]).is_some() {
+            return Some((Role::Own, self.service.to_owned()));
+        }
+        if let Some(name) = named(&self.dependencies) {
+            return Some((Role::Dependency, name.to_owned()));
+        }
+        if let Some(name) = named(&self.peers) {
+            return Some((Role::Peer, name.to_owned()));
+        }
+        named(&self.own).map(|_| (Role::Own, self.service.to_owned()))
+    }
+}
+
+/// Today's window: back from now to the first long hole, on the commonest period.
+fn window(series: &[&Series], now: i64) -> Grid {
+    let mut periods: BTreeMap<u32, usize> = BTreeMap::new();
+    for one in series {
+        *periods.entry(one.period.max(1)).or_insert(0) += one.points.len();
+    }
+    let step = periods.iter().max_by_key(|(_, points)| **points).map_or(60, |(period, _)| i64::from(*period));
+    let mut seconds: Vec<i64> = series
+        .iter()
+        .flat_map(|one| one.points.iter().map(|(at, _)| at.as_second()))
+        .filter(|at| *at <= now)
+        .collect();
+    seconds.sort_unstable();
+    seconds.dedup();
+    let Some(&last) = seconds.last() else { return Grid::covering(now - 7200, now, 60) };
+    let mut first = last;
+    for &second in seconds.iter().rev() {
+        if first - second > GAP_BETWEEN_WINDOWS || last - second > LONGEST_WINDOW {
+            break;
+        }
+        first = second;
+    }
+    Grid::covering(first, now.max(last), step)
+}
+
+fn track(series: &Series, grid: Grid) -> Track {
+    let measure = measure::of(&series.metric, &series.stat);
+    let mut values = vec![None; grid.len];
+    let mut day_ago = vec![None; grid.len];
+    let mut week_ago = vec![None; grid.len];
+    for (at, value) in &series.points {
+        if !value.is_finite() {
+            continue;
+        }
+        let second = at.as_second();
+        for (target, shift) in [(&mut values, 0), (&mut day_ago, DAY), (&mut week_ago, 7 * DAY)] {
+            if let Some(index) = grid.index_of_second(second + shift) {
+                target[index] = Some(*value);
+            }
+        }
+    }
+    if measure == Measure::Latency {
+        let mut known: Vec<f64> = values.iter().flatten().copied().collect();
+        known.sort_by(f64::total_cmp);
+        let typical = known.get(known.len() / 2).copied().unwrap_or(0.0);
+        let factor = measure::milliseconds_per_unit(&series.metric, &series.namespace, typical);
+        for value in values.iter_mut().chain(&mut day_ago).chain(&mut week_ago).flatten() {
+            *value *= factor;
+        }
+    }
+    Track {
+        namespace: series.namespace.clone(),
+        metric: series.metric.clone(),
+        stat: series.stat.clone(),
+        dimensions: series.dimensions.clone(),
+        measure,
+        values,
+        day_ago,
+        week_ago,
+    }
+}
+
+/// Load balancers publish no zero: a period with requests and no 5XX point had none. Other metrics
+/// publish zeros, so their holes stay holes.
+fn fill_absent_failures(entity: &mut Entity) {
+    let requests: Vec<Track> = entity.of_measure(Measure::Requests).cloned().collect();
+    for track in &mut entity.tracks {
+        if track.measure != Measure::Failures {
+            continue;
+        }
+        let Some(total) = requests
+            .iter()
+            .find(|total| total.namespace == track.namespace && total.dimensions == track.dimensions)
+        else {
+            continue;
+        };
+        let sparse = !track.values.iter().flatten().any(|value| *value == 0.0);
+        if !sparse {
+            continue;
+        }
+        for (mine, theirs) in [
+            (&mut track.values, &total.values),
+            (&mut track.day_ago, &total.day_ago),
+            (&mut track.week_ago, &total.week_ago),
+        ] {
+            for (value, requests) in mine.iter_mut().zip(theirs) {
+                if value.is_none() && requests.is_some() {
+                    *value = Some(0.0);
+                }
+            }
+        }
+    }
+}
+
+/// Gauges of an entity, with what they count.
+pub fn gauges(entity: &Entity) -> impl Iterator<Item = (Gauge, &Track)> {
+    entity.tracks.iter().filter_map(|track| match track.measure {
+        Measure::Gauge(gauge) => Some((gauge, track)),
+        _ => None,
+    })
+}

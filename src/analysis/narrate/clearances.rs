@@ -1,0 +1,123 @@
+//! Why each innocent change is innocent.
+
+use jiff::Timestamp;
+
+use super::{Findings, clock, what};
+use crate::analysis::keys::Class;
+use crate::analysis::redact;
+use crate::analysis::suspects::Suspect;
+use crate::domain::change::{Effect, Relation};
+use crate::domain::report::Cleared;
+
+/// Most changes that are listed; in a busy account the rest are strangers'.
+const LISTED: usize = 20;
+/// How long before the onset a change still asks for a word, in seconds.
+const WINDOW: i64 = 4 * 3600;
+
+pub fn cleared(findings: &Findings<'_>) -> Vec<Cleared> {
+    let blamed = findings.blamed().map(|suspect| suspect.change.id.as_str());
+    let onset = if findings.symptom.primary.is_some() {
+        findings.symptom.grid.second(findings.symptom.begin)
+    } else {
+        findings.evidence.alert.at.as_second()
+    };
+    let mut near: Vec<&Suspect<'_>> = findings
+        .suspects
+        .iter()
+        .filter(|suspect| Some(suspect.change.id.as_str()) != blamed)
+        .filter(|suspect| {
+            let at = suspect.effect.map_or(suspect.change.at.as_second(), |(from, _)| from);
+            at >= onset - WINDOW
+        })
+        .collect();
+    near.sort_by(|a, b| {
+        closeness(&b.change.relation)
+            .cmp(&closeness(&a.change.relation))
+            .then_with(|| b.weight.total_cmp(&a.weight))
+            .then_with(|| a.change.at.cmp(&b.change.at))
+            .then_with(|| a.change.id.cmp(&b.change.id))
+    });
+    near.truncate(LISTED);
+    near.into_iter()
+        .map(|suspect| Cleared {
+            event_id: suspect.change.event_ids.first().cloned(),
+            what: redact::text(&what(suspect)),
+            reason: redact::text(&reason(findings, suspect, onset)),
+        })
+        .collect()
+}
+
+fn closeness(relation: &Relation) -> u8 {
+    match relation {
+        Relation::Own => 4,
+        Relation::Shared => 3,
+        Relation::Dependency(_) => 2,
+        Relation::Peer(_) => 1,
+        Relation::Unconnected => 0,
+    }
+}
+
+fn reason(findings: &Findings<'_>, suspect: &Suspect<'_>, onset: i64) -> String {
+    let change = suspect.change;
+    let now = findings.evidence.scope.now;
+    if let Effect::None { reason } = &change.effect {
+        return format!("It never reached traffic: {reason}");
+    }
+    if findings.symptom.primary.is_none() {
+        return "Nothing that users see rose after it.".to_owned();
+    }
+    let from = suspect.effect.map_or(change.at.as_second(), |(from, _)| from);
+    if suspect.after_onset {
+        let at = Timestamp::from_second(from).map(|at| clock(at, now)).unwrap_or_default();
+        return format!(
+            "It took effect at {at} UTC, {:.0} min after the onset.",
+            ((from - onset) as f64 / 60.0).max(1.0)
+        );
+    }
+    match &change.relation {
+        Relation::Peer(name) => return format!("It belongs to {name}, which the service does not call."),
+        Relation::Unconnected => return "Nothing connects it with the service.".to_owned(),
+        Relation::Dependency(name)
+            if findings.triggers.healthy.iter().any(|healthy| healthy.eq_ignore_ascii_case(name)) =>
+        {
+            return format!("It belongs to {name}, whose own failures and latency did not move.");
+        }
+        _ => {}
+    }
+    if change.no_op {
+        return "It changed nothing but labels: code and configuration are the same as before.".to_owned();
+    }
+    if suspect.only_inert {
+        let keys: Vec<&str> = change.keys.iter().map(|key| key.key.as_str()).collect();
+        return format!("It changed only {}, which no request depends on.", keys.join(", "));
+    }
+    if let Some(split) = &suspect.split
+        && split.ratio < 0.5
+    {
+        return format!(
+            "Versions before it fail in the same minutes just as version {} does.",
+            split.new_version
+        );
+    }
+    if let Some(reversal) = &suspect.reversal
+        && reversal.minutes.is_none()
+    {
+        return "It was undone, and the symptom went on.".to_owned();
+    }
+    let minutes = (onset - from) as f64 / 60.0;
+    if suspect.mechanism < 0.5 {
+        let keys: Vec<&str> = suspect
+            .fits
+            .iter()
+            .zip(&change.keys)
+            .filter(|(fit, _)| fit.class != Class::Inert)
+            .map(|(_, key)| key.key.as_str())
+            .collect();
+        let changed = if keys.is_empty() { "What it changed".to_owned() } else { keys.join(", ") };
+        return format!("{changed} does not explain how requests fail, {minutes:.0} min after it.");
+    }
+    if minutes > 60.0 {
+        return format!("It ran for {minutes:.0} min without this symptom before the onset.");
+    }
+    "Other evidence explains the symptom better.".to_owned()
+}

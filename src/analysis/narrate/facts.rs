@@ -1,0 +1,395 @@
+//! Evidence items: one fact each, with figures, units, times and what was read.
+
+use super::{Findings, clock, figure, milliseconds, percent, what};
+use crate::analysis::logs::phrases::Mechanism;
+use crate::analysis::metrics::{Manner, Trouble};
+use crate::analysis::redact;
+use crate::analysis::suspects::Suspect;
+use crate::domain::report::{Agent, Cause, EvidenceItem};
+use jiff::Timestamp;
+
+/// Longest quotation from a log, in characters.
+const QUOTED: usize = 160;
+
+struct Writer<'f> {
+    findings: &'f Findings<'f>,
+    items: Vec<EvidenceItem>,
+}
+
+impl Writer<'_> {
+    fn add(&mut self, source: Agent, statement: String, supports: &[Cause], query: Option<String>) {
+        let id = format!("E{}", self.items.len() + 1);
+        self.items.push(EvidenceItem {
+            id,
+            source,
+            statement: redact::text(&statement),
+            supports: supports.to_vec(),
+            query: query.map(|query| redact::text(&query)),
+        });
+    }
+
+    fn clock(&self, at: Timestamp) -> String {
+        clock(at, self.findings.evidence.scope.now)
+    }
+
+    fn at(&self, period: usize) -> String {
+        self.clock(self.findings.symptom.grid.at(period))
+    }
+}
+
+pub fn items(findings: &Findings<'_>) -> Vec<EvidenceItem> {
+    let mut writer = Writer { findings, items: Vec::new() };
+    symptoms(&mut writer);
+    changes(&mut writer);
+    errors(&mut writer);
+    others(&mut writer);
+    claims(&mut writer);
+    writer.items
+}
+
+/// A quotation that is safe to show: redacted, on one line, short, without quotation marks of its own.
+pub fn quote(text: &str) -> String {
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line = redact::text(line.trim());
+    let mut short: String = line.chars().take(QUOTED).collect();
+    if line.chars().count() > QUOTED {
+        short.push('…');
+    }
+    format!("“{}”", short.replace(['“', '”'], "'"))
+}
+
+fn symptoms(writer: &mut Writer<'_>) {
+    let findings = writer.findings;
+    let symptom = findings.symptom;
+    let cause = findings.cause();
+    let supports: &[Cause] = if matches!(cause, Cause::None | Cause::Recurring) { &[] } else { &[cause] };
+    for trouble in [symptom.primary.as_ref(), symptom.second.as_ref()].into_iter().flatten() {
+        let since = writer.at(trouble.rise.begin);
+        let until = trouble
+            .rise
+            .end
+            .filter(|end| *end + 2 < symptom.grid.len)
+            .map(|end| format!(", and it is over since {} UTC", writer.at(end)))
+            .unwrap_or_default();
+        let shape = shape(trouble);
+        let statement = match trouble.manner {
+            Manner::Failing => format!(
+                "Failures {shape} from {} to {} of requests at {since} UTC{until}.",
+                percent(trouble.rise.before),
+                percent(trouble.rise.during)
+            ),
+            Manner::Slow => format!(
+                "Latency ({}) {shape} from {} to {} ({}) at {since} UTC{until}.",
+                trouble.stat,
+                milliseconds(trouble.rise.before),
+                milliseconds(trouble.rise.during),
+                times(trouble.rise.ratio())
+            ),
+        };
+        let agent = if symptom.from_logs { Agent::Logs } else { Agent::Metrics };
+        writer.add(agent, statement, supports, Some(trouble.query.clone()));
+    }
+    if let Some(habit) = symptom.habit {
+        let slow = symptom.primary.as_ref().is_some_and(|primary| primary.manner == Manner::Slow);
+        let show = |value: f64| if slow { milliseconds(value) } else { percent(value) };
+        let when = if habit.days_ago == 1 { "yesterday" } else { "a week ago" };
+        let statement = format!(
+            "In the same minutes {when} the same series went from {} to {}.",
+            show(habit.before),
+            show(habit.during)
+        );
+        writer.add(Agent::Metrics, statement, &[Cause::Recurring], None);
+    }
+    if symptom.primary.is_none() {
+        if findings.metrics.is_some_and(|metrics| metrics.own().is_some()) {
+            let requests = symptom.requests.map_or(String::new(), |requests| {
+                format!(" ({} requests in the last half hour)", figure(requests))
+            });
+            let statement =
+                format!("Neither failures nor latency of the service rose beyond their noise{requests}.");
+            writer.add(Agent::Metrics, statement, &[Cause::None], None);
+        }
+        if let Some(noise) = symptom.log_noise {
+            let statement = format!(
+                "Error lines rose from {} to {} a minute at {} UTC, while what users see did not change.",
+                figure(noise.before * 60.0 / symptom.grid.step as f64),
+                figure(noise.during * 60.0 / symptom.grid.step as f64),
+                writer.at(noise.begin)
+            );
+            writer.add(Agent::Logs, statement, &[Cause::None], None);
+        }
+    }
+}
+
+fn shape(trouble: &Trouble) -> &'static str {
+    match trouble.steadiness {
+        Some(steady) if steady < 0.45 => "grew",
+        _ => "rose",
+    }
+}
+
+pub fn times(ratio: f64) -> String {
+    if ratio.is_finite() && ratio < 1000.0 {
+        if ratio >= 10.0 { format!("{ratio:.0} times") } else { format!("{ratio:.1} times") }
+    } else {
+        "from nothing".to_owned()
+    }
+}
+
+fn changes(writer: &mut Writer<'_>) {
+    let findings = writer.findings;
+    let Some(suspect) = findings.blamed() else { return };
+    let change = suspect.change;
+    let who = change
+        .actor
+        .as_ref()
+        .map(|actor| actor.name.as_str())
+        .filter(|name| !name.is_empty())
+        .map(|name| format!(" by {name}"))
+        .unwrap_or_default();
+    let support = &[Cause::Deployment];
+    let query = change.event_ids.first().map(|id| format!("CloudTrail event {id}"));
+    if let Some((from, until)) = suspect.effect {
+        let effect = Timestamp::from_second(from).unwrap_or(change.at);
+        let minutes = (findings.symptom.grid.second(findings.symptom.begin) - from) as f64 / 60.0;
+        let spread = if until > from + 90 {
+            Timestamp::from_second(until)
+                .map(|until| format!(", reaching everybody by {}", writer.clock(until)))
+                .unwrap_or_default()
+        } else {
+            String::new()
+        };
+        let lag = if minutes >= 0.5 {
+            format!(", {minutes:.0} min before the onset")
+        } else {
+            ", at the onset".to_owned()
+        };
+        let statement = format!(
+            "{} took effect at {} UTC{who}{spread}{lag}.",
+            capital(&what(suspect)),
+            writer.clock(effect)
+        );
+        writer.add(Agent::Deploy, statement, support, query);
+    }
+    for index in suspect.guilty_keys() {
+        if let Some(key) = change.keys.get(index) {
+            let show = |value: &Option<String>| {
+                value
+                    .as_deref()
+                    .map_or_else(|| "not set or not known".to_owned(), |value| redact::value(&key.key, value))
+            };
+            let statement =
+                format!("The change set {} from {} to {}.", key.key, show(&key.before), show(&key.after));
+            writer.add(Agent::Deploy, statement, support, Some(source_of_values(suspect)));
+        }
+    }
+    if let Some((callers, pool, calls, room)) = suspect.starved
+        && let (Some(callers), Some(pool)) = (change.keys.get(callers), change.keys.get(pool))
+    {
+        let statement = format!(
+            "{} callers ({}) cannot share {} ({}): at least {} wait at full load; before the change {} shared {}.",
+            figure(calls),
+            callers.key,
+            figure(room),
+            pool.key,
+            figure(calls - room),
+            callers.before.as_deref().unwrap_or("?"),
+            pool.before.as_deref().unwrap_or("?")
+        );
+        writer.add(Agent::Deploy, statement, support, None);
+    }
+    if let Some(split) = &suspect.split {
+        let statement = format!(
+            "In the same minutes version {} logged {} of these failures in {} lines, the other versions {} in {}.",
+            split.new_version,
+            figure(split.new_bad),
+            figure(split.new_lines),
+            figure(split.old_bad),
+            figure(split.old_lines)
+        );
+        let supports: &[Cause] = if split.ratio >= 1.0 { support } else { &[] };
+        writer.add(Agent::Logs, statement, supports, Some("log stream names by version".to_owned()));
+    }
+    if let Some((key, token)) = &suspect.names_error {
+        let statement =
+            format!("The present value of {key} holds {}, which the errors name.", redact::value(key, token));
+        writer.add(Agent::Deploy, statement, support, Some(format!("configuration of {}", change.resource)));
+    }
+    if let Some(reversal) = &suspect.reversal {
+        let statement = match reversal.minutes {
+            Some(minutes) if minutes >= 1.0 => format!(
+                "The change was undone at {} UTC and the symptom ended {minutes:.0} min later.",
+                writer.clock(reversal.at)
+            ),
+            Some(_) => format!(
+                "The change was undone at {} UTC and the symptom ended with it.",
+                writer.clock(reversal.at)
+            ),
+            None => format!(
+                "The change was undone at {} UTC, but the symptom goes on.",
+                writer.clock(reversal.at)
+            ),
+        };
+        writer.add(Agent::Deploy, statement, support, None);
+    }
+}
+
+fn source_of_values(suspect: &Suspect<'_>) -> String {
+    match (&suspect.change.from_version, &suspect.change.to_version) {
+        (Some(from), Some(to)) => {
+            format!("configuration of {} version {from} against {to}", suspect.change.resource)
+        }
+        _ => format!("configuration of {}", suspect.change.resource),
+    }
+}
+
+pub fn capital(text: &str) -> String {
+    let mut characters = text.chars();
+    match characters.next() {
+        Some(first) => first.to_uppercase().chain(characters).collect(),
+        None => String::new(),
+    }
+}
+
+/// What an error kind supports: causes that leave such words.
+fn supported(mechanism: Option<Mechanism>, cause: Cause) -> Vec<Cause> {
+    match mechanism {
+        Some(Mechanism::Expired) => vec![Cause::Expiry],
+        Some(Mechanism::Provider) => vec![Cause::Platform],
+        _ if matches!(cause, Cause::Unknown | Cause::None) => Vec::new(),
+        _ => vec![cause],
+    }
+}
+
+fn errors(writer: &mut Writer<'_>) {
+    let findings = writer.findings;
+    let Some(logs) = findings.logs else { return };
+    if findings.symptom.primary.is_none() {
+        return;
+    }
+    for (kind, share) in findings.symptom.new_kinds(logs).into_iter().take(3) {
+        if share < 0.1 {
+            continue;
+        }
+        let before = kind.between(0, findings.symptom.begin.saturating_sub(1));
+        let count = kind.total - before;
+        let novelty =
+            if before == 0 { "never before in this window".to_owned() } else { format!("{before} before") };
+        let meaning =
+            kind.mechanism.map(|mechanism| format!(" ({})", mechanism.describe())).unwrap_or_default();
+        let statement = format!(
+            "Since {} UTC the logs say {} {count} times, {novelty}{meaning}.",
+            writer.clock(kind.first.max(findings.symptom.grid.at(findings.symptom.begin.saturating_sub(1)))),
+            quote(&kind.example)
+        );
+        let supports = supported(kind.mechanism, findings.cause());
+        let groups = findings.evidence.scope.resources.log_groups.join(", ");
+        writer.add(Agent::Logs, statement, &supports, (!groups.is_empty()).then_some(groups));
+    }
+}
+
+fn others(writer: &mut Writer<'_>) {
+    let findings = writer.findings;
+    let triggers = findings.triggers;
+    if let Some(surge) = &triggers.surge {
+        let others = if surge.others > 0 {
+            format!("; {} other services see the same", surge.others)
+        } else {
+            String::new()
+        };
+        let statement = format!(
+            "Requests rose from {} to {} per {} s at {} UTC ({} this hour's habit){others}.",
+            figure(surge.before),
+            figure(surge.during),
+            findings.symptom.grid.step,
+            writer.at(surge.begin),
+            times(surge.factor)
+        );
+        writer.add(Agent::Metrics, statement, &[Cause::Traffic], Some(surge.query.clone()));
+    } else if let Some(flat) = triggers.demand_flat {
+        let statement = format!(
+            "Demand does not explain it: requests are {:.0} % of what they were before the onset.",
+            flat * 100.0
+        );
+        writer.add(Agent::Metrics, statement, &[], None);
+    }
+    if let Some(mix) = &triggers.mix {
+        let statement = format!(
+            "The mix of work shifted: {}={} went from {} to {} of log lines.",
+            mix.field,
+            quote(&mix.value),
+            percent(mix.before),
+            percent(mix.during)
+        );
+        writer.add(Agent::Logs, statement, &[Cause::Traffic], None);
+    }
+    for outage in triggers.outages.iter().take(3) {
+        let rise = &outage.trouble.rise;
+        let begin = writer.at(rise.begin);
+        let statement = match outage.trouble.manner {
+            Manner::Failing => format!(
+                "{}, which the service calls, fails as well: {} of its requests instead of {} since {begin} UTC.",
+                outage.name,
+                percent(rise.during),
+                percent(rise.before)
+            ),
+            Manner::Slow => format!(
+                "{}, which the service calls, is slow as well: {} instead of {} ({}) since {begin} UTC.",
+                outage.name,
+                milliseconds(rise.during),
+                milliseconds(rise.before),
+                outage.trouble.stat
+            ),
+        };
+        writer.add(Agent::Metrics, statement, &[Cause::Dependency], Some(outage.trouble.query.clone()));
+    }
+    if findings.symptom.primary.is_some() && !triggers.healthy.is_empty() {
+        let names: Vec<&str> = triggers.healthy.iter().take(4).map(String::as_str).collect();
+        let more = triggers.healthy.len() - names.len();
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let statement = format!(
+            "{}{more}, which the service calls, show no trouble of their own at the onset.",
+            names.join(", ")
+        );
+        writer.add(Agent::Metrics, statement, &[], None);
+    }
+    if let Some(drain) = &triggers.drain {
+        let statement = format!(
+            "{} went from {} to {} over {:.0} min before the onset.",
+            capital(drain.gauge.describe()),
+            figure(drain.from),
+            figure(drain.to),
+            drain.minutes
+        );
+        writer.add(Agent::Metrics, statement, &[Cause::Exhaustion], Some(drain.query.clone()));
+    }
+    if let Some(days) = triggers.expiry.as_ref().and_then(|expiry| expiry.days_left) {
+        let statement = format!("The days left until expiry have come down to {}.", figure(days));
+        writer.add(Agent::Metrics, statement, &[Cause::Expiry], None);
+    }
+    if let Some(zone) = &triggers.zone
+        && !zone.peers.is_empty()
+    {
+        let statement = format!(
+            "{} of {} services that have nothing to do with it fail in the same minutes: {}.",
+            zone.peers.len(),
+            zone.of,
+            zone.peers.join(", ")
+        );
+        writer.add(Agent::Metrics, statement, &[Cause::Platform], None);
+    }
+}
+
+fn claims(writer: &mut Writer<'_>) {
+    let Some(logs) = writer.findings.logs else { return };
+    if logs.claim_lines == 0 {
+        return;
+    }
+    let example =
+        logs.claims.first().map(|text| format!(", for example {}", quote(text))).unwrap_or_default();
+    let statement = format!(
+        "{} log lines claim a cause or a deployment of their own accord{example}; such claims are quoted and weigh nothing.",
+        logs.claim_lines
+    );
+    writer.add(Agent::Logs, statement, &[], None);
+}

@@ -1,0 +1,83 @@
+//! What was missing, and could have refuted the verdict.
+
+use super::Findings;
+use crate::analysis::metrics::{Measure, Metrics, Role};
+use crate::analysis::symptom::ENOUGH_REQUESTS;
+use crate::domain::change::ChangeKind;
+use crate::domain::evidence::Gap;
+use crate::domain::report::Cause;
+
+pub fn gaps(findings: &Findings<'_>) -> Vec<Gap> {
+    let mut gaps = findings.evidence.gaps.clone();
+    let mut add = |source: &str, reason: String| {
+        if !gaps.iter().any(|gap| gap.source == source && gap.reason == reason) {
+            gaps.push(Gap::new(source, reason));
+        }
+    };
+    let evidence = findings.evidence;
+    if evidence.logs.is_some() && findings.logs.is_some_and(|logs| logs.events == 0) {
+        add("logs", "The logs were read and hold no event in the window.".to_owned());
+    }
+    if let Some(metrics) = findings.metrics {
+        if metrics.own().is_none() {
+            add("metrics", format!("No series was found that belongs to {}.", evidence.scope.service));
+        } else if findings.symptom.requests.is_some_and(|requests| requests < ENOUGH_REQUESTS) {
+            add("metrics", "There are too few requests to tell a share of failures.".to_owned());
+        }
+        let unmeasured: Vec<&str> = evidence
+            .scope
+            .depends_on
+            .iter()
+            .filter(|name| {
+                !metrics.others(Role::Dependency).any(|entity| {
+                    entity.name == **name
+                        && entity.tracks.iter().any(|track| {
+                            matches!(
+                                track.measure,
+                                Measure::Failures | Measure::Latency | Measure::Availability
+                            )
+                        })
+                })
+            })
+            .map(String::as_str)
+            .collect();
+        let matters = matches!(findings.cause(), Cause::Deployment | Cause::Dependency | Cause::Unknown);
+        if !unmeasured.is_empty() && matters && evidence.scope.depends_on.len() <= 10 {
+            add(
+                "metrics",
+                format!(
+                    "No series of {} was read: its state could change the verdict.",
+                    unmeasured.join(", ")
+                ),
+            );
+        }
+        if metrics.own().is_some_and(|own| own.of_measure(Measure::Requests).next().is_none()) {
+            add("metrics", "Requests are not counted: demand cannot be judged.".to_owned());
+        }
+    }
+    if let Some(suspect) = findings.blamed() {
+        let unknown = suspect.change.keys.is_empty()
+            && !suspect.change.code_changed
+            && matches!(
+                suspect.change.kind,
+                ChangeKind::LambdaConfig | ChangeKind::SsmParameter | ChangeKind::Appconfig
+            );
+        if unknown {
+            add(
+                "lambda",
+                format!(
+                    "The values that the change of {} set are not recorded anywhere that was read.",
+                    suspect.change.resource
+                ),
+            );
+        }
+        if suspect.change.event_ids.is_empty() {
+            add(
+                "cloudtrail",
+                "No CloudTrail event shows the blamed change yet: who made it is not known.".to_owned(),
+            );
+        }
+    }
+    let _ = Metrics::own;
+    gaps
+}

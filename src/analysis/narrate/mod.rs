@@ -1,0 +1,221 @@
+//! The report: facts with ids, a root cause in two sentences, what was cleared and why, what is
+//! missing.
+//!
+//! The rule that is not obvious: a sentence is written from a fact, never from a verdict, so that
+//! whoever doubts it can look at the query, the window and the value.
+
+pub mod chart;
+mod clearances;
+mod facts;
+mod gaps;
+mod summary;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::keys::Failure;
+use super::logs::LogSurvey;
+use super::metrics::Metrics;
+use super::redact;
+use super::suspects::Suspect;
+use super::symptom::Symptom;
+use super::triggers::Triggers;
+use super::weigh::Weighed;
+use crate::domain::change::{ChangeKind, KeyChange};
+use crate::domain::evidence::Evidence;
+use crate::domain::report::{Action, Cause, Hypothesis, NamedChange, Onset, Report, TimelineEntry, Verdict};
+
+/// Everything that was found, for writing about it.
+pub struct Findings<'a> {
+    pub evidence: &'a Evidence,
+    pub metrics: Option<&'a Metrics>,
+    pub logs: Option<&'a LogSurvey>,
+    pub symptom: &'a Symptom,
+    pub failure: &'a Failure,
+    pub triggers: &'a Triggers,
+    pub suspects: &'a [Suspect<'a>],
+    pub weighed: &'a Weighed,
+}
+
+impl<'a> Findings<'a> {
+    /// The suspect that the verdict names.
+    pub fn blamed(&self) -> Option<&'a Suspect<'a>> {
+        self.weighed.rows.first().and_then(|row| row.suspect).and_then(|index| self.suspects.get(index))
+    }
+
+    pub fn cause(&self) -> Cause {
+        self.weighed.rows.first().map_or(Cause::Unknown, |row| row.cause)
+    }
+}
+
+pub fn report(findings: &Findings<'_>, action: Action) -> Report {
+    let rows = &findings.weighed.rows;
+    let event_of = |suspect: Option<usize>| {
+        suspect
+            .and_then(|index| findings.suspects.get(index))
+            .and_then(|suspect| suspect.change.event_ids.first().cloned())
+    };
+    let hypotheses: Vec<Hypothesis> = rows
+        .iter()
+        .map(|row| Hypothesis {
+            cause: row.cause,
+            event_id: event_of(row.suspect),
+            probability: row.probability,
+            about: row.about.as_deref().map(redact::text),
+        })
+        .collect();
+    let cause = findings.cause();
+    let verdict = Verdict {
+        cause,
+        change: findings.blamed().filter(|_| cause == Cause::Deployment).map(named),
+        confidence: rows.first().map_or(0.0, |row| row.probability),
+    };
+    let evidence = facts::items(findings);
+    Report {
+        service: findings.evidence.scope.service.clone(),
+        onset: onset(findings.symptom),
+        summary: summary::summary(findings, &verdict),
+        verdict,
+        action,
+        hypotheses,
+        evidence,
+        cleared: clearances::cleared(findings),
+        gaps: gaps::gaps(findings),
+        timeline: timeline(findings),
+    }
+}
+
+fn onset(symptom: &Symptom) -> Option<Onset> {
+    symptom.primary.as_ref()?;
+    let (earliest, at, latest) = symptom.seconds();
+    let time = |second: i64| Timestamp::from_second(second).unwrap_or(Timestamp::UNIX_EPOCH);
+    Some(Onset { at: time(at), earliest: time(earliest), latest: time(latest) })
+}
+
+/// The blamed change with the keys that matter, secrets masked.
+fn named(suspect: &Suspect<'_>) -> NamedChange {
+    let change = suspect.change;
+    let config = suspect
+        .guilty_keys()
+        .into_iter()
+        .filter_map(|index| change.keys.get(index))
+        .map(|key| KeyChange {
+            key: key.key.clone(),
+            before: key.before.as_deref().map(|value| redact::value(&key.key, value)),
+            after: key.after.as_deref().map(|value| redact::value(&key.key, value)),
+        })
+        .collect();
+    let at = suspect.effect.and_then(|(from, _)| Timestamp::from_second(from).ok()).unwrap_or(change.at);
+    NamedChange {
+        event_id: change.event_ids.first().cloned(),
+        kind: change.kind.clone(),
+        resource: change.resource.clone(),
+        at,
+        actor: change.actor.as_ref().map(|actor| actor.name.clone()).filter(|name| !name.is_empty()),
+        config,
+    }
+}
+
+fn timeline(findings: &Findings<'_>) -> Vec<TimelineEntry> {
+    let mut entries = Vec::new();
+    for suspect in findings.suspects {
+        let told = suspect.timing > 0.0 && suspect.prior > 1e-6
+            || findings.blamed().is_some_and(|blamed| blamed.change.id == suspect.change.id);
+        if !told {
+            continue;
+        }
+        if let Some(at) = suspect.effect.and_then(|(from, _)| Timestamp::from_second(from).ok()) {
+            entries.push(TimelineEntry { at, what: redact::text(&what(suspect)) });
+        }
+        if let Some(at) = suspect.change.undone_at {
+            entries.push(TimelineEntry {
+                at,
+                what: format!("This change of {} is undone", suspect.change.resource),
+            });
+        }
+    }
+    if let Some(onset) = onset(findings.symptom) {
+        entries.push(TimelineEntry { at: onset.at, what: "The symptom begins".to_owned() });
+    }
+    if let Some(end) = findings.symptom.end {
+        entries
+            .push(TimelineEntry { at: findings.symptom.grid.at(end), what: "The symptom ends".to_owned() });
+    }
+    entries.push(TimelineEntry { at: findings.evidence.alert.at, what: "The alert fires".to_owned() });
+    entries.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.what.cmp(&b.what)));
+    entries.dedup();
+    entries
+}
+
+/// A change in a few words.
+pub fn what(suspect: &Suspect<'_>) -> String {
+    let change = suspect.change;
+    let kind = kind_words(&change.kind);
+    let versions = match (&change.from_version, &change.to_version) {
+        (Some(from), Some(to)) if from != to => format!(" from version {from} to {to}"),
+        (None, Some(to)) => format!(" to version {to}"),
+        _ => String::new(),
+    };
+    let share = if change.share < 0.995 {
+        format!(" for {:.0} % of traffic", change.share * 100.0)
+    } else {
+        String::new()
+    };
+    format!("{kind} of {}{versions}{share}", change.resource)
+}
+
+pub fn kind_words(kind: &ChangeKind) -> &'static str {
+    match kind {
+        ChangeKind::LambdaCode => "code deployment",
+        ChangeKind::LambdaConfig => "configuration change",
+        ChangeKind::LambdaAlias => "alias move",
+        ChangeKind::LambdaConcurrency => "concurrency change",
+        ChangeKind::EcsDeployment => "ECS deployment",
+        ChangeKind::SsmParameter => "parameter change",
+        ChangeKind::Appconfig => "AppConfig deployment",
+        ChangeKind::IamPolicy => "permission change",
+        ChangeKind::SecurityGroup => "security group change",
+        ChangeKind::Network => "network change",
+        ChangeKind::Secret => "secret change",
+        ChangeKind::DatabaseParameter => "database parameter change",
+        ChangeKind::Stack => "stack update",
+        ChangeKind::Schedule => "schedule change",
+        ChangeKind::Other => "change",
+    }
+}
+
+/// `12:15` UTC, with the day where it is not today.
+pub fn clock(at: Timestamp, now: Timestamp) -> String {
+    let (then, today) = (at.to_zoned(TimeZone::UTC), now.to_zoned(TimeZone::UTC));
+    if then.date() == today.date() {
+        then.strftime("%H:%M").to_string()
+    } else {
+        then.strftime("%Y-%m-%d %H:%M").to_string()
+    }
+}
+
+/// A share as a percentage with as many digits as it deserves.
+pub fn percent(share: f64) -> String {
+    let value = share * 100.0;
+    if value >= 10.0 || value == 0.0 {
+        format!("{value:.0} %")
+    } else if value >= 1.0 {
+        format!("{value:.1} %")
+    } else {
+        format!("{value:.2} %")
+    }
+}
+
+/// Milliseconds for people.
+pub fn milliseconds(value: f64) -> String {
+    if value >= 10.0 { format!("{value:.0} ms") } else { format!("{value:.1} ms") }
+}
+
+/// A number without noise digits.
+pub fn figure(value: f64) -> String {
+    if value.abs() >= 100.0 || (value - value.round()).abs() < 1e-9 {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.1}")
+    }
+}

@@ -1,0 +1,239 @@
+//! The root cause in two sentences, for somebody who was asleep a minute ago.
+
+use jiff::Timestamp;
+
+use super::facts::{capital, quote, times};
+use super::{Findings, clock, figure, milliseconds, percent, what};
+use crate::analysis::metrics::Manner;
+use crate::analysis::redact;
+use crate::analysis::suspects::Suspect;
+use crate::analysis::weigh::indistinct;
+use crate::domain::report::{Cause, Verdict};
+
+pub fn summary(findings: &Findings<'_>, verdict: &Verdict) -> String {
+    let service = &findings.evidence.scope.service;
+    let symptom = symptom(findings);
+    let text = match verdict.cause {
+        Cause::Deployment => match findings.blamed() {
+            Some(suspect) => deployment(findings, suspect, &symptom),
+            None => symptom,
+        },
+        Cause::Traffic => {
+            let surge = match (&findings.triggers.surge, &findings.triggers.mix) {
+                (Some(surge), _) => format!(
+                    "Demand on {service} rose {} from {} UTC on, beyond this hour's habit.",
+                    times_higher(surge.factor),
+                    clock(findings.symptom.grid.at(surge.begin), findings.evidence.scope.now)
+                ),
+                (None, Some(mix)) => format!(
+                    "The mix of requests to {service} shifted: {}={} is now {} of them.",
+                    mix.field,
+                    quote(&mix.value),
+                    percent(mix.during)
+                ),
+                _ => format!("Demand on {service} is the likeliest cause."),
+            };
+            format!("{surge} {symptom}")
+        }
+        Cause::Dependency => {
+            let name = findings.weighed.rows.first().and_then(|row| row.about.clone());
+            match name {
+                Some(name) => {
+                    let outage = findings
+                        .triggers
+                        .outages
+                        .iter()
+                        .find(|outage| outage.name.eq_ignore_ascii_case(&name));
+                    let detail = outage.map_or_else(
+                        || format!("{name}, which {service} calls, fails, as {service}'s own errors say, and no visible change explains it."),
+                        |outage| {
+                            let rise = &outage.trouble.rise;
+                            let how = match outage.trouble.manner {
+                                Manner::Failing => format!("fails {} of its requests instead of {}", percent(rise.during), percent(rise.before)),
+                                Manner::Slow => format!("takes {} instead of {}", milliseconds(rise.during), milliseconds(rise.before)),
+                            };
+                            let at = clock(findings.symptom.grid.at(rise.begin), findings.evidence.scope.now);
+                            format!("{name}, which {service} calls, {how} since {at} UTC, and no visible change explains it.")
+                        },
+                    );
+                    format!("{detail} {symptom}")
+                }
+                None => format!(
+                    "Something that {service} calls is the likeliest cause, but it cannot be named. {symptom}"
+                ),
+            }
+        }
+        Cause::Exhaustion => match &findings.triggers.drain {
+            Some(drain) => format!(
+                "{} of {service} ran out gradually: from {} to {} in {:.0} min, and no change in the window started it. {symptom}",
+                capital(drain.gauge.describe()),
+                figure(drain.from),
+                figure(drain.to),
+                drain.minutes
+            ),
+            None => format!(
+                "A resource of {service} ran out, as its errors say, and no change in the window started it. {symptom}"
+            ),
+        },
+        Cause::Expiry => {
+            let said =
+                findings.triggers.expiry.as_ref().and_then(|expiry| expiry.text.as_deref()).map_or_else(
+                    || "a metric counts no days left".to_owned(),
+                    |text| format!("its errors say {}", quote(text)),
+                );
+            format!("Something that {service} relies on has expired: {said}. {symptom}")
+        }
+        Cause::Platform => {
+            let zone = findings.triggers.zone.as_ref();
+            let peers = zone.map(|zone| zone.peers.join(", ")).filter(|peers| !peers.is_empty());
+            match peers {
+                Some(peers) => format!(
+                    "The provider is the likeliest cause: {peers}, which have nothing to do with {service}, fail in the same minutes. {symptom}"
+                ),
+                None => format!("The provider is the likeliest cause, as the errors say. {symptom}"),
+            }
+        }
+        Cause::Recurring => {
+            let when = findings
+                .symptom
+                .habit
+                .map_or("earlier", |habit| if habit.days_ago == 1 { "yesterday" } else { "a week ago" });
+            format!("This is the habit of the hour: the same minutes {when} looked the same. {symptom}")
+        }
+        Cause::None => none(findings, &symptom),
+        Cause::Unknown => unknown(findings, &symptom),
+    };
+    redact::text(&text)
+}
+
+/// What users see, in one sentence.
+fn symptom(findings: &Findings<'_>) -> String {
+    let symptom = findings.symptom;
+    let Some(primary) = &symptom.primary else { return "Nothing that users see has changed.".to_owned() };
+    let now = findings.evidence.scope.now;
+    let since = clock(symptom.grid.at(symptom.begin), now);
+    let failing = [Some(primary), symptom.second.as_ref()]
+        .into_iter()
+        .flatten()
+        .find(|one| one.manner == Manner::Failing);
+    let slow =
+        [Some(primary), symptom.second.as_ref()].into_iter().flatten().find(|one| one.manner == Manner::Slow);
+    let over = symptom
+        .end
+        .map(|end| format!(", until {} UTC", clock(symptom.grid.at(end), now)))
+        .unwrap_or_default();
+    let fails = failing.map(|one| {
+        format!("{} of requests fail instead of {}", percent(one.rise.during), percent(one.rise.before))
+    });
+    let slows = slow.map(|one| {
+        format!(
+            "{} latency is {} instead of {}",
+            stat_word(&one.stat),
+            milliseconds(one.rise.during),
+            milliseconds(one.rise.before)
+        )
+    });
+    let what = match (fails, slows) {
+        (Some(fails), Some(slows)) => format!("{fails} and {slows}"),
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => return String::new(),
+    };
+    format!("Since {since} UTC {what}{over}.")
+}
+
+fn stat_word(stat: &str) -> &str {
+    match stat {
+        "Average" => "average",
+        "Maximum" => "maximum",
+        other => other,
+    }
+}
+
+fn times_higher(factor: f64) -> String {
+    if factor.is_finite() { format!("to {} times its level", figure(factor)) } else { times(factor) }
+}
+
+fn deployment(findings: &Findings<'_>, suspect: &Suspect<'_>, symptom: &str) -> String {
+    let change = suspect.change;
+    let now = findings.evidence.scope.now;
+    let at = suspect.effect.and_then(|(from, _)| Timestamp::from_second(from).ok()).unwrap_or(change.at);
+    let guilty = suspect.guilty_keys();
+    let mut sets: Vec<String> = guilty
+        .iter()
+        .filter_map(|index| change.keys.get(*index))
+        .map(|key| {
+            let show = |value: &str| redact::value(&key.key, value);
+            match (&key.before, &key.after) {
+                (Some(before), Some(after)) => {
+                    format!("{} from {} to {}", key.key, show(before), show(after))
+                }
+                (None, Some(after)) => format!("{} to {}", key.key, show(after)),
+                (Some(before), None) => format!("{}, which was {}, to nothing known", key.key, show(before)),
+                (None, None) => format!("{} to a value that is not recorded", key.key),
+            }
+        })
+        .collect();
+    sets.truncate(4);
+    let set = match sets.as_slice() {
+        [] => String::new(),
+        [one] => format!(" set {one}"),
+        [rest @ .., last] => format!(" set {} and {last}", rest.join(", ")),
+    };
+    let verb = if set.is_empty() { " is the likeliest cause".to_owned() } else { set };
+    let interaction = suspect.starved.map_or(String::new(), |(_, _, calls, room)| {
+        format!("; {} callers cannot share a pool of {}", figure(calls), figure(room))
+    });
+    let mut text = format!("The {} at {} UTC{verb}{interaction}. {symptom}", what(suspect), clock(at, now));
+    if indistinct(&findings.weighed.rows) {
+        text.push_str(" Another change fits equally well.");
+    }
+    text
+}
+
+fn none(findings: &Findings<'_>, symptom: &str) -> String {
+    let service = &findings.evidence.scope.service;
+    if findings.weighed.over {
+        return format!("It is over already. {symptom}");
+    }
+    if let Some(noise) = findings.symptom.log_noise
+        && findings.symptom.primary.is_none()
+    {
+        return format!(
+            "{service} logs more error lines since {} UTC, but its failures and latency have not changed: telemetry changed, not the service.",
+            clock(findings.symptom.grid.at(noise.begin), findings.evidence.scope.now)
+        );
+    }
+    match findings.symptom.requests {
+        Some(requests) if requests < crate::analysis::symptom::ENOUGH_REQUESTS => format!(
+            "{service} had {} requests in the last half hour: too few to call a failure or two an incident.",
+            figure(requests)
+        ),
+        _ => format!("Failures and latency of {service} are within their noise: no incident that users see."),
+    }
+}
+
+fn unknown(findings: &Findings<'_>, symptom: &str) -> String {
+    let tried: Vec<&str> = {
+        let triggers = findings.triggers;
+        let mut tried = Vec::new();
+        if triggers.demand_flat.is_some() {
+            tried.push("demand");
+        }
+        if !triggers.healthy.is_empty() && triggers.outages.is_empty() {
+            tried.push("dependencies");
+        }
+        if triggers.peers_calm > 0 && triggers.zone.is_none() {
+            tried.push("the provider");
+        }
+        if triggers.gauges_calm {
+            tried.push("resources");
+        }
+        tried
+    };
+    let looked = match tried.as_slice() {
+        [] => String::new(),
+        [one] => format!(" Looked at without finding: {one}."),
+        [rest @ .., last] => format!(" Looked at without finding: {} and {last}.", rest.join(", ")),
+    };
+    format!("The evidence does not decide what caused this. {symptom}{looked}")
+}

@@ -1,0 +1,116 @@
+//! Every number that the weighing uses, in one place, each with its reason.
+//!
+//! None is fitted to a case. Rates are per minute; likelihood ratios of soft evidence are capped at
+//! [`CAP`] in both directions, because families of evidence are not independent of each other.
+
+use crate::domain::change::{ChangeKind, Relation};
+
+/// The most that one family of soft evidence may move the odds (field practice: about ten).
+pub const CAP: f64 = 10.0;
+/// The most that failures split by version within the same minutes may move them: a controlled
+/// experiment, the strongest evidence there is short of undoing the change.
+pub const SPLIT_CAP: f64 = 30.0;
+
+/// Share of changes that start an incident of the service they belong to. Gandalf (NSDI 2020) and
+/// DORA's change failure rates put it at some percent; flags and limits act at once on everybody.
+pub fn hazard(kind: &ChangeKind) -> f64 {
+    match kind {
+        ChangeKind::Appconfig | ChangeKind::LambdaConcurrency => 0.04,
+        ChangeKind::LambdaCode
+        | ChangeKind::LambdaConfig
+        | ChangeKind::LambdaAlias
+        | ChangeKind::EcsDeployment
+        | ChangeKind::SecurityGroup
+        | ChangeKind::Network
+        | ChangeKind::Secret
+        | ChangeKind::DatabaseParameter
+        | ChangeKind::Stack => 0.03,
+        ChangeKind::SsmParameter | ChangeKind::IamPolicy => 0.02,
+        ChangeKind::Schedule => 0.01,
+        ChangeKind::Other => 0.002,
+    }
+}
+
+/// How far a change's owner is from the service: what does not call or feed it rarely breaks it.
+pub fn relevance(relation: &Relation) -> f64 {
+    match relation {
+        Relation::Own => 1.0,
+        Relation::Shared => 0.5,
+        Relation::Dependency(_) => 0.15,
+        Relation::Peer(_) => 0.004,
+        Relation::Unconnected => 0.001,
+    }
+}
+
+/// How long after its effect a change starts its incident: a mixture of exponentials with means of
+/// 2, 20 and 240 minutes (at once; with caches, pools and load; latent). Density per minute.
+pub fn change_lag(minutes: f64) -> f64 {
+    mixture(minutes, &[(0.55, 2.0), (0.30, 20.0), (0.15, 240.0)])
+}
+
+/// The same for what acts directly: a surge, a failing dependency, an expired certificate.
+pub fn trigger_lag(minutes: f64) -> f64 {
+    mixture(minutes, &[(0.75, 2.0), (0.20, 10.0), (0.05, 60.0)])
+}
+
+fn mixture(minutes: f64, parts: &[(f64, f64)]) -> f64 {
+    if minutes < 0.0 {
+        return 0.0;
+    }
+    parts.iter().map(|(share, mean)| share / mean * libm::exp(-minutes / mean)).sum()
+}
+
+/// Incidents per minute with nothing visible behind them: about one in ten weeks for a service, so
+/// that with two deployments a day two thirds of incidents are a change's (Google's post-mortems: 68 %).
+const BACKGROUND: f64 = 1e-5;
+pub const BACKGROUND_TRAFFIC: f64 = 0.20 * BACKGROUND;
+pub const BACKGROUND_DEPENDENCY: f64 = 0.25 * BACKGROUND;
+pub const BACKGROUND_EXHAUSTION: f64 = 0.13 * BACKGROUND;
+pub const BACKGROUND_EXPIRY: f64 = 0.05 * BACKGROUND;
+pub const BACKGROUND_PLATFORM: f64 = 0.07 * BACKGROUND;
+pub const BACKGROUND_UNKNOWN: f64 = 0.30 * BACKGROUND;
+/// The least prior share of 'unknown', whatever the candidates.
+pub const UNKNOWN_FLOOR: f64 = 0.10;
+
+/// Chance that a seen trigger breaks the service, were it alone.
+pub const SURGE_HURTS: f64 = 0.4;
+pub const DEPENDENCY_HURTS: f64 = 0.7;
+pub const ZONE_HURTS: f64 = 0.8;
+pub const EXPIRY_HURTS: f64 = 0.9;
+pub const LIMIT_HURTS: f64 = 0.6;
+
+/// A cause whose sign was looked for and not seen, its source being read: one in twenty hides.
+pub const SIGN_ABSENT: f64 = 0.05;
+
+/// A change that alters nothing (same code, same configuration) or only labels and log levels can
+/// still break something by restarting it; that is rare.
+pub const NO_OP: f64 = 0.005;
+pub const INERT: f64 = 0.04;
+
+/// The symptom ended within minutes of the change being undone, or did not.
+pub const REVERSAL: f64 = 20.0;
+pub const REVERSAL_FAILED: f64 = 0.05;
+
+/// Ceilings on confidence.
+pub const TIMING_ALONE: f64 = 0.80;
+pub const SOURCE_MISSING: f64 = 0.60;
+pub const WITHOUT_PROOF: f64 = 0.95;
+pub const HIGHEST: f64 = 0.99;
+
+/// From here on a rollback is offered: the named change is likelier than everything else together.
+pub const OFFER: f64 = 0.60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lags_are_densities() {
+        for density in [change_lag, trigger_lag] {
+            let sum: f64 = (0..200_000).map(|step| density(f64::from(step) * 0.05 + 0.025) * 0.05).sum();
+            assert!((sum - 1.0).abs() < 0.01, "{sum}");
+            assert!(density(-0.1) < f64::EPSILON);
+            assert!(density(1.0) > density(30.0));
+        }
+    }
+}

@@ -1,0 +1,414 @@
+//! The deploy agent: every change as a suspect, with what speaks for and against it.
+//!
+//! The rule that is not obvious: a change counts from its effect, over an interval where it was
+//! rolled out, and one that took effect after the onset counts nothing.
+
+use jiff::Timestamp;
+
+use super::keys::{self, Class, Failure, Fit};
+use super::logs::LogSurvey;
+use super::logs::phrases::Mechanism;
+use super::metrics::Manner;
+use super::ratios;
+use super::symptom::Symptom;
+use super::words;
+use crate::domain::change::{Change, ChangeKind, Effect, Relation};
+use crate::domain::evidence::Evidence;
+
+/// Failures by version in the same minutes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Split {
+    pub new_version: String,
+    pub new_bad: f64,
+    pub new_lines: f64,
+    pub old_bad: f64,
+    pub old_lines: f64,
+    pub ratio: f64,
+}
+
+/// What undoing the change did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reversal {
+    pub at: Timestamp,
+    /// Minutes from the undoing to the end of the symptom; `None` where it went on.
+    pub minutes: Option<f64>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Suspect<'c> {
+    pub change: &'c Change,
+    /// Epoch seconds from and until which it took effect.
+    pub effect: Option<(i64, i64)>,
+    /// Expected density of its lag to the onset, per minute.
+    pub timing: f64,
+    /// It took effect after the symptom began.
+    pub after_onset: bool,
+    /// By index into the change's keys.
+    pub fits: Vec<Fit>,
+    /// How well what it changed explains how requests fail.
+    pub mechanism: f64,
+    /// Callers' key, capacity's key, callers, capacity: see [`keys::starved`].
+    pub starved: Option<(usize, usize, f64, f64)>,
+    pub split: Option<Split>,
+    pub reversal: Option<Reversal>,
+    /// A current setting of the changed resource names what the errors name: key, value's part.
+    pub names_error: Option<(String, String)>,
+    pub only_inert: bool,
+    /// Prior rate times all likelihood ratios.
+    pub weight: f64,
+    /// The same before soft evidence.
+    pub prior: f64,
+}
+
+impl Suspect<'_> {
+    /// Evidence beyond timing speaks for it.
+    pub fn has_mechanism(&self) -> bool {
+        self.mechanism >= 2.5 || self.names_error.is_some()
+    }
+
+    /// The mechanism stands with its values: in the error itself, or in an arithmetic that cannot
+    /// hold.
+    pub fn has_values(&self) -> bool {
+        self.starved.is_some()
+            || self.fits.iter().any(|fit| fit.named.is_some())
+            || (self.mechanism >= 8.0
+                && self.change.keys.iter().any(|key| key.before.is_some() && key.after.is_some()))
+    }
+
+    pub fn has_split(&self) -> bool {
+        self.split.as_ref().is_some_and(|split| split.ratio >= 3.0)
+    }
+
+    pub fn reversed(&self) -> bool {
+        self.reversal.as_ref().is_some_and(|reversal| reversal.minutes.is_some())
+    }
+
+    /// Indexes of the keys that matter: those that explain the failure, or the only one that could.
+    pub fn guilty_keys(&self) -> Vec<usize> {
+        let best = self.fits.iter().map(|fit| fit.ratio).fold(0.0, f64::max);
+        let named = self.fits.iter().any(|fit| fit.named.is_some());
+        let mut guilty: Vec<usize> = self
+            .fits
+            .iter()
+            .enumerate()
+            .filter(|(_, fit)| fit.explains() && fit.ratio >= best * 0.45 && (!named || fit.named.is_some()))
+            .map(|(index, _)| index)
+            .collect();
+        if let Some((callers, pool, _, _)) = self.starved {
+            guilty.extend(
+                [callers, pool].into_iter().filter(|index| !guilty.contains(index)).collect::<Vec<_>>(),
+            );
+            guilty.sort_unstable();
+        }
+        if guilty.is_empty() {
+            let live: Vec<usize> = self
+                .fits
+                .iter()
+                .enumerate()
+                .filter(|(_, fit)| fit.class != Class::Inert && fit.ratio >= 0.2)
+                .map(|(index, _)| index)
+                .collect();
+            // With the code unchanged, the only living key is what changed.
+            if live.len() == 1 && !self.change.code_changed {
+                return live;
+            }
+        }
+        guilty
+    }
+}
+
+/// How the failures of this incident look, for matching keys against them.
+pub fn failure(symptom: &Symptom, logs: Option<&LogSurvey>) -> Failure {
+    let mut failure =
+        Failure { manner: symptom.primary.as_ref().map(|primary| primary.manner), ..Failure::default() };
+    if let Some(logs) = logs {
+        for (kind, share) in symptom.new_kinds(logs) {
+            if share < 0.1 {
+                continue;
+            }
+            if let Some(mechanism) = kind.mechanism {
+                match failure.mechanisms.iter_mut().find(|(known, _)| *known == mechanism) {
+                    Some((_, sum)) => *sum += share,
+                    None => failure.mechanisms.push((mechanism, share)),
+                }
+            }
+            let mut text = kind.example.to_lowercase();
+            if let Some(name) = &kind.error_type {
+                text.push(' ');
+                text.push_str(&name.to_lowercase());
+            }
+            failure.texts.push(text);
+        }
+    }
+    failure
+}
+
+/// All changes as suspects, unweighted by anything but themselves.
+pub fn suspects<'c>(
+    changes: &'c [Change],
+    symptom: &Symptom,
+    failure: &Failure,
+    logs: Option<&LogSurvey>,
+    evidence: &Evidence,
+) -> Vec<Suspect<'c>> {
+    changes.iter().map(|change| suspect(change, symptom, failure, logs, evidence)).collect()
+}
+
+fn suspect<'c>(
+    change: &'c Change,
+    symptom: &Symptom,
+    failure: &Failure,
+    logs: Option<&LogSurvey>,
+    evidence: &Evidence,
+) -> Suspect<'c> {
+    let effect = match &change.effect {
+        Effect::Took { from, until } => Some((from.as_second(), until.as_second().max(from.as_second()))),
+        Effect::None { .. } => None,
+    };
+    let real = symptom.primary.is_some();
+    let timing = match effect {
+        Some((from, until)) if real => symptom.lag_density(from, until, ratios::change_lag),
+        _ => 0.0,
+    };
+    let (_, _, latest) = symptom.seconds();
+    let after_onset = real && effect.is_some_and(|(from, _)| from > latest);
+    let fits: Vec<Fit> = change.keys.iter().map(|key| keys::fit(key, failure)).collect();
+    let only_inert =
+        !fits.is_empty() && !change.code_changed && fits.iter().all(|fit| fit.class == Class::Inert);
+    let starved = keys::starved(&change.keys);
+    let names_error = current_setting_named(change, failure, evidence);
+    let mut mechanism = mechanism_of(change, &fits, failure);
+    if starved.is_some()
+        && failure.mechanisms.iter().any(|(found, share)| *share >= 0.2 && is_about_sharing(*found))
+    {
+        mechanism = ratios::CAP;
+    }
+    if names_error.is_some() {
+        mechanism = mechanism.max(5.0);
+    }
+    let split = logs.filter(|_| real).and_then(|logs| split(change, effect, symptom, logs));
+    let reversal = change.undone_at.filter(|_| real).map(|at| reversal(at, symptom));
+    let mut suspect = Suspect {
+        change,
+        effect,
+        timing,
+        after_onset,
+        fits,
+        mechanism,
+        starved,
+        split,
+        reversal,
+        names_error,
+        only_inert,
+        weight: 0.0,
+        prior: 0.0,
+    };
+    suspect.prior = ratios::hazard(&change.kind) * ratios::relevance(&change.relation) * timing;
+    suspect.weight = suspect.prior * soft(&suspect);
+    suspect
+}
+
+/// The product of the change's own likelihood ratios.
+pub fn soft(suspect: &Suspect<'_>) -> f64 {
+    let mut product = suspect.mechanism.clamp(1.0 / ratios::CAP, ratios::CAP);
+    if suspect.change.no_op {
+        product = ratios::NO_OP;
+    } else if suspect.only_inert {
+        product = ratios::INERT;
+    }
+    if let Some(split) = &suspect.split {
+        product *= split.ratio;
+    }
+    if let Some(reversal) = &suspect.reversal {
+        product *= if reversal.minutes.is_some() { ratios::REVERSAL } else { reversal_unseen(reversal) };
+    }
+    product
+}
+
+/// Undone and the symptom goes on: telling only once there was time to see it.
+fn reversal_unseen(_reversal: &Reversal) -> f64 {
+    ratios::REVERSAL_FAILED
+}
+
+fn is_about_sharing(mechanism: Mechanism) -> bool {
+    matches!(
+        mechanism,
+        Mechanism::Pool | Mechanism::Timeout | Mechanism::Overload | Mechanism::FunctionTimeout
+    )
+}
+
+/// How well the change explains how requests fail: its best key, its code, or its kind.
+fn mechanism_of(change: &Change, fits: &[Fit], failure: &Failure) -> f64 {
+    let by_keys = fits
+        .iter()
+        .map(|fit| fit.ratio)
+        .fold(None, |best: Option<f64>, ratio| Some(best.map_or(ratio, |best| best.max(ratio))));
+    let dominant = |pick: &dyn Fn(Mechanism) -> f64| {
+        failure
+            .mechanisms
+            .iter()
+            .filter(|(_, share)| *share >= 0.2)
+            .map(|(mechanism, _)| pick(*mechanism))
+            .fold(None, |best: Option<f64>, ratio| Some(best.map_or(ratio, |best| best.max(ratio))))
+    };
+    use Mechanism as M;
+    let by_kind = match change.kind {
+        ChangeKind::IamPolicy => dominant(&|found| if found == M::Access { 10.0 } else { 0.15 }),
+        ChangeKind::Secret => dominant(&|found| match found {
+            M::Access => 10.0,
+            M::Expired | M::Tls => 2.0,
+            _ => 0.3,
+        }),
+        ChangeKind::SecurityGroup | ChangeKind::Network => dominant(&|found| match found {
+            M::Unreachable => 10.0,
+            M::Timeout | M::FunctionTimeout => 6.0,
+            M::Dns | M::Upstream | M::Pool => 2.0,
+            _ => 0.15,
+        }),
+        ChangeKind::DatabaseParameter => dominant(&|found| match found {
+            M::Pool | M::Contention => 8.0,
+            M::Timeout | M::FunctionTimeout | M::Unreachable | M::Memory => 3.0,
+            _ => 0.3,
+        }),
+        ChangeKind::LambdaConcurrency => dominant(&|found| match found {
+            M::Throttled | M::Overload => 10.0,
+            M::Pool | M::Timeout | M::Upstream => 2.5,
+            _ => 0.4,
+        }),
+        _ => None,
+    };
+    let by_code = change.code_changed.then(|| {
+        dominant(&|found| match found {
+            M::Code | M::Contract => 5.0,
+            M::Setting | M::Contention => 2.0,
+            M::Timeout | M::FunctionTimeout | M::Memory | M::Pool | M::Missing | M::Access | M::Handles => {
+                1.0
+            }
+            M::Overload | M::Throttled | M::Unreachable | M::Dns | M::Tls => 0.6,
+            M::Upstream | M::Disk => 0.4,
+            M::Expired | M::Provider => 0.1,
+        })
+        .unwrap_or(1.0)
+    });
+    // A pair of keys of different effect explains no worse than its better half.
+    [by_keys, by_kind, by_code]
+        .into_iter()
+        .flatten()
+        .fold(None, |best: Option<f64>, ratio| Some(best.map_or(ratio, |best| best.max(ratio))))
+        .unwrap_or(1.0)
+}
+
+/// A configuration change whose values nothing shows: does the resource's present configuration hold
+/// what the errors name?
+fn current_setting_named(
+    change: &Change,
+    failure: &Failure,
+    evidence: &Evidence,
+) -> Option<(String, String)> {
+    if !change.keys.is_empty() || change.kind != ChangeKind::LambdaConfig || change.no_op {
+        return None;
+    }
+    let history = evidence.functions.get(&change.resource)?;
+    let latest = history.versions.as_ref()?.iter().find(|version| version.version == "$LATEST")?;
+    latest.environment.iter().find_map(|(key, value)| {
+        words::tokens(value)
+            .into_iter()
+            .filter(|token| token.contains('.') || token.len() >= 8)
+            .find(|token| failure.texts.iter().any(|text| words::contains_token(text, token)))
+            .map(|token| (key.clone(), token))
+    })
+}
+
+/// Failures of the new version against the others in the same minutes.
+fn split(change: &Change, effect: Option<(i64, i64)>, symptom: &Symptom, logs: &LogSurvey) -> Option<Split> {
+    let (from, _) = effect?;
+    let new = version_of(change, from, logs)?;
+    let kinds = symptom.new_kinds(logs);
+    let start = symptom.begin.max(logs.grid.index_of_second(from).unwrap_or(0));
+    let end = symptom.end.unwrap_or(logs.grid.len);
+    let (mut new_bad, mut new_lines, mut old_bad, mut old_lines) = (0.0, 0.0, 0.0, 0.0);
+    // Minutes in tens: sampled logs rarely show two versions within one.
+    let block = logs.grid.periods(10);
+    let mut at = start;
+    while at < end {
+        let stop = (at + block).min(end);
+        let lines = |index: usize| -> f64 {
+            logs.versions[index].1[at..stop].iter().map(|count| f64::from(*count)).sum()
+        };
+        let fresh = lines(new);
+        let stale: f64 = (0..logs.versions.len()).filter(|index| *index != new).map(lines).sum();
+        if fresh >= 3.0 && stale >= 3.0 {
+            new_lines += fresh;
+            old_lines += stale;
+            for (kind, _) in &kinds {
+                for ((period, version), count) in &kind.counts {
+                    if (at..stop).contains(&(*period as usize)) {
+                        if usize::from(*version) == new {
+                            new_bad += f64::from(*count);
+                        } else {
+                            old_bad += f64::from(*count);
+                        }
+                    }
+                }
+            }
+        }
+        at = stop;
+    }
+    if new_lines < 10.0 || old_lines < 10.0 || new_bad + old_bad < 3.0 {
+        return None;
+    }
+    let factor = bayes_factor(new_bad, new_lines.max(new_bad), old_bad, old_lines.max(old_bad));
+    let worse = new_bad / new_lines > old_bad / old_lines;
+    let ratio = if worse { factor } else { 1.0 / factor.max(1.0 / factor) };
+    Some(Split {
+        new_version: logs.versions[new].0.clone(),
+        new_bad,
+        new_lines,
+        old_bad,
+        old_lines,
+        ratio: ratio.clamp(1.0 / ratios::SPLIT_CAP, ratios::SPLIT_CAP),
+    })
+}
+
+/// 'Two shares' against 'one share', uniform priors (Kass & Raftery 1995).
+fn bayes_factor(k1: f64, n1: f64, k2: f64, n2: f64) -> f64 {
+    let beta = |k: f64, n: f64| libm::lgamma(k + 1.0) + libm::lgamma(n - k + 1.0) - libm::lgamma(n + 2.0);
+    libm::exp((beta(k1, n1) + beta(k2, n2) - beta(k1 + k2, n1 + n2)).clamp(-20.0, 20.0))
+}
+
+/// The logs' version that this change brought: by name, else the one first seen when it took effect.
+fn version_of(change: &Change, effect: i64, logs: &LogSurvey) -> Option<usize> {
+    if change.relation != Relation::Own || logs.versions.len() < 2 {
+        return None;
+    }
+    if let Some(to) = &change.to_version
+        && let Some(index) = logs.versions.iter().position(|(name, _)| name == to)
+    {
+        return Some(index);
+    }
+    let at = logs.grid.index_of_second(effect)?;
+    let slack = logs.grid.periods(8);
+    let first = |counts: &[u32]| counts.iter().position(|count| *count > 0);
+    let mut fresh = logs.versions.iter().enumerate().filter(|(_, (_, counts))| {
+        first(counts).is_some_and(|index| index + 1 >= at && index <= at + slack && index > 3)
+    });
+    let (index, _) = fresh.next()?;
+    fresh.next().is_none().then_some(index)
+}
+
+fn reversal(at: Timestamp, symptom: &Symptom) -> Reversal {
+    let minutes = symptom.end.and_then(|end| {
+        let ended = symptom.grid.second(end);
+        let minutes = (ended - at.as_second()) as f64 / 60.0;
+        (-3.0..=15.0).contains(&minutes).then_some(minutes.max(0.0))
+    });
+    Reversal { at, minutes }
+}
+
+/// The manner in words.
+pub fn manner_word(manner: Manner) -> &'static str {
+    match manner {
+        Manner::Failing => "failures",
+        Manner::Slow => "latency",
+    }
+}

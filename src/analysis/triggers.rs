@@ -1,0 +1,540 @@
+//! Causes that are not a change, by the signs that they leave: demand, a dependency, a resource that
+//! runs out, a date that passed, the provider.
+//!
+//! The rule that is not obvious: a sign that comes after the onset is a consequence. A dependency
+//! that fails later fails because of us, or for reasons of its own.
+
+use super::logs::LogSurvey;
+use super::logs::phrases::Mechanism;
+use super::metrics::entities::{self, Entity, mean};
+use super::metrics::measure::counts_what_is_left;
+use super::metrics::{Gauge, Manner, Measure, Metrics, Role, Trouble, trouble};
+use super::ratios;
+use super::steps;
+use super::symptom::Symptom;
+use super::words;
+use crate::domain::evidence::Scope;
+
+/// More requests than this hour's habit.
+#[derive(Debug, Clone)]
+pub struct Surge {
+    pub before: f64,
+    pub during: f64,
+    /// During over before, after taking out what earlier days did at this hour.
+    pub factor: f64,
+    pub begin: usize,
+    pub query: String,
+    /// Other services with a rise of the same size in the same minutes.
+    pub others: usize,
+    pub rate: f64,
+}
+
+/// A dependency in trouble before or with the service.
+#[derive(Debug, Clone)]
+pub struct Outage {
+    pub name: String,
+    pub trouble: Trouble,
+    pub rate: f64,
+}
+
+/// A resource that runs out.
+#[derive(Debug, Clone)]
+pub struct Drain {
+    pub gauge: Gauge,
+    pub query: String,
+    pub from: f64,
+    pub to: f64,
+    /// Minutes that it has been going up.
+    pub minutes: f64,
+    /// Where the slope began, if it did so inside the window.
+    pub knee: Option<usize>,
+    pub rate: f64,
+}
+
+#[derive(Debug, Clone)]
+pub struct Expiry {
+    /// The error that says so.
+    pub text: Option<String>,
+    /// Days left by a metric, at its lowest.
+    pub days_left: Option<f64>,
+    pub rate: f64,
+}
+
+#[derive(Debug, Clone)]
+pub struct ZoneTrouble {
+    /// Peers that fail in the same minutes.
+    pub peers: Vec<String>,
+    pub of: usize,
+    pub text: Option<String>,
+    /// The zone that the failures come from, where a field says so.
+    pub zone: Option<String>,
+    pub rate: f64,
+}
+
+/// One tenant, path or client whose share of the work shifted.
+#[derive(Debug, Clone)]
+pub struct MixShift {
+    pub field: String,
+    pub value: String,
+    pub before: f64,
+    pub during: f64,
+}
+
+/// All signs found.
+#[derive(Debug, Clone, Default)]
+pub struct Triggers {
+    pub surge: Option<Surge>,
+    /// Demand was read and did not rise.
+    pub demand_flat: Option<f64>,
+    pub mix: Option<MixShift>,
+    pub outages: Vec<Outage>,
+    /// Dependencies whose series were read and show nothing.
+    pub healthy: Vec<String>,
+    /// Dependencies, and hosts outside, that the new errors name.
+    pub blamed: Vec<String>,
+    pub drain: Option<Drain>,
+    /// Gauges were read and none is running out.
+    pub gauges_calm: bool,
+    pub expiry: Option<Expiry>,
+    pub zone: Option<ZoneTrouble>,
+    /// Peers were read and are calm.
+    pub peers_calm: usize,
+}
+
+pub fn find(
+    symptom: &Symptom,
+    metrics: Option<&Metrics>,
+    logs: Option<&LogSurvey>,
+    scope: &Scope,
+) -> Triggers {
+    let mut found = Triggers::default();
+    let texts: Vec<(String, Option<Mechanism>, f64)> = logs
+        .map(|logs| {
+            symptom
+                .new_kinds(logs)
+                .into_iter()
+                .map(|(kind, share)| (kind.example.clone(), kind.mechanism, share))
+                .collect()
+        })
+        .unwrap_or_default();
+    if let Some(metrics) = metrics {
+        demand(&mut found, symptom, metrics);
+        dependencies(&mut found, symptom, metrics);
+        peers(&mut found, symptom, metrics);
+        if let Some(own) = metrics.own() {
+            gauges(&mut found, symptom, own);
+        }
+    }
+    if let Some(logs) = logs {
+        memory_of_reports(&mut found, symptom, logs);
+        found.mix = mix(symptom, logs);
+    }
+    phrases(&mut found, symptom, &texts, logs, scope);
+    found
+}
+
+/// Density of a trigger's lag, for one that began somewhere in its own interval.
+fn lag(symptom: &Symptom, first: usize, last: usize) -> f64 {
+    let (from, until) = (symptom.grid.second(first), symptom.grid.second(last) + symptom.grid.step - 1);
+    // Two things seen in the same period have no order: half a period of grace.
+    let grace = symptom.grid.step / 2 + 30;
+    symptom.lag_density(from - grace, until - grace, ratios::trigger_lag)
+}
+
+fn demand(found: &mut Triggers, symptom: &Symptom, metrics: &Metrics) {
+    let Some(track) = metrics.own().and_then(Entity::demand) else { return };
+    if symptom.primary.is_none() {
+        return;
+    }
+    let around = mean(
+        &track.values
+            [symptom.begin.saturating_sub(60).min(track.values.len())..symptom.begin.min(track.values.len())],
+    )
+    .zip(mean(&track.values[symptom.begin.min(track.values.len())..]));
+    let flat = around.map(|(before, during)| if before > 0.0 { during / before } else { 1.0 });
+    let rise = steps::rise_in_level(&track.values).filter(|rise| rise.strength >= 12.0);
+    let Some(rise) = rise else {
+        found.demand_flat = flat;
+        return;
+    };
+    let end = rise.end.unwrap_or(track.values.len());
+    let habit = [&track.day_ago, &track.week_ago]
+        .into_iter()
+        .filter_map(|values| trouble::level_then(values, rise.begin, end))
+        .map(|(before, during)| if before > 0.0 { during / before } else { 1.0 })
+        .fold(1.0, f64::max);
+    let factor = rise.ratio() / habit.max(1.0);
+    let (first, last) = rise.interval();
+    // Earlier than the onset, or with it; retries after it are a consequence.
+    let with = first <= symptom.last + 1;
+    if factor < 1.4 || !with {
+        found.demand_flat = flat.map(|flat| flat.min(factor));
+        return;
+    }
+    let others = metrics
+        .entities
+        .iter()
+        .filter(|entity| entity.role != Role::Own)
+        .filter_map(Entity::demand)
+        .filter_map(|track| steps::rise_in_level(&track.values))
+        .filter(|other| {
+            other.strength >= 12.0
+                && other.ratio() >= 1.3
+                && other.begin.abs_diff(rise.begin) <= symptom.grid.periods(5)
+        })
+        .count();
+    // A surge of 1.4 rarely hurts, one of 3 often does.
+    let size = ((factor - 1.0) / 2.0).clamp(0.1, 1.0);
+    let rate = ratios::SURGE_HURTS * size * lag(symptom, first, last.min(symptom.last));
+    found.surge = Some(Surge {
+        before: rise.before,
+        during: rise.during,
+        factor,
+        begin: rise.begin,
+        query: track.query(),
+        others,
+        rate,
+    });
+}
+
+/// Troubles of another service that could have caused ours.
+fn concurrent(symptom: &Symptom, entity: &Entity) -> Option<Trouble> {
+    let grid = symptom.grid;
+    trouble::troubles(entity)
+        .into_iter()
+        .filter(|one| {
+            one.matters()
+                && one.rise.strength >= trouble::SIGNIFICANT + 3.0
+                && match one.manner {
+                    Manner::Failing => one.rise.during >= 2.0 * one.rise.before,
+                    Manner::Slow => one.rise.ratio() >= 1.3,
+                }
+        })
+        .find(|one| {
+            let (first, last) = one.rise.interval();
+            let lasts = one.rise.end.is_none_or(|end| end > symptom.begin + grid.periods(3));
+            first <= symptom.last + 1 && last + grid.periods(30) >= symptom.first && lasts
+        })
+}
+
+fn dependencies(found: &mut Triggers, symptom: &Symptom, metrics: &Metrics) {
+    for entity in metrics.others(Role::Dependency) {
+        let measured = entity.tracks.iter().any(|track| {
+            matches!(track.measure, Measure::Failures | Measure::Latency | Measure::Availability)
+        });
+        if symptom.primary.is_none() || !measured {
+            continue;
+        }
+        match concurrent(symptom, entity) {
+            Some(trouble) => {
+                let (first, last) = trouble.rise.interval();
+                let size = match trouble.manner {
+                    Manner::Failing => ((trouble.rise.during - trouble.rise.before) / 0.05).clamp(0.2, 1.0),
+                    Manner::Slow => ((trouble.rise.ratio() - 1.0) / 1.0).clamp(0.2, 1.0),
+                };
+                let rate =
+                    ratios::DEPENDENCY_HURTS * size * lag(symptom, first, last.min(symptom.last.max(first)));
+                found.outages.push(Outage { name: entity.name.clone(), trouble, rate });
+            }
+            None => found.healthy.push(entity.name.clone()),
+        }
+    }
+    found.outages.sort_by(|a, b| b.rate.total_cmp(&a.rate).then_with(|| a.name.cmp(&b.name)));
+}
+
+fn peers(found: &mut Triggers, symptom: &Symptom, metrics: &Metrics) {
+    if symptom.primary.is_none() {
+        return;
+    }
+    let near = symptom.grid.periods(6);
+    let mut failing = Vec::new();
+    let mut count = 0;
+    for entity in metrics.others(Role::Peer) {
+        count += 1;
+        if let Some(trouble) = concurrent(symptom, entity)
+            && trouble.rise.begin.abs_diff(symptom.begin) <= near
+        {
+            failing.push(entity.name.clone());
+        }
+    }
+    found.peers_calm = count - failing.len();
+    if failing.len() >= 2 || (failing.len() == 1 && count == 1 && !found.outages.is_empty()) {
+        let share = failing.len() as f64 / count.max(1) as f64;
+        let rate = ratios::ZONE_HURTS * share * lag(symptom, symptom.first, symptom.last);
+        found.zone = Some(ZoneTrouble { peers: failing, of: count, text: None, zone: None, rate });
+    }
+}
+
+/// Resources that run out.
+fn gauges(found: &mut Triggers, symptom: &Symptom, own: &Entity) {
+    let mut read = false;
+    for (gauge, track) in entities::gauges(own) {
+        if gauge == Gauge::DaysLeft {
+            days_left(found, symptom, track);
+            continue;
+        }
+        if track.values.iter().flatten().count() < 20 {
+            continue;
+        }
+        read = true;
+        if let Some(drain) =
+            drain(symptom, gauge, &track.values, counts_what_is_left(&track.metric), None, track.query())
+            && found.drain.as_ref().is_none_or(|known| known.rate < drain.rate)
+        {
+            found.drain = Some(drain);
+        }
+    }
+    found.gauges_calm = read && found.drain.is_none();
+}
+
+fn days_left(found: &mut Triggers, symptom: &Symptom, track: &entities::Track) {
+    if symptom.primary.is_none() {
+        return;
+    }
+    let lowest = track.values.iter().flatten().copied().fold(f64::INFINITY, f64::min);
+    if lowest <= 0.0 {
+        let crossed =
+            track.values.iter().position(|value| value.is_some_and(|value| value <= 0.0)).unwrap_or(0);
+        let rate = ratios::EXPIRY_HURTS * lag(symptom, crossed.min(symptom.last), symptom.last.max(crossed));
+        let rate = rate.max(if crossed <= symptom.last { 1e-3 } else { 0.0 });
+        let known = found.expiry.get_or_insert(Expiry { text: None, days_left: None, rate: 0.0 });
+        known.days_left = Some(lowest);
+        known.rate = known.rate.max(rate);
+    }
+}
+
+/// A level that goes one way for long and nears its limit by the onset.
+fn drain(
+    symptom: &Symptom,
+    gauge: Gauge,
+    values: &[Option<f64>],
+    falling: bool,
+    limit: Option<f64>,
+    query: String,
+) -> Option<Drain> {
+    symptom.primary.as_ref()?;
+    let end = (symptom.last + 1).min(values.len());
+    let points: Vec<(f64, f64)> = values[..end]
+        .iter()
+        .enumerate()
+        .filter_map(|(index, value)| value.map(|value| (index as f64, if falling { -value } else { value })))
+        .collect();
+    if points.len() < 20 {
+        return None;
+    }
+    // CPU follows demand minute by minute; only what accumulates can be drained.
+    if gauge == Gauge::Cpu {
+        return None;
+    }
+    let (slope, noise) = slope(&points)?;
+    let (knee, from, to) = trend(&points, noise)?;
+    let span = points.last()?.0 - knee as f64;
+    let minutes = span * symptom.grid.step as f64 / 60.0;
+    let moved = to - from;
+    if slope <= 0.0 || minutes < 30.0 || moved < 4.0 * noise || moved < 0.04 * from.abs().max(to.abs()) {
+        return None;
+    }
+    let level = if falling { -to } else { to };
+    let near = match (limit, falling) {
+        (Some(limit), _) if limit > 0.0 => (level / limit).clamp(0.0, 1.0),
+        (_, true) => (1.0 - level / (-from).max(1e-9)).clamp(0.0, 1.0),
+        // Percentages have their limit at 100; of others only the trend is known.
+        _ if (50.0..=100.5).contains(&level) => level / 100.0,
+        _ => 0.75,
+    };
+    if near < 0.6 {
+        return None;
+    }
+    let nearness = ((near - 0.6) / 0.3).clamp(0.1, 1.0);
+    let rate = ratios::LIMIT_HURTS * nearness * ratios::trigger_lag(5.0);
+    let (from, to) = if falling { (-from, -to) } else { (from, to) };
+    let inside = knee > points.len() / 12 + 3;
+    Some(Drain { gauge, query, from, to, minutes, knee: inside.then_some(knee), rate })
+}
+
+/// Least squares over the whole, and the noise around a running median of differences.
+fn slope(points: &[(f64, f64)]) -> Option<(f64, f64)> {
+    let count = points.len() as f64;
+    let mean_x = points.iter().map(|point| point.0).sum::<f64>() / count;
+    let mean_y = points.iter().map(|point| point.1).sum::<f64>() / count;
+    let covariance: f64 = points.iter().map(|point| (point.0 - mean_x) * (point.1 - mean_y)).sum();
+    let variance: f64 = points.iter().map(|point| (point.0 - mean_x).powi(2)).sum();
+    let mut differences: Vec<f64> = points.windows(2).map(|pair| (pair[1].1 - pair[0].1).abs()).collect();
+    differences.sort_by(f64::total_cmp);
+    let noise = differences.get(differences.len() * 3 / 4)? / 1.15 / std::f64::consts::SQRT_2;
+    (variance > 0.0).then(|| (covariance / variance, noise.max(1e-6)))
+}
+
+/// Where the way up begins, the level there and at the end: medians of tenths that never fall back.
+fn trend(points: &[(f64, f64)], noise: f64) -> Option<(usize, f64, f64)> {
+    let part = (points.len() / 12).max(3);
+    let levels: Vec<(usize, f64)> = points
+        .chunks(part)
+        .filter(|chunk| chunk.len() * 2 > part)
+        .map(|chunk| {
+            let mut values: Vec<f64> = chunk.iter().map(|point| point.1).collect();
+            values.sort_by(f64::total_cmp);
+            (chunk[0].0 as usize, values[values.len() / 2])
+        })
+        .collect();
+    let (_, last) = *levels.last()?;
+    let mut begin = levels.len() - 1;
+    while begin > 0 && levels[begin - 1].1 <= levels[begin].1 + 0.6 * noise {
+        begin -= 1;
+    }
+    // A flat stretch before the slope is not part of it.
+    while begin + 1 < levels.len() && levels[begin + 1].1 - levels[begin].1 < 0.02 * (last - levels[begin].1)
+    {
+        begin += 1;
+    }
+    // At least a quarter of the parts go up: a step has one.
+    let steps_up = levels[begin..].windows(2).filter(|pair| pair[1].1 > pair[0].1 + 1e-9).count();
+    let largest = levels[begin..].windows(2).map(|pair| pair[1].1 - pair[0].1).fold(0.0, f64::max);
+    let whole = last - levels[begin].1;
+    (steps_up >= 3 && largest < 0.6 * whole).then_some((levels[begin].0, levels[begin].1, last))
+}
+
+/// Lambda's REPORT lines tell the memory used where no metric does.
+fn memory_of_reports(found: &mut Triggers, symptom: &Symptom, logs: &LogSurvey) {
+    let Some(field) = logs.numeric.get("Max Memory Used") else { return };
+    let values: Vec<Option<f64>> = field
+        .sum
+        .iter()
+        .zip(&field.count)
+        .map(|(sum, count)| (*count > 0).then(|| sum / f64::from(*count)))
+        .collect();
+    if let Some(drain) = drain(
+        symptom,
+        Gauge::Memory,
+        &values,
+        false,
+        logs.memory_limit,
+        "Max Memory Used of REPORT lines".to_owned(),
+    ) && found.drain.as_ref().is_none_or(|known| known.rate < drain.rate)
+    {
+        found.drain = Some(drain);
+        found.gauges_calm = false;
+    }
+}
+
+/// A value of a field whose share of all lines rose by much at the onset.
+fn mix(symptom: &Symptom, logs: &LogSurvey) -> Option<MixShift> {
+    symptom.primary.as_ref()?;
+    let (begin, len) = (symptom.begin, logs.grid.len);
+    let sum = |counts: &[u32], from: usize, to: usize| -> f64 {
+        counts[from..to].iter().map(|count| f64::from(*count)).sum()
+    };
+    let mut best: Option<MixShift> = None;
+    for (name, field) in &logs.choices {
+        if field.overflow || field.values.len() < 3 || super::logs::phrases::is_deployment_hint(name) {
+            continue;
+        }
+        let total = |from, to| field.values.values().map(|counts| sum(counts, from, to)).sum::<f64>();
+        let (before_all, during_all) = (total(0, begin), total(begin, len));
+        if before_all < 50.0 || during_all < 50.0 {
+            continue;
+        }
+        for (value, counts) in &field.values {
+            let before = sum(counts, 0, begin) / before_all;
+            let during = sum(counts, begin, len) / during_all;
+            let jump = during - before;
+            let larger = best.as_ref().is_none_or(|best| {
+                jump > best.during - best.before
+                    || (jump >= best.during - best.before && (name, value) < (&best.field, &best.value))
+            });
+            if before > 0.0 && jump >= 0.25 && during >= 2.5 * before && larger {
+                best = Some(MixShift { field: name.clone(), value: value.clone(), before, during });
+            }
+        }
+    }
+    best
+}
+
+/// What the new errors say about causes that are not a change.
+fn phrases(
+    found: &mut Triggers,
+    symptom: &Symptom,
+    texts: &[(String, Option<Mechanism>, f64)],
+    logs: Option<&LogSurvey>,
+    scope: &Scope,
+) {
+    let said = |mechanism: Mechanism| {
+        texts
+            .iter()
+            .filter(|(_, said, _)| *said == Some(mechanism))
+            .map(|(text, _, share)| (text.clone(), *share))
+            .reduce(|a, b| if b.1 > a.1 { b } else { a })
+    };
+    if let Some((text, share)) = said(Mechanism::Expired)
+        && share >= 0.3
+    {
+        let expiry = found.expiry.get_or_insert(Expiry { text: None, days_left: None, rate: 0.0 });
+        expiry.text = Some(text);
+        expiry.rate = expiry.rate.max(ratios::EXPIRY_HURTS * share * ratios::trigger_lag(1.0));
+    }
+    if let Some((text, share)) = said(Mechanism::Provider)
+        && share >= 0.2
+    {
+        let rate = ratios::ZONE_HURTS * share * lag(symptom, symptom.first, symptom.last);
+        let known =
+            found.zone.get_or_insert(ZoneTrouble { peers: Vec::new(), of: 0, text: None, zone: None, rate });
+        known.rate = known.rate.max(rate);
+        known.text = Some(text);
+    }
+    for (text, mechanism, share) in texts {
+        let about_others = matches!(
+            mechanism,
+            Some(
+                Mechanism::Upstream
+                    | Mechanism::Timeout
+                    | Mechanism::Unreachable
+                    | Mechanism::Throttled
+                    | Mechanism::Dns
+                    | Mechanism::Tls
+                    | Mechanism::Overload
+            )
+        );
+        if !about_others || *share < 0.2 {
+            continue;
+        }
+        let lower = text.to_lowercase();
+        let mut named: Vec<String> = scope
+            .depends_on
+            .iter()
+            .filter(|name| words::contains_token(&lower, &name.to_lowercase()))
+            .cloned()
+            .collect();
+        if named.is_empty() {
+            named.extend(words::tokens(&lower).into_iter().filter(|token| is_outside_host(token)));
+        }
+        for name in named {
+            if !found.blamed.contains(&name) {
+                found.blamed.push(name);
+            }
+        }
+    }
+    if let (Some(logs), Some(zone)) = (logs, found.zone.as_mut()) {
+        zone.zone = failing_zone(logs);
+    }
+}
+
+/// A public host name: not of this account's own network.
+fn is_outside_host(token: &str) -> bool {
+    let parts: Vec<&str> = token.split('.').collect();
+    parts.len() >= 2
+        && parts.iter().all(|part| !part.is_empty())
+        && !token.ends_with(".internal")
+        && !token.ends_with(".local")
+        && !token.ends_with(".py")
+        && !token.ends_with(".java")
+        && !token.ends_with(".js")
+        && parts.last().is_some_and(|last| last.len() >= 2 && last.chars().all(|c| c.is_ascii_alphabetic()))
+}
+
+/// The availability zone that lines stopped succeeding in; reported, not weighed.
+fn failing_zone(logs: &LogSurvey) -> Option<String> {
+    let field = logs.choices.get("az").or_else(|| logs.choices.get("availability_zone"))?;
+    let busiest =
+        field.values.iter().max_by_key(|(value, counts)| (counts.iter().sum::<u32>(), value.as_str()))?;
+    (field.values.len() == 1).then(|| busiest.0.clone())
+}

@@ -1,0 +1,482 @@
+//! Competing risks: every change and every other cause starts incidents at a rate; the posterior
+//! shares the mass among them.
+//!
+//! No window has an edge, overlapping changes share, a busy account lowers everyone, and 'unknown'
+//! is a candidate. The rule that is not obvious: ceilings come after the arithmetic and only ever
+//! move mass to 'unknown', so that what could not be checked is not believed.
+
+use super::keys::{self, Failure};
+use super::logs::phrases::Mechanism;
+use super::metrics::{Gauge, Manner};
+use super::ratios;
+use super::suspects::{self, Suspect};
+use super::symptom::{self, Symptom};
+use super::triggers::Triggers;
+use crate::domain::change::Relation;
+use crate::domain::evidence::Evidence;
+use crate::domain::report::Cause;
+
+/// One row of the posterior.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    pub cause: Cause,
+    /// Index into the suspects.
+    pub suspect: Option<usize>,
+    pub about: Option<String>,
+    pub probability: f64,
+}
+
+/// Which ceiling held the leader down, for the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ceiling {
+    TimingAlone,
+    SourceMissing,
+    WithoutProof,
+}
+
+#[derive(Debug, Clone)]
+pub struct Weighed {
+    /// Best first; sums to 1.
+    pub rows: Vec<Row>,
+    pub ceiling: Option<Ceiling>,
+    /// The symptom was over before now, and not because a change was undone.
+    pub over: bool,
+}
+
+pub fn weigh(
+    suspects: &mut [Suspect<'_>],
+    symptom: &Symptom,
+    triggers: &Triggers,
+    failure: &Failure,
+    evidence: &Evidence,
+) -> Weighed {
+    let outages = explain_outages(suspects, symptom, triggers, failure);
+    explain_drain(suspects, symptom, triggers);
+    let mut rows: Vec<Row> = suspects
+        .iter()
+        .enumerate()
+        .filter(|(_, suspect)| suspect.weight > 0.0)
+        .map(|(index, suspect)| Row {
+            cause: Cause::Deployment,
+            suspect: Some(index),
+            about: Some(suspect.change.resource.clone()),
+            probability: suspect.weight,
+        })
+        .collect();
+    let other = |cause: Cause, about: Option<String>, rate: f64| Row {
+        cause,
+        suspect: None,
+        about,
+        probability: rate,
+    };
+    let (dependency, named) = dependency(outages, triggers, failure, evidence);
+    rows.push(other(Cause::Dependency, named, dependency));
+    rows.push(other(Cause::Traffic, None, traffic(symptom, triggers, failure)));
+    let drained = triggers.drain.as_ref().map(|drain| drain.gauge.describe().to_owned());
+    rows.push(other(Cause::Exhaustion, drained, exhaustion(suspects, symptom, triggers, failure)));
+    rows.push(other(Cause::Expiry, None, expiry(triggers, evidence)));
+    rows.push(other(Cause::Platform, None, platform(triggers)));
+    let prior: f64 = suspects.iter().map(|suspect| suspect.prior).sum::<f64>()
+        + triggers.outages.iter().map(|outage| outage.rate).sum::<f64>()
+        + triggers.surge.as_ref().map_or(0.0, |surge| surge.rate);
+    let unknown =
+        ratios::BACKGROUND_UNKNOWN.max(prior * ratios::UNKNOWN_FLOOR / (1.0 - ratios::UNKNOWN_FLOOR));
+    rows.push(other(Cause::Unknown, None, unknown));
+    normalise(&mut rows);
+    let over = over(symptom, suspects);
+    gate(&mut rows, symptom, over, evidence);
+    sort(&mut rows, suspects);
+    let ceiling = ceilings(&mut rows, suspects, symptom, triggers, evidence);
+    fold_small(&mut rows);
+    sort(&mut rows, suspects);
+    Weighed { rows, ceiling, over }
+}
+
+/// Shares each dependency's outage between that dependency's own changes and 'nobody knows'. What
+/// stays unexplained is returned: (name, rate).
+fn explain_outages(
+    suspects: &mut [Suspect<'_>],
+    symptom: &Symptom,
+    triggers: &Triggers,
+    failure: &Failure,
+) -> Vec<(String, f64)> {
+    let mut unexplained = Vec::new();
+    for suspect in suspects.iter_mut() {
+        if let Relation::Dependency(name) = &suspect.change.relation
+            && triggers.healthy.iter().any(|healthy| healthy.eq_ignore_ascii_case(name))
+        {
+            // What it changed runs without a scratch.
+            suspect.weight *= ratios::SIGN_ABSENT;
+        }
+    }
+    for outage in &triggers.outages {
+        let view = Failure { manner: Some(outage.trouble.manner), ..Failure::default() };
+        let background = ratios::BACKGROUND_DEPENDENCY * 20.0;
+        let rates: Vec<f64> = suspects
+            .iter()
+            .map(|suspect| {
+                let near = match &suspect.change.relation {
+                    Relation::Dependency(name) if name.eq_ignore_ascii_case(&outage.name) => 1.0,
+                    Relation::Shared => 0.3,
+                    _ => return 0.0,
+                };
+                let Some((from, until)) = suspect.effect else { return 0.0 };
+                let lag = symptom::lag_density(
+                    symptom.grid,
+                    &outage.trouble.rise.posterior,
+                    from,
+                    until,
+                    ratios::change_lag,
+                );
+                let fit = suspect
+                    .change
+                    .keys
+                    .iter()
+                    .map(|key| keys::fit(key, &view).ratio.max(keys::fit(key, failure).ratio))
+                    .fold(None, |best: Option<f64>, ratio| Some(best.map_or(ratio, |best| best.max(ratio))))
+                    .unwrap_or(1.0);
+                let fit = if suspect.change.no_op { ratios::NO_OP } else { fit };
+                near * ratios::hazard(&suspect.change.kind) * lag * fit
+            })
+            .collect();
+        let whole = background + rates.iter().sum::<f64>();
+        for (suspect, rate) in suspects.iter_mut().zip(&rates) {
+            let share = outage.rate * rate / whole;
+            let reversal = suspect.reversal.as_ref().map_or(1.0, |reversal| {
+                if reversal.minutes.is_some() { ratios::REVERSAL } else { ratios::REVERSAL_FAILED }
+            });
+            suspect.weight += share * reversal;
+            if share > suspect.prior && rate / whole > 0.5 {
+                suspect.mechanism = suspect.mechanism.max(3.0);
+            }
+        }
+        unexplained.push((outage.name.clone(), outage.rate * background / whole));
+    }
+    unexplained
+}
+
+/// A slope that began with a change is the change's.
+fn explain_drain(suspects: &mut [Suspect<'_>], symptom: &Symptom, triggers: &Triggers) {
+    let Some(drain) = &triggers.drain else { return };
+    let Some(knee) = drain.knee else { return };
+    let began = symptom.grid.second(knee);
+    let slack = 15 * 60;
+    for suspect in suspects.iter_mut() {
+        let Some((from, until)) = suspect.effect else { continue };
+        if suspect.change.relation == Relation::Own
+            && !suspect.change.no_op
+            && !suspect.only_inert
+            && from <= began + slack
+            && until >= began - slack
+        {
+            suspect.weight += drain.rate * 0.5;
+            suspect.mechanism = suspect.mechanism.max(4.0);
+        }
+    }
+}
+
+fn share_of(failure: &Failure, mechanisms: &[Mechanism]) -> f64 {
+    failure.mechanisms.iter().filter(|(found, _)| mechanisms.contains(found)).map(|(_, share)| share).sum()
+}
+
+fn dependency(
+    outages: Vec<(String, f64)>,
+    triggers: &Triggers,
+    failure: &Failure,
+    evidence: &Evidence,
+) -> (f64, Option<String>) {
+    use Mechanism as M;
+    let ours = share_of(failure, &[M::Code, M::Contract, M::Expired]);
+    let mut rate = ratios::BACKGROUND_DEPENDENCY;
+    if !triggers.healthy.is_empty() && triggers.outages.is_empty() {
+        rate *= ratios::SIGN_ABSENT * 4.0;
+    }
+    let mut about = None;
+    let best = outages.iter().max_by(|a, b| a.1.total_cmp(&b.1).then_with(|| b.0.cmp(&a.0)));
+    if let Some((name, _)) = best {
+        about = Some(name.clone());
+    }
+    for (name, share) in &outages {
+        let blamed = triggers.blamed.iter().any(|blamed| blamed.eq_ignore_ascii_case(name));
+        rate += share * if blamed { 4.0 } else { 1.0 };
+    }
+    for name in &triggers.blamed {
+        let is = |list: &[String]| list.iter().any(|known| known.eq_ignore_ascii_case(name));
+        if outages.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
+            about = Some(name.clone());
+        } else if is(&triggers.healthy) {
+            // It is named and works: the caller's side of the wire is at fault.
+        } else if is(&evidence.scope.depends_on) || !name.contains('/') {
+            // Nothing measures it; the errors point at it.
+            rate += 1.5e-3;
+            about.get_or_insert_with(|| name.clone());
+        }
+    }
+    (rate * if ours > 0.5 { 0.3 } else { 1.0 }, about)
+}
+
+fn traffic(symptom: &Symptom, triggers: &Triggers, failure: &Failure) -> f64 {
+    use Mechanism as M;
+    let strained = share_of(
+        failure,
+        &[
+            M::Overload,
+            M::Throttled,
+            M::Pool,
+            M::Timeout,
+            M::FunctionTimeout,
+            M::Upstream,
+            M::Memory,
+            M::Handles,
+        ],
+    );
+    let unrelated = share_of(failure, &[M::Code, M::Contract, M::Dns, M::Expired, M::Missing, M::Access]);
+    let fit = if strained > 0.5 {
+        3.0
+    } else if unrelated > 0.5 {
+        0.2
+    } else {
+        1.0
+    };
+    let mixed = triggers.mix.as_ref().map_or(0.0, |mix| 0.02 * (mix.during - mix.before));
+    match &triggers.surge {
+        Some(surge) => surge.rate * fit + mixed,
+        None if triggers.demand_flat.is_some() => ratios::BACKGROUND_TRAFFIC * ratios::SIGN_ABSENT + mixed,
+        None => ratios::BACKGROUND_TRAFFIC * if symptom.requests.is_some() { 0.3 } else { 1.0 } + mixed,
+    }
+}
+
+fn exhaustion(suspects: &[Suspect<'_>], symptom: &Symptom, triggers: &Triggers, failure: &Failure) -> f64 {
+    use Mechanism as M;
+    let ramp = symptom.primary.as_ref().and_then(|primary| primary.steadiness);
+    let shape = match ramp {
+        Some(steady) if steady < 0.45 => 3.0,
+        Some(steady) if steady > 0.8 => 0.4,
+        _ => 1.0,
+    };
+    let about = |gauge: Gauge| match gauge {
+        Gauge::Memory => share_of(failure, &[M::Memory]),
+        Gauge::Disk => share_of(failure, &[M::Disk]),
+        Gauge::Connections => share_of(failure, &[M::Pool, M::Handles, M::Timeout, M::Unreachable]),
+        Gauge::Queue => share_of(failure, &[M::Overload, M::Timeout]),
+        Gauge::Cpu | Gauge::DaysLeft => 0.0,
+    };
+    let Some(drain) = &triggers.drain else {
+        let said = share_of(failure, &[M::Memory, M::Disk, M::Handles]);
+        let hidden = if triggers.gauges_calm { ratios::SIGN_ABSENT } else { 1.0 };
+        return ratios::BACKGROUND_EXHAUSTION * hidden * shape * if said > 0.5 { ratios::CAP } else { 0.5 };
+    };
+    let said = about(drain.gauge);
+    let fit = if said > 0.3 {
+        5.0
+    } else if failure.mechanisms.is_empty() {
+        1.0
+    } else {
+        0.15
+    };
+    // A knee beside a change belongs to the change.
+    let explained = drain.knee.is_some_and(|knee| {
+        let began = symptom.grid.second(knee);
+        suspects.iter().any(|suspect| {
+            suspect.change.relation == Relation::Own
+                && !suspect.change.no_op
+                && !suspect.only_inert
+                && suspect.effect.is_some_and(|(from, until)| from <= began + 900 && until >= began - 900)
+        })
+    });
+    drain.rate * fit * shape * if explained { 0.1 } else { 1.0 }
+}
+
+fn expiry(triggers: &Triggers, evidence: &Evidence) -> f64 {
+    match &triggers.expiry {
+        Some(expiry) => expiry.rate,
+        None if evidence.logs.is_some() => ratios::BACKGROUND_EXPIRY * ratios::SIGN_ABSENT,
+        None => ratios::BACKGROUND_EXPIRY,
+    }
+}
+
+fn platform(triggers: &Triggers) -> f64 {
+    match &triggers.zone {
+        // Peers that only got more work are the surge's.
+        Some(zone) => zone.rate * if triggers.surge.is_some() && zone.text.is_none() { 0.1 } else { 1.0 },
+        None if triggers.peers_calm > 0 => ratios::BACKGROUND_PLATFORM * ratios::SIGN_ABSENT * 4.0,
+        None => ratios::BACKGROUND_PLATFORM,
+    }
+}
+
+fn over(symptom: &Symptom, suspects: &[Suspect<'_>]) -> bool {
+    let quiet = symptom.grid.periods(8);
+    symptom.end.is_some_and(|end| end + quiet <= symptom.grid.len) && !suspects.iter().any(Suspect::reversed)
+}
+
+/// Is it real, is it habit, is it over? Mass moves before the causes compete.
+fn gate(rows: &mut Vec<Row>, symptom: &Symptom, over: bool, evidence: &Evidence) {
+    let mut none = 1.0 - symptom.real;
+    let mut recurring = 0.0;
+    if symptom.habit.is_some() {
+        recurring = 0.93 * symptom.real;
+    }
+    let mut unknown = 0.0;
+    if symptom.primary.is_none() {
+        // Nothing rose. What is left of 'real' is unknown: no onset, so no cause can be timed.
+        let unread = evidence.series.is_none() && evidence.logs.is_none();
+        unknown = symptom.real;
+        if unread {
+            (none, unknown) = (0.25, 0.75);
+        } else if symptom.log_noise.is_some() {
+            (none, unknown) = (0.93, 0.07);
+        }
+    } else if over {
+        none += 0.8 * (1.0 - none - recurring);
+    }
+    let rest = (1.0 - none - recurring - unknown).max(0.0);
+    for row in rows.iter_mut() {
+        row.probability *= rest;
+        if row.cause == Cause::Unknown {
+            row.probability += unknown;
+        }
+    }
+    rows.push(Row { cause: Cause::None, suspect: None, about: None, probability: none });
+    rows.push(Row { cause: Cause::Recurring, suspect: None, about: None, probability: recurring });
+    normalise(rows);
+}
+
+fn ceilings(
+    rows: &mut [Row],
+    suspects: &[Suspect<'_>],
+    symptom: &Symptom,
+    triggers: &Triggers,
+    evidence: &Evidence,
+) -> Option<Ceiling> {
+    let leader = rows.first()?.clone();
+    if leader.cause == Cause::Unknown {
+        return None;
+    }
+    let (mut ceiling, mut reason) = (ratios::HIGHEST, Ceiling::WithoutProof);
+    let mut lower = |value: f64, why: Ceiling| {
+        if value < ceiling {
+            (ceiling, reason) = (value, why);
+        }
+    };
+    let fast = symptom.primary.as_ref().is_some_and(|primary| primary.manner == Manner::Failing);
+    match leader.suspect.and_then(|index| suspects.get(index)) {
+        Some(suspect) => {
+            let proof = suspect.has_split() || suspect.has_values() || suspect.reversed();
+            if !proof {
+                lower(ratios::WITHOUT_PROOF, Ceiling::WithoutProof);
+            }
+            if !proof && !suspect.has_mechanism() {
+                lower(ratios::TIMING_ALONE, Ceiling::TimingAlone);
+            }
+        }
+        None => {
+            let signs = match leader.cause {
+                Cause::Dependency => {
+                    usize::from(!triggers.outages.is_empty()) + usize::from(!triggers.blamed.is_empty())
+                }
+                Cause::Traffic => {
+                    usize::from(triggers.surge.is_some()) + usize::from(fast || triggers.mix.is_some())
+                }
+                Cause::Exhaustion => usize::from(triggers.drain.is_some()) + 1,
+                Cause::Expiry => triggers.expiry.as_ref().map_or(0, |expiry| {
+                    usize::from(expiry.text.is_some()) + usize::from(expiry.days_left.is_some()) + 1
+                }),
+                Cause::Platform => triggers
+                    .zone
+                    .as_ref()
+                    .map_or(0, |zone| 1 + usize::from(zone.peers.len() > 1 || zone.text.is_some())),
+                Cause::Recurring | Cause::None => 2,
+                Cause::Deployment | Cause::Unknown => 0,
+            };
+            if signs < 2 {
+                lower(ratios::TIMING_ALONE, Ceiling::TimingAlone);
+            }
+            lower(0.97, Ceiling::WithoutProof);
+            if leader.cause == Cause::None
+                && symptom.requests.is_none_or(|requests| requests < symptom::ENOUGH_REQUESTS)
+            {
+                lower(0.75, Ceiling::SourceMissing);
+            }
+        }
+    }
+    // What a conclusion of this kind needs to have been read.
+    let no_changes = evidence.trail.is_none();
+    if evidence.series.is_none()
+        || (no_changes && leader.cause != Cause::Recurring && leader.cause != Cause::None)
+    {
+        lower(ratios::SOURCE_MISSING, Ceiling::SourceMissing);
+    }
+    if evidence.logs.is_none() && !matches!(leader.cause, Cause::Recurring | Cause::None | Cause::Traffic) {
+        lower(ratios::TIMING_ALONE, Ceiling::SourceMissing);
+    }
+    let over = leader.probability - ceiling;
+    if over <= 0.0 {
+        return None;
+    }
+    rows[0].probability = ceiling;
+    if let Some(unknown) = rows.iter_mut().find(|row| row.cause == Cause::Unknown) {
+        unknown.probability += over;
+    }
+    Some(reason)
+}
+
+fn normalise(rows: &mut [Row]) {
+    let sum: f64 = rows.iter().map(|row| row.probability).sum();
+    if sum > 0.0 {
+        for row in rows {
+            row.probability /= sum;
+        }
+    }
+}
+
+/// Rows too small to read become part of 'unknown'.
+fn fold_small(rows: &mut Vec<Row>) {
+    const SMALLEST: f64 = 0.002;
+    let mut folded = 0.0;
+    rows.retain(|row| {
+        let keep = row.probability >= SMALLEST || row.cause == Cause::Unknown;
+        if !keep {
+            folded += row.probability;
+        }
+        keep
+    });
+    if let Some(unknown) = rows.iter_mut().find(|row| row.cause == Cause::Unknown) {
+        unknown.probability += folded;
+    }
+    for row in rows.iter_mut() {
+        row.probability = (row.probability * 10_000.0).round() / 10_000.0;
+    }
+    let sum: f64 = rows.iter().map(|row| row.probability).sum();
+    if let Some(unknown) = rows.iter_mut().find(|row| row.cause == Cause::Unknown) {
+        unknown.probability = ((unknown.probability + 1.0 - sum).max(0.0) * 10_000.0).round() / 10_000.0;
+    }
+}
+
+fn sort(rows: &mut [Row], suspects: &[Suspect<'_>]) {
+    let name = |row: &Row| {
+        row.suspect.and_then(|index| suspects.get(index)).map(|suspect| suspect.change.id.clone())
+    };
+    rows.sort_by(|a, b| {
+        b.probability
+            .total_cmp(&a.probability)
+            .then_with(|| a.cause.cmp(&b.cause))
+            .then_with(|| name(a).cmp(&name(b)))
+    });
+}
+
+/// Whether two suspects lead and nothing tells them apart: the second has half the first's mass.
+pub fn indistinct(rows: &[Row]) -> bool {
+    match rows {
+        [first, second, ..] => {
+            first.suspect.is_some()
+                && second.suspect.is_some()
+                && second.probability >= 0.5 * first.probability
+        }
+        _ => false,
+    }
+}
+
+/// The soft evidence of a suspect in one number, for tests and the report.
+pub fn soft(suspect: &Suspect<'_>) -> f64 {
+    suspects::soft(suspect)
+}

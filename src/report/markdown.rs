@@ -1,0 +1,135 @@
+//! A report as Markdown.
+
+use std::fmt::Write as _;
+
+use crate::domain::report::{ActionKind, Agent, Report};
+
+/// The whole report.
+pub fn markdown(report: &Report) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "# {}: {}\n", escape(&report.service), headline(report));
+    let _ = writeln!(out, "## Root cause\n\n{}\n", escape(&report.summary));
+    let _ = writeln!(
+        out,
+        "**Confidence: {:.0} %.** {}\n",
+        report.verdict.confidence * 100.0,
+        onset(report).unwrap_or_else(|| "Nothing started that users see.".to_owned())
+    );
+    if let Some(change) = &report.verdict.change {
+        let _ = writeln!(out, "| key | before | after |\n| --- | --- | --- |");
+        for key in &change.config {
+            let show = |value: &Option<String>| value.as_deref().map_or_else(|| "not known".to_owned(), cell);
+            let _ = writeln!(out, "| `{}` | {} | {} |", cell(&key.key), show(&key.before), show(&key.after));
+        }
+        if change.config.is_empty() {
+            out.truncate(out.len() - "| key | before | after |\n| --- | --- | --- |\n".len());
+        } else {
+            out.push('\n');
+        }
+    }
+    let _ = writeln!(out, "## Recommended action\n\n{}\n", action(report));
+    out.push_str("## Evidence\n\n");
+    for (agent, title) in [(Agent::Metrics, "Metrics"), (Agent::Logs, "Logs"), (Agent::Deploy, "Changes")] {
+        let items: Vec<_> = report.evidence.iter().filter(|item| item.source == agent).collect();
+        if items.is_empty() {
+            continue;
+        }
+        let _ = writeln!(out, "**{title}**\n");
+        for item in items {
+            let query =
+                item.query.as_deref().map(|query| format!(" ({})", escape(query))).unwrap_or_default();
+            let _ = writeln!(out, "- {}: {}{query}", item.id, escape(&item.statement));
+        }
+        out.push('\n');
+    }
+    if !report.cleared.is_empty() {
+        out.push_str("## Cleared\n\n");
+        for cleared in &report.cleared {
+            let id = cleared.event_id.as_deref().map(|id| format!(" ({})", escape(id))).unwrap_or_default();
+            let _ = writeln!(out, "- {}{id}: {}", escape(&cleared.what), escape(&cleared.reason));
+        }
+        out.push('\n');
+    }
+    out.push_str("## Hypotheses\n\n");
+    for hypothesis in &report.hypotheses {
+        let about =
+            hypothesis.about.as_deref().map(|about| format!(", {}", escape(about))).unwrap_or_default();
+        let _ =
+            writeln!(out, "- {:.1} % {}{about}", hypothesis.probability * 100.0, hypothesis.cause.as_str());
+    }
+    if !report.timeline.is_empty() {
+        out.push_str("\n## Timeline (UTC)\n\n");
+        for entry in &report.timeline {
+            let _ = writeln!(out, "- {} {}", entry.at.strftime("%Y-%m-%d %H:%M:%S"), escape(&entry.what));
+        }
+    }
+    if !report.gaps.is_empty() {
+        out.push_str("\n## Gaps\n\n");
+        for gap in &report.gaps {
+            let _ = writeln!(out, "- {}: {}", escape(&gap.source), escape(&gap.reason));
+        }
+    }
+    out
+}
+
+/// A few words for the title.
+pub fn headline(report: &Report) -> String {
+    match &report.verdict.change {
+        Some(change) => format!("{} of {}", report.verdict.cause.as_str(), escape(&change.resource)),
+        None => report.verdict.cause.as_str().to_owned(),
+    }
+}
+
+pub fn onset(report: &Report) -> Option<String> {
+    report.onset.map(|onset| {
+        format!(
+            "The symptom began at {} UTC (between {} and {}).",
+            onset.at.strftime("%Y-%m-%d %H:%M"),
+            onset.earliest.strftime("%H:%M"),
+            onset.latest.strftime("%H:%M")
+        )
+    })
+}
+
+fn action(report: &Report) -> String {
+    let target =
+        report.action.target.as_deref().map(|target| format!(" {}", escape(target))).unwrap_or_default();
+    format!("**{}**{target}. {}", action_words(report.action.kind), escape(&report.action.reason))
+}
+
+pub fn action_words(kind: ActionKind) -> &'static str {
+    match kind {
+        ActionKind::Rollback => "Roll back",
+        ActionKind::RollForward => "Roll forward",
+        ActionKind::Escalate => "Escalate to",
+        ActionKind::Watch => "Watch",
+    }
+}
+
+/// Somebody else's words within a Markdown paragraph: no links, no emphasis, no HTML, one line.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '*' | '`' | '[' | ']' | '<' | '>' | '|' | '\\' => {
+                out.push('\\');
+                out.push(character);
+            }
+            c if c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// The same within a cell that may stand in backticks.
+fn cell(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '|' => '¦',
+            '`' => '\'',
+            c if c.is_control() => ' ',
+            c => c,
+        })
+        .collect()
+}

@@ -1,0 +1,46 @@
+//! A report as plain text for a terminal.
+
+use std::fmt::Write as _;
+
+use super::markdown::{action_words, headline, onset};
+use crate::domain::report::Report;
+
+/// The report in lines; nothing in it can move the cursor.
+pub fn text(report: &Report) -> String {
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "{}: {} ({:.0} %)\n",
+        report.service,
+        headline(report).replace('\\', ""),
+        report.verdict.confidence * 100.0
+    );
+    let _ = writeln!(out, "{}", report.summary);
+    if let Some(onset) = onset(report) {
+        let _ = writeln!(out, "{onset}");
+    }
+    let target = report.action.target.as_deref().map(|target| format!(" {target}")).unwrap_or_default();
+    let _ = writeln!(out, "\n{}{target}: {}\n", action_words(report.action.kind), report.action.reason);
+    for item in &report.evidence {
+        let _ = writeln!(out, "  {:<4} {}", item.id, item.statement);
+    }
+    if !report.cleared.is_empty() {
+        let _ = writeln!(out, "\ncleared");
+        for cleared in &report.cleared {
+            let _ = writeln!(out, "  {}: {}", cleared.what, cleared.reason);
+        }
+    }
+    let _ = writeln!(out, "\nhypotheses");
+    for hypothesis in &report.hypotheses {
+        let about = hypothesis.about.as_deref().map(|about| format!(", {about}")).unwrap_or_default();
+        let _ =
+            writeln!(out, "  {:>5.1} % {}{about}", hypothesis.probability * 100.0, hypothesis.cause.as_str());
+    }
+    if !report.gaps.is_empty() {
+        let _ = writeln!(out, "\ngaps");
+        for gap in &report.gaps {
+            let _ = writeln!(out, "  {}: {}", gap.source, gap.reason);
+        }
+    }
+    out.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
+}
