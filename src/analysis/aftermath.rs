@@ -166,7 +166,11 @@ mod tests {
             dimensions: vec![("service".into(), "checkout".into())],
             stat: "Sum".into(),
             period,
-            points: values.iter().enumerate().map(|(index, value)| (start + step * index as i32, *value)).collect(),
+            points: values
+                .iter()
+                .enumerate()
+                .map(|(index, value)| (start + step * index as i32, *value))
+                .collect(),
         }
     }
 
@@ -178,8 +182,7 @@ mod tests {
     fn the_series_that_showed_the_trouble_is_watched_at_another_period() {
         let mut failed = vec![5.0; 30];
         failed.extend([40.0; 10]);
-        let stored =
-            [series("Requests", 60, noon(), &[100.0; 40]), series("Failures", 60, noon(), &failed)];
+        let stored = [series("Requests", 60, noon(), &[100.0; 40]), series("Failures", 60, noon(), &failed)];
         let onset = noon() + minutes(30);
         let onset = Onset { at: onset, earliest: onset, latest: onset };
         let found = yardsticks(&scope(noon() + minutes(40)), &stored, &onset);

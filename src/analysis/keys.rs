@@ -54,7 +54,7 @@ pub enum Direction {
 
 /// Reads the class of a key from its words, and where the words leave it open from its values.
 pub fn class(key: &str, before: Option<&str>, after: Option<&str>) -> Class {
-    let words = words::split(key);
+    let words = words::split_deeply(key);
     let has = |names: &[&str]| {
         words.iter().any(|word| names.contains(&word.as_str()) || names.contains(&words::stem(word)))
     };

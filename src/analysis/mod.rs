@@ -6,6 +6,7 @@
 //! how it fits). `weigh` lets the causes compete, `decide` chooses the action, `narrate` writes the
 //! report. Invariant: no I/O, no clock, no randomness, and nothing depends on the order of lines.
 
+pub mod aftermath;
 pub mod changes;
 pub mod decide;
 pub mod grid;

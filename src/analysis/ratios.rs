@@ -37,8 +37,9 @@ pub fn relevance(relation: &Relation) -> f64 {
         Relation::Own => 1.0,
         Relation::Shared => 0.5,
         Relation::Dependency(_) => 0.15,
-        Relation::Peer(_) => 0.004,
-        Relation::Unconnected => 0.001,
+        // There are hundreds of these a day: each has to be worth next to nothing.
+        Relation::Peer(_) => 2e-4,
+        Relation::Unconnected => 5e-5,
     }
 }
 

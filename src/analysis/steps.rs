@@ -232,7 +232,7 @@ fn search(length: usize, gain: impl Fn(usize, usize) -> f64) -> Option<(Vec<f64>
     // The coarse end is refined around where it was found, and every beginning is judged by it.
     if best.1 < length {
         let (begin, coarse, _) = best;
-        for end in coarse.saturating_sub(stride).max(begin + 1)..=(coarse + stride).min(length - 1) {
+        for end in coarse.saturating_sub(stride).max(begin + SHORTEST)..=(coarse + stride).min(length - 1) {
             let here = gain(begin, end) - 3.0;
             if here > best.2 {
                 best = (begin, end, here);

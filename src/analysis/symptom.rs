@@ -75,6 +75,12 @@ pub fn observe(alert: &Alert, metrics: Option<&Metrics>, logs: Option<&LogSurvey
             (by_logs.clone(), None)
         }
     };
+    // Slow and failing are one incident only where they began together.
+    let second = second.filter(|second| {
+        primary
+            .as_ref()
+            .is_some_and(|primary| second.rise.begin.abs_diff(primary.rise.begin) <= grid.periods(15))
+    });
     let demand = own.and_then(|own| own.demand());
     let recent = grid.len.saturating_sub(grid.periods(30));
     let requests = demand.map(|track| {
@@ -101,9 +107,10 @@ pub fn observe(alert: &Alert, metrics: Option<&Metrics>, logs: Option<&LogSurvey
     symptom
 }
 
-/// A rise that ended long before the alert and now is another incident.
+/// A rise that ended long before the alert and now is another incident; one that fills the window up
+/// to its end is a fall, not a rise.
 fn ends_plausibly(one: &Trouble, grid: Grid) -> bool {
-    one.rise.end.is_none_or(|end| end + grid.periods(60) >= grid.len)
+    one.rise.end.is_none_or(|end| end + grid.periods(60) >= grid.len && one.rise.begin > grid.len / 12)
 }
 
 /// A rise of hard failures among all lines.

@@ -166,7 +166,8 @@ fn demand(found: &mut Triggers, symptom: &Symptom, metrics: &Metrics) {
     let factor = rise.ratio() / habit.max(1.0);
     let (first, last) = rise.interval();
     // Earlier than the onset, or with it; retries after it are a consequence.
-    let with = first <= symptom.last + 1;
+    let with =
+        first <= symptom.last + 1 && rise.end.is_none_or(|end| end > symptom.begin + symptom.grid.periods(3));
     if factor < 1.4 || !with {
         found.demand_flat = flat.map(|flat| flat.min(factor));
         return;
@@ -426,7 +427,7 @@ fn mix(symptom: &Symptom, logs: &LogSurvey) -> Option<MixShift> {
     };
     let mut best: Option<MixShift> = None;
     for (name, field) in &logs.choices {
-        if field.overflow || field.values.len() < 3 || super::logs::phrases::is_deployment_hint(name) {
+        if field.overflow || field.values.len() < 3 || !is_of_the_caller(name) {
             continue;
         }
         let total = |from, to| field.values.values().map(|counts| sum(counts, from, to)).sum::<f64>();
@@ -442,12 +443,43 @@ fn mix(symptom: &Symptom, logs: &LogSurvey) -> Option<MixShift> {
                 jump > best.during - best.before
                     || (jump >= best.during - best.before && (name, value) < (&best.field, &best.value))
             });
-            if before > 0.0 && jump >= 0.25 && during >= 2.5 * before && larger {
+            // From nothing to everything is a switch, not a mix.
+            if before >= 0.01 && during <= 0.97 && jump >= 0.25 && during >= 2.5 * before && larger {
                 best = Some(MixShift { field: name.clone(), value: value.clone(), before, during });
             }
         }
     }
     best
+}
+
+/// Fields that tell callers or their work apart; not those of the service itself or its release.
+fn is_of_the_caller(name: &str) -> bool {
+    let words = words::split(name);
+    let has = |names: &[&str]| words.iter().any(|word| names.contains(&word.as_str()));
+    has(&[
+        "tenant",
+        "customer",
+        "client",
+        "path",
+        "route",
+        "endpoint",
+        "operation",
+        "method",
+        "agent",
+        "account",
+        "user",
+        "partner",
+        "channel",
+        "country",
+        "plan",
+        "tier",
+        "org",
+        "organisation",
+        "organization",
+        "category",
+        "kind",
+        "action",
+    ]) && !super::logs::phrases::is_deployment_hint(name)
 }
 
 /// What the new errors say about causes that are not a change.

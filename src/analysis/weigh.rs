@@ -109,50 +109,84 @@ fn explain_outages(
             suspect.weight *= ratios::SIGN_ABSENT;
         }
     }
-    for outage in &triggers.outages {
-        let view = Failure { manner: Some(outage.trouble.manner), ..Failure::default() };
-        let background = ratios::BACKGROUND_DEPENDENCY * 20.0;
-        let rates: Vec<f64> = suspects
-            .iter()
-            .map(|suspect| {
-                let near = match &suspect.change.relation {
-                    Relation::Dependency(name) if name.eq_ignore_ascii_case(&outage.name) => 1.0,
-                    Relation::Shared => 0.3,
-                    _ => return 0.0,
-                };
-                let Some((from, until)) = suspect.effect else { return 0.0 };
-                let lag = symptom::lag_density(
-                    symptom.grid,
-                    &outage.trouble.rise.posterior,
-                    from,
-                    until,
-                    ratios::change_lag,
-                );
-                let fit = suspect
-                    .change
-                    .keys
-                    .iter()
-                    .map(|key| keys::fit(key, &view).ratio.max(keys::fit(key, failure).ratio))
-                    .fold(None, |best: Option<f64>, ratio| Some(best.map_or(ratio, |best| best.max(ratio))))
-                    .unwrap_or(1.0);
-                let fit = if suspect.change.no_op { ratios::NO_OP } else { fit };
-                near * ratios::hazard(&suspect.change.kind) * lag * fit
-            })
-            .collect();
-        let whole = background + rates.iter().sum::<f64>();
-        for (suspect, rate) in suspects.iter_mut().zip(&rates) {
-            let share = outage.rate * rate / whole;
-            let reversal = suspect.reversal.as_ref().map_or(1.0, |reversal| {
-                if reversal.minutes.is_some() { ratios::REVERSAL } else { ratios::REVERSAL_FAILED }
-            });
-            suspect.weight += share * reversal;
-            if share > suspect.prior && rate / whole > 0.5 {
-                suspect.mechanism = suspect.mechanism.max(3.0);
-            }
-        }
-        unexplained.push((outage.name.clone(), outage.rate * background / whole));
+    // Outages of the same minutes are one story: whoever calls the one that broke is slow as well.
+    let mut left: Vec<&super::triggers::Outage> = triggers.outages.iter().collect();
+    while let Some(first) = left.first().copied() {
+        let near = symptom.grid.periods(10);
+        let (cluster, rest): (Vec<_>, Vec<_>) = left
+            .into_iter()
+            .partition(|other| other.trouble.rise.begin.abs_diff(first.trouble.rise.begin) <= near);
+        left = rest;
+        explain_cluster(suspects, symptom, failure, &cluster, &mut unexplained);
     }
     unexplained
+}
+
+/// One cluster of outages against the changes of those who are in it. The heaviest stands for all.
+fn explain_cluster(
+    suspects: &mut [Suspect<'_>],
+    symptom: &Symptom,
+    failure: &Failure,
+    cluster: &[&super::triggers::Outage],
+    unexplained: &mut Vec<(String, f64)>,
+) {
+    let whole_rate = cluster.iter().map(|outage| outage.rate).fold(0.0, f64::max);
+    let background = ratios::BACKGROUND_DEPENDENCY * 20.0;
+    let rates: Vec<f64> = suspects
+        .iter()
+        .map(|suspect| {
+            cluster.iter().map(|outage| explanation(suspect, outage, symptom, failure)).fold(0.0, f64::max)
+        })
+        .collect();
+    let whole = background + rates.iter().sum::<f64>();
+    for (suspect, rate) in suspects.iter_mut().zip(&rates) {
+        let share = whole_rate * rate / whole;
+        let reversal = suspect.reversal.as_ref().map_or(1.0, |reversal| {
+            if reversal.minutes.is_some() { ratios::REVERSAL } else { ratios::REVERSAL_FAILED }
+        });
+        suspect.weight += share * reversal;
+        if share > suspect.prior && rate / whole > 0.5 {
+            suspect.mechanism = suspect.mechanism.max(3.0);
+        }
+    }
+    let all: f64 = cluster.iter().map(|outage| outage.rate).sum();
+    for outage in cluster {
+        unexplained
+            .push((outage.name.clone(), whole_rate * outage.rate / all.max(1e-12) * background / whole));
+    }
+}
+
+/// The rate at which a change would have caused this outage.
+fn explanation(
+    suspect: &Suspect<'_>,
+    outage: &super::triggers::Outage,
+    symptom: &Symptom,
+    failure: &Failure,
+) -> f64 {
+    let near = match &suspect.change.relation {
+        Relation::Dependency(name) if name.eq_ignore_ascii_case(&outage.name) => 1.0,
+        Relation::Shared => 0.3,
+        _ => return 0.0,
+    };
+    let Some((from, until)) = suspect.effect else { return 0.0 };
+    let rise = &outage.trouble.rise;
+    let lag = symptom::lag_density(symptom.grid, &rise.posterior, from, until, ratios::change_lag);
+    let view = Failure { manner: Some(outage.trouble.manner), ..Failure::default() };
+    let fit = suspect
+        .change
+        .keys
+        .iter()
+        .map(|key| keys::fit(key, &view).ratio.max(keys::fit(key, failure).ratio))
+        .fold(None, |best: Option<f64>, ratio| Some(best.map_or(ratio, |best| best.max(ratio))))
+        .unwrap_or(1.0);
+    let fit = if suspect.change.no_op {
+        ratios::NO_OP
+    } else if suspect.only_inert {
+        ratios::INERT
+    } else {
+        fit
+    };
+    near * ratios::hazard(&suspect.change.kind) * lag * fit
 }
 
 /// A slope that began with a change is the change's.
@@ -187,6 +221,8 @@ fn dependency(
 ) -> (f64, Option<String>) {
     use Mechanism as M;
     let ours = share_of(failure, &[M::Code, M::Contract, M::Expired]);
+    // Where unrelated services fail as well, a dependency that fails is one of many.
+    let many = triggers.zone.as_ref().is_some_and(|zone| zone.peers.len() >= 2) && triggers.surge.is_none();
     let mut rate = ratios::BACKGROUND_DEPENDENCY;
     if !triggers.healthy.is_empty() && triggers.outages.is_empty() {
         rate *= ratios::SIGN_ABSENT * 4.0;
@@ -212,7 +248,7 @@ fn dependency(
             about.get_or_insert_with(|| name.clone());
         }
     }
-    (rate * if ours > 0.5 { 0.3 } else { 1.0 }, about)
+    (rate * if ours > 0.5 { 0.3 } else { 1.0 } * if many { 0.1 } else { 1.0 }, about)
 }
 
 fn traffic(symptom: &Symptom, triggers: &Triggers, failure: &Failure) -> f64 {
@@ -362,7 +398,8 @@ fn ceilings(
     match leader.suspect.and_then(|index| suspects.get(index)) {
         Some(suspect) => {
             let proof = suspect.has_split() || suspect.has_values() || suspect.reversed();
-            if !proof {
+            // Without its CloudTrail event a change is half a witness: who, and what else, is open.
+            if !proof || suspect.change.event_ids.is_empty() {
                 lower(ratios::WITHOUT_PROOF, Ceiling::WithoutProof);
             }
             if !proof && !suspect.has_mechanism() {

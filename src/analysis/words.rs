@@ -37,6 +37,97 @@ pub fn split(name: &str) -> Vec<String> {
     words
 }
 
+/// Words that names run together without any boundary: `petsitebannertext`, `searchdelay`.
+const VOCABULARY: &[&str] = &[
+    "attempts",
+    "audience",
+    "banner",
+    "batch",
+    "bucket",
+    "cache",
+    "concurrency",
+    "concurrent",
+    "connection",
+    "count",
+    "database",
+    "deadline",
+    "delay",
+    "enabled",
+    "endpoint",
+    "error",
+    "fail",
+    "fault",
+    "feature",
+    "footer",
+    "header",
+    "heap",
+    "host",
+    "images",
+    "interval",
+    "latency",
+    "level",
+    "limit",
+    "logging",
+    "memory",
+    "message",
+    "mode",
+    "password",
+    "percent",
+    "pool",
+    "queue",
+    "rate",
+    "replicas",
+    "retries",
+    "retry",
+    "sample",
+    "schema",
+    "secret",
+    "size",
+    "sleep",
+    "socket",
+    "table",
+    "text",
+    "thread",
+    "timeout",
+    "title",
+    "token",
+    "topic",
+    "version",
+    "worker",
+    "email",
+    "theme",
+    "color",
+    "colour",
+    "log",
+    "url",
+    "ttl",
+    "max",
+];
+
+/// The words of a name, and those that its long words are made of.
+pub fn split_deeply(name: &str) -> Vec<String> {
+    let mut words = split(name);
+    let mut inner = Vec::new();
+    for word in words.iter().filter(|word| word.len() >= 8) {
+        for known in VOCABULARY {
+            // Short ones only at an end, where chance does not make them.
+            let inside = if known.len() >= 5 {
+                word.contains(known)
+            } else {
+                word.ends_with(known) || word.starts_with(known) || (known.len() == 4 && word.contains(known))
+            };
+            if inside && word != known {
+                inner.push((*known).to_owned());
+            }
+        }
+    }
+    if words.iter().any(|word| word.contains("loglevel")) {
+        inner.extend(["log".to_owned(), "level".to_owned()]);
+    }
+    words.extend(inner);
+    words
+}
+
 /// A word without its plural ending, so that `connections` meets `connection`.
 pub fn stem(word: &str) -> &str {
     if let Some(root) = word.strip_suffix("ies").filter(|root| root.len() > 2) {

@@ -402,6 +402,17 @@ const LEXICON: &[(Mechanism, &[&str])] = &[
         ],
     ),
     (
+        Mechanism::Contention,
+        &[
+            "deadlock",
+            "lock wait",
+            "could not obtain lock",
+            "locktimeout",
+            "serialization failure",
+            "could not serialize",
+        ],
+    ),
+    (
         Mechanism::Missing,
         &[
             "nosuchbucket",
@@ -427,17 +438,6 @@ const LEXICON: &[(Mechanism, &[&str])] = &[
             "parameternotfound",
             "no such collection",
             "undefinedtable",
-        ],
-    ),
-    (
-        Mechanism::Contention,
-        &[
-            "deadlock",
-            "lock wait",
-            "could not obtain lock",
-            "locktimeout",
-            "serialization failure",
-            "could not serialize",
         ],
     ),
     (
