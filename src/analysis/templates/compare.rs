@@ -97,7 +97,7 @@ impl Tally {
 
 /// Mines all lines together and counts each template and field on both sides.
 pub fn compare<'a>(lines: impl IntoIterator<Item = SidedLine<'a>>) -> Comparison {
-    let mut miner = Miner::new(Options { split_by_keys: false, ..Options::default() });
+    let mut miner = Miner::new(Options { split_by_keys: false, mask_values: true, ..Options::default() });
     let mut fields = FieldTable::default();
     let mut versions: Vec<String> = Vec::new();
     let mut numbers: HashMap<String, u16> = HashMap::new();

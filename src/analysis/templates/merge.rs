@@ -5,16 +5,20 @@
 //! event (`Link error`, `Link ok`), many are values. A place that was seen to hold a number or an
 //! identifier, or that follows a noun which announces a name, is easier to believe.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use super::{ByHash, Miner, Token, TokenKind, mix};
+use super::partition::join_families;
+use super::values::mask_values;
+use super::{Miner, Token, TokenKind, mix};
 
 /// Rounds, each of which can open one more place of the same template.
 const MAX_ROUNDS: usize = 5;
 /// A value that is made of more tokens than these is a phrase.
 const MAX_VALUE_TOKENS: usize = 8;
+/// Places of one shape that are looked at.
+const MAX_SLOTS: usize = 48;
 /// This many different words in one place are values however many lines there are.
-const CERTAINLY_VALUES: usize = 24;
+pub(super) const CERTAINLY_VALUES: usize = 24;
 
 /// Nouns of any system that announce a name.
 const NOUNS: [&[u8]; 13] = [
@@ -38,38 +42,52 @@ const PREPOSITIONS: [&[u8]; 5] = [b"for", b"from", b"by", b"to", b"of"];
 /// A place in a shape: tokens `start..end` hold one value.
 #[derive(Debug, Clone, Copy)]
 struct Slot {
+    /// Equal for shapes that differ in this place only.
+    key: u64,
     shape: u32,
     start: usize,
     end: usize,
 }
 
 pub(super) fn merge(miner: &mut Miner) {
+    mask_values(miner);
     for _ in 0..MAX_ROUNDS {
         if !merge_round(miner) {
             break;
         }
     }
+    join_families(miner);
+}
+
+/// The whole of a shape, as a key.
+pub(super) fn shape_key(tokens: &[Token], keys: Option<u64>) -> u64 {
+    tokens.iter().fold(keys.unwrap_or_default(), |hash, token| mix(hash, token_hash(*token)))
 }
 
 /// Joins what can be joined by one place. False when there was nothing.
 fn merge_round(miner: &mut Miner) -> bool {
     let counts = miner.root_counts();
-    let mut buckets: ByHash<Vec<Slot>> = HashMap::default();
+    let mut slots: Vec<Slot> = Vec::new();
     for &shape in counts.keys() {
-        for (key, start, end) in slot_keys_of(miner, shape) {
-            buckets.entry(key).or_default().push(Slot { shape, start, end });
-        }
+        slots.extend(slot_keys_of(miner, shape).into_iter().map(|(key, start, end)| Slot {
+            key,
+            shape,
+            start,
+            end,
+        }));
     }
-    let mut candidates: Vec<(u64, Vec<Slot>)> =
-        buckets.into_iter().filter(|(_, slots)| slots.len() > 1).collect();
-    // The widest choice first; the order must not depend on the table.
-    candidates.sort_by_key(|(key, slots)| {
-        (std::cmp::Reverse(slots.len()), slots[0].end - slots[0].start, slots[0].shape, slots[0].start, *key)
+    slots.sort_unstable_by_key(|slot| (slot.key, slot.shape, slot.start));
+    let mut candidates: Vec<&[Slot]> = slots.chunk_by(|left, right| left.key == right.key).collect();
+    candidates.retain(|slots| slots.len() > 1);
+    // The widest choice first.
+    candidates.sort_by_key(|slots| {
+        (std::cmp::Reverse(slots.len()), slots[0].end - slots[0].start, slots[0].shape, slots[0].start)
     });
     let mut touched = vec![false; miner.shapes.len()];
     let mut any = false;
-    for (key, mut slots) in candidates {
-        slots.retain(|slot| !touched[slot.shape as usize]);
+    for candidate in candidates {
+        let slots: Vec<Slot> =
+            candidate.iter().filter(|slot| !touched[slot.shape as usize]).copied().collect();
         if slots.len() < 2 {
             continue;
         }
@@ -82,10 +100,10 @@ fn merge_round(miner: &mut Miner) -> bool {
         let root = miner.root(first.shape);
         let tokens = &miner.shapes[first.shape as usize].tokens;
         let mut pattern = tokens[..first.start].to_vec();
-        pattern.push(Token { kind: TokenKind::Variable, space: tokens[first.start].space });
+        pattern.push(Token { open: true, space: tokens[first.start].space, ..Token::VARIABLE });
         pattern.extend_from_slice(&tokens[first.end..]);
         miner.shapes[root as usize].tokens = pattern.into_boxed_slice();
-        miner.open_slots.insert(key, root);
+        miner.open_slots.insert(first.key, root);
         any = true;
     }
     any
@@ -93,7 +111,7 @@ fn merge_round(miner: &mut Miner) -> bool {
 
 fn slot_keys_of(miner: &Miner, shape: u32) -> Vec<(u64, usize, usize)> {
     let shape = &miner.shapes[shape as usize];
-    slot_keys(&shape.tokens, shape.frame.as_ref().map(|frame| frame.keys_hash))
+    slot_keys(&shape.tokens, shape.keys())
 }
 
 /// The slots whose values are values: none, or two and more.
@@ -134,8 +152,7 @@ fn judge(miner: &Miner, counts: &BTreeMap<u32, u64>, slots: &[Slot]) -> Vec<Slot
     let announced = previous.is_some_and(|word| NOUNS.iter().any(|noun| word.eq_ignore_ascii_case(noun)));
     let after_preposition = previous.is_some_and(|word| PREPOSITIONS.contains(&word));
     let distinct = stems + words;
-    let enough = (lines as f64).sqrt().ceil() as usize;
-    let many = distinct >= miner.options.min_values.max(enough.min(CERTAINLY_VALUES));
+    let many = distinct >= enough_values(lines, miner.options.min_values);
     let identifiers = names == words && distinct >= miner.options.min_values;
     let all = if leads {
         many || identifiers
@@ -169,13 +186,27 @@ fn is_identifier(text: &[u8]) -> bool {
         .is_some_and(|inner| inner.iter().any(|byte| b"._/@$#".contains(byte)))
 }
 
-fn token_hash(token: Token) -> u64 {
+/// Different words that are enough to be values: more where there are more lines to choose from.
+pub(super) fn enough_values(lines: u64, min_values: usize) -> usize {
+    let root = (lines as f64).sqrt().ceil() as usize;
+    min_values.max(root.min(CERTAINLY_VALUES))
+}
+
+pub(super) fn token_hash(token: Token) -> u64 {
     match token.kind {
         TokenKind::Word(word) => mix(7, u64::from(word)),
         TokenKind::Stem(word) => mix(11, u64::from(word)),
         TokenKind::Variable => mix(13, 0),
         TokenKind::Mark(mark) => mix(17, u64::from(mark)),
     }
+}
+
+/// Whether the pattern stands for these tokens, with words in its open places.
+pub(super) fn fits(pattern: &[Token], tokens: &[Token]) -> bool {
+    let fits_one = |(pattern, token): (&Token, &Token)| {
+        pattern.kind == token.kind || (pattern.open && !matches!(token.kind, TokenKind::Mark(_)))
+    };
+    pattern.len() == tokens.len() && pattern.iter().zip(tokens).all(fits_one)
 }
 
 /// The places of a shape that can hold one value, each with a key that is equal for all shapes
@@ -203,7 +234,7 @@ fn slots(tokens: &[Token]) -> Vec<(usize, usize)> {
         |at: usize, marks: &[u8]| matches!(tokens[at].kind, TokenKind::Mark(mark) if marks.contains(&mark));
     let mut slots = Vec::new();
     let mut start = 0;
-    while start < tokens.len() {
+    while start < tokens.len() && slots.len() < MAX_SLOTS {
         let end = tokens[start + 1..]
             .iter()
             .position(|token| token.space)
@@ -223,7 +254,8 @@ fn slots(tokens: &[Token]) -> Vec<(usize, usize)> {
                 last -= 1;
             }
         }
-        if last > first + 1 && last - first <= MAX_VALUE_TOKENS {
+        let is_pair = (first..last).any(|at| is_mark(at, b"="));
+        if last > first + 1 && last - first <= MAX_VALUE_TOKENS && !is_pair {
             slots.push((first, last));
         }
         start = end;

@@ -11,7 +11,9 @@ mod fields;
 mod header;
 mod json;
 mod merge;
+mod partition;
 mod tokens;
+mod values;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -34,11 +36,19 @@ pub struct Options {
     pub min_values: usize,
     /// JSON lines with the same message but other keys are other templates.
     pub split_by_keys: bool,
+    /// A word behind `key=` is a variable at once; otherwise when it is seen to vary freely.
+    pub mask_values: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { max_shapes: 1 << 16, max_example_bytes: 8 << 20, min_values: 5, split_by_keys: true }
+        Self {
+            max_shapes: 1 << 14,
+            max_example_bytes: 8 << 20,
+            min_values: 5,
+            split_by_keys: true,
+            mask_values: false,
+        }
     }
 }
 
@@ -63,6 +73,12 @@ pub struct Template {
 pub(super) struct Token {
     kind: TokenKind,
     space: bool,
+    /// A variable that took the place of words.
+    open: bool,
+}
+
+impl Token {
+    const VARIABLE: Self = Self { kind: TokenKind::Variable, space: false, open: false };
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +100,13 @@ pub(super) struct Shape {
     count: u64,
     first: u64,
     last: u64,
+}
+
+impl Shape {
+    /// The key set of a JSON line.
+    fn keys(&self) -> Option<u64> {
+        self.frame.as_ref().map(|frame| frame.keys_hash)
+    }
 }
 
 #[derive(Debug)]
@@ -142,14 +165,10 @@ fn message(content: &[u8], split_by_keys: bool) -> (Cow<'_, [u8]>, Option<u64>) 
     (Cow::Borrowed(content), None)
 }
 
-fn hash_content(content: &[u8], split_by_keys: bool) -> u64 {
-    let (message, keys) = message(content, split_by_keys);
-    hash_line(&message, keys.unwrap_or_default())
-}
-
-fn hash_line(line: &[u8], seed: u64) -> u64 {
-    let mut hash = seed;
-    scan(line, &mut |piece, _| {
+fn hash_content(content: &[u8], options: &Options) -> u64 {
+    let (message, keys) = message(content, options.split_by_keys);
+    let mut hash = keys.unwrap_or_default();
+    scan(&message, options.mask_values, &mut |piece, _| {
         hash = match piece {
             Piece::Word(word) => mix(hash, hash_bytes(word)),
             Piece::Stem(stem) => mix(hash, !hash_bytes(stem)),
@@ -188,16 +207,16 @@ impl Words {
     }
 }
 
-fn tokens_with(content: &[u8], mut number: impl FnMut(&[u8]) -> u32) -> Box<[Token]> {
+fn tokens_with(content: &[u8], mask_values: bool, mut number: impl FnMut(&[u8]) -> u32) -> Box<[Token]> {
     let mut tokens = Vec::with_capacity(32);
-    scan(content, &mut |piece, space| {
+    scan(content, mask_values, &mut |piece, space| {
         let kind = match piece {
             Piece::Word(word) => TokenKind::Word(number(word)),
             Piece::Stem(stem) => TokenKind::Stem(number(stem)),
             Piece::Variable => TokenKind::Variable,
             Piece::Mark(mark) => TokenKind::Mark(mark),
         };
-        tokens.push(Token { kind, space });
+        tokens.push(Token { kind, space, open: false });
     });
     tokens.into_boxed_slice()
 }
@@ -213,17 +232,29 @@ pub struct Miner {
     words: Words,
     headers: [Header; OPENINGS],
     lines: u64,
+    /// Shapes that are part of an older one by now.
+    joined: usize,
     example_bytes: usize,
     settle_at: usize,
     settled: bool,
     /// Places found to hold values, by the key of all the rest, with their template.
     open_slots: ByHash<u32>,
+    /// Places behind `key=` that hold values, by skeleton.
+    value_masks: ByHash<Box<[usize]>>,
+    /// Templates by their whole key.
+    by_tokens: ByHash<u32>,
+    /// Templates with more than one open place, by key set and number of tokens.
+    wide: BTreeMap<(Option<u64>, usize), Vec<u32>>,
     /// Templates are final beyond this many shapes.
     catch_all: Option<u32>,
 }
 
 /// Shapes after which headers and variables are judged for the first time.
 const FIRST_SETTLEMENT: usize = 2048;
+/// Ids given at most; a joined shape keeps its own.
+const MAX_IDS: usize = 1 << 20;
+/// Templates with many open places that are tried one by one.
+const MAX_WIDE: usize = 64;
 const MAX_EXAMPLE: usize = 4096;
 
 impl Default for Miner {
@@ -242,10 +273,14 @@ impl Miner {
             words: Words::default(),
             headers: std::array::from_fn(|_| Header::default()),
             lines: 0,
+            joined: 0,
             example_bytes: 0,
             settle_at: FIRST_SETTLEMENT,
             settled: true,
             open_slots: HashMap::default(),
+            value_masks: HashMap::default(),
+            by_tokens: HashMap::default(),
+            wide: BTreeMap::new(),
             catch_all: None,
         }
     }
@@ -257,7 +292,7 @@ impl Miner {
         let header = &self.headers[opening(line) as usize];
         let start = header.skip(line);
         let content = line.get(start..).unwrap_or_default();
-        let hash = hash_content(content, self.options.split_by_keys);
+        let hash = hash_content(content, &self.options);
         let number = self.lines;
         if let Some(id) = self.by_hash.get(&hash) {
             let shape = &mut self.shapes[*id as usize];
@@ -270,9 +305,10 @@ impl Miner {
         let shape = &mut self.shapes[id as usize];
         shape.count += 1;
         shape.last = number;
-        if self.shapes.len() >= self.settle_at {
-            self.settle_at *= 2;
+        if self.shapes.len() - self.joined >= self.settle_at {
             self.settle();
+            let live = self.shapes.len() - self.joined;
+            self.settle_at = FIRST_SETTLEMENT.max(2 * live);
         }
         TemplateId(id)
     }
@@ -280,28 +316,72 @@ impl Miner {
     /// A shape that is not in the table: a known template with a new value, or something new.
     fn learn_shape(&mut self, hash: u64, line: &[u8], start: usize, needs_header: bool) -> u32 {
         let content = line.get(start..).unwrap_or_default();
-        if !self.open_slots.is_empty() {
-            // Words of values are not kept: a value that is new every time must not cost memory.
-            let (message, keys) = message(content, self.options.split_by_keys);
-            let tokens = tokens_with(&message, |word| self.words.known(word));
-            let known = merge::slot_keys(&tokens, keys)
-                .into_iter()
-                .find_map(|(key, ..)| self.open_slots.get(&key).copied());
-            if let Some(known) = known {
-                let root = self.root(known);
-                self.remember(hash, root);
-                return root;
+        if let Some(root) = self.known_template(content) {
+            if self.by_hash.len() < self.options.max_shapes.saturating_mul(4) {
+                self.by_hash.insert(hash, root);
             }
+            return root;
         }
-        if self.shapes.len() >= self.options.max_shapes {
+        if self.shapes.len() - self.joined >= self.options.max_shapes || self.shapes.len() >= MAX_IDS {
             return self.catch_all();
         }
         self.add(hash, line, start, needs_header)
     }
 
-    fn remember(&mut self, hash: u64, id: u32) {
-        if self.by_hash.len() < self.options.max_shapes.saturating_mul(4) {
-            self.by_hash.insert(hash, id);
+    /// The template that this line belongs to when its words are values. Words of values are not
+    /// kept: a value that is new every time must not cost memory.
+    fn known_template(&self, content: &[u8]) -> Option<u32> {
+        if self.by_tokens.is_empty() {
+            return None;
+        }
+        let (message, keys) = message(content, self.options.split_by_keys);
+        let mut tokens = tokens_with(&message, self.options.mask_values, |word| self.words.known(word));
+        self.mask_values(&mut tokens, keys);
+        let exact = self.by_tokens.get(&merge::shape_key(&tokens, keys)).copied();
+        let known = exact
+            .or_else(|| {
+                merge::slot_keys(&tokens, keys).iter().find_map(|(key, ..)| self.open_slots.get(key).copied())
+            })
+            .or_else(|| {
+                let wide = self.wide.get(&(keys, tokens.len()))?;
+                wide.iter().copied().find(|root| merge::fits(&self.shapes[*root as usize].tokens, &tokens))
+            })?;
+        Some(self.root(known))
+    }
+
+    fn mask_values(&self, tokens: &mut [Token], keys: Option<u64>) {
+        if self.value_masks.is_empty() {
+            return;
+        }
+        let positions = values::positions(tokens);
+        if !positions.is_empty()
+            && let Some(masked) = self.value_masks.get(&values::skeleton(tokens, &positions, keys))
+        {
+            values::mask(tokens, masked);
+        }
+    }
+
+    /// Prepares the look-up of lines whose words are values.
+    fn index_templates(&mut self) {
+        self.by_tokens.clear();
+        self.wide.clear();
+        for id in 0..self.shapes.len() {
+            if self.root(id as u32) as usize != id {
+                let shape = &mut self.shapes[id];
+                shape.tokens = Box::default();
+                shape.frame = None;
+                self.example_bytes -= shape.example.take().map_or(0, |example| example.len());
+            }
+        }
+        for root in self.root_counts().into_keys() {
+            let Some(shape) = self.shapes.get(root as usize) else { continue };
+            self.by_tokens.insert(merge::shape_key(&shape.tokens, shape.keys()), root);
+            if shape.tokens.iter().filter(|token| token.open).count() > 1 {
+                let wide = self.wide.entry((shape.keys(), shape.tokens.len())).or_default();
+                if wide.len() < MAX_WIDE {
+                    wide.push(root);
+                }
+            }
         }
     }
 
@@ -311,7 +391,7 @@ impl Miner {
             return id;
         }
         let id = self.shapes.len() as u32;
-        let tokens = Box::from([Token { kind: TokenKind::Variable, space: false }]);
+        let tokens = Box::from([Token::VARIABLE]);
         self.shapes.push(Shape {
             tokens,
             example: None,
@@ -350,7 +430,7 @@ impl Miner {
     fn take_apart(&mut self, content: &[u8]) -> (Box<[Token]>, Option<Frame>) {
         let (message, keys) = message(content, self.options.split_by_keys);
         let words = &mut self.words;
-        let tokens = tokens_with(&message, |word| words.number(word));
+        let tokens = tokens_with(&message, self.options.mask_values, |word| words.number(word));
         let frame = keys.map(|keys_hash| {
             let (before, after) = json::frame(content);
             Frame { keys_hash, before, after }
@@ -366,6 +446,7 @@ impl Miner {
         self.settled = true;
         self.find_headers();
         merge::merge(self);
+        self.index_templates();
     }
 
     fn find_headers(&mut self) {
@@ -389,7 +470,7 @@ impl Miner {
                 self.example_bytes -= example.len();
                 let start = header.skip(&example);
                 let content = example.get(start..).unwrap_or_default();
-                let hash = hash_content(content, self.options.split_by_keys);
+                let hash = hash_content(content, &self.options);
                 match self.by_hash.get(&hash) {
                     Some(other) => {
                         let other = *other;
@@ -414,6 +495,7 @@ impl Miner {
         if left != right {
             let (older, newer) = (left.min(right), left.max(right));
             self.parents[newer as usize] = older;
+            self.joined += 1;
         }
     }
 

@@ -3,7 +3,7 @@
 //! The rule that is not obvious: what carries a digit, names a place (path, address, URL) or stands
 //! as a value behind `key=` is a variable on sight, and neighbouring variables are one variable, so
 //! that a list of numbers yields the same template whatever its length. Words are judged later, by
-//! statistics over many lines.
+//! statistics over many lines. Of an event with several lines the first one speaks.
 
 /// Pieces kept of one line; what comes after them is one variable. It bounds the work that a
 /// hostile line can cause.
@@ -51,8 +51,9 @@ const fn classes() -> [u8; 256] {
     table
 }
 
-/// Calls `emit(piece, space_before)` for each piece of the line, in order.
-pub fn scan<'a>(line: &'a [u8], emit: &mut impl FnMut(Piece<'a>, bool)) {
+/// Calls `emit(piece, space_before)` for each piece of the line, in order. Words behind `key=` are
+/// variables with `mask_values`, else words when they look like words.
+pub fn scan<'a>(line: &'a [u8], mask_values: bool, emit: &mut impl FnMut(Piece<'a>, bool)) {
     let mut writer = Writer { emit, after_variable: false, held: None, pieces: 0 };
     if let Some(opening) = stack_frame(line) {
         writer.word(opening, true);
@@ -68,6 +69,9 @@ pub fn scan<'a>(line: &'a [u8], emit: &mut impl FnMut(Piece<'a>, bool)) {
         }
         let class = CLASS[byte as usize];
         if class == SPACE {
+            if byte == b'\n' && writer.pieces > 0 {
+                break;
+            }
             space = true;
             at += 1;
             continue;
@@ -97,7 +101,7 @@ pub fn scan<'a>(line: &'a [u8], emit: &mut impl FnMut(Piece<'a>, bool)) {
         cut_chunk(chunk, flags, space, &mut writer);
         space = false;
         if line.get(at) == Some(&b'=') && flags & (LETTER | DIGIT) != 0 {
-            at = cut_value(line, chunk, at, &mut writer);
+            at = cut_value(line, chunk, at, mask_values, &mut writer);
         }
     }
     writer.finish();
@@ -135,29 +139,46 @@ fn cut_value<'a, F: FnMut(Piece<'a>, bool)>(
     line: &'a [u8],
     key: &[u8],
     equals: usize,
+    mask_values: bool,
     writer: &mut Writer<'_, F>,
 ) -> usize {
     let start = equals + 1;
     match line.get(start) {
         Some(b'=' | b'(' | b'[' | b'{' | b'<' | b'>') => equals,
         Some(quote @ (b'"' | b'\'')) => {
-            if is_message_key(key) {
+            let inner = &line[start + 1..];
+            let length = inner.iter().position(|byte| byte == quote);
+            if is_message_key(key)
+                || (!mask_values && length.is_some_and(|length| is_short_text(&inner[..length])))
+            {
                 return equals;
             }
             writer.mark(b'=', false);
             writer.variable(false);
-            let length = line[start + 1..].iter().position(|byte| byte == quote);
             length.map_or(line.len(), |length| start + 1 + length + 1)
         }
         _ if is_message_key(key) => equals,
         _ => {
-            writer.mark(b'=', false);
-            writer.variable(false);
             let ends = |byte: &u8| CLASS[*byte as usize] & (SPACE | DELIMITER) != 0 && *byte != b'=';
             let length = line[start..].iter().position(ends).unwrap_or(line.len() - start);
+            let value = &line[start..start + length];
+            writer.mark(b'=', false);
+            if !mask_values && is_short_text(value) {
+                writer.word(value, false);
+            } else {
+                writer.variable(false);
+            }
             start + length
         }
     }
+}
+
+/// A value that can be a word of the event's own: letters, few of them.
+fn is_short_text(value: &[u8]) -> bool {
+    let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'.' | b'_' | b'-' | b' ');
+    matches!(value.len(), 1..=32)
+        && value.iter().all(is_letter)
+        && value.iter().filter(|byte| **byte == b' ').count() < 3
 }
 
 /// A chunk is what stands between white space and delimiters.
