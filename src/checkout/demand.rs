@@ -36,7 +36,7 @@ impl Demand {
     }
 
     /// A working day's shape: quiet at night, a slope over the morning, and a lunch break that
-    /// begins at a quarter past twelve. Until 12:12 no group has more than four orders, which five
+    /// begins at a quarter past twelve. Until then no group has more than four orders, which five
     /// connections always hold.
     pub fn working_day() -> Self {
         Self {
@@ -45,7 +45,7 @@ impl Demand {
                 (360.0, 1.5),
                 (540.0, 2.5),
                 (660.0, 3.3),
-                (732.0, 3.5),
+                (734.5, 3.5),
                 (736.0, 10.3),
                 (810.0, 10.3),
                 (870.0, 4.5),
@@ -89,8 +89,8 @@ mod tests {
         let demand = Demand::working_day();
         let size = |text: &str| demand.size(text.parse().unwrap());
         assert!(size("2026-02-06T09:00:00Z") < 3.0);
-        assert!(size("2026-02-06T12:12:00Z") <= 3.5);
-        assert!(size("2026-02-06T12:15:00Z") > 8.0);
+        assert!(size("2026-02-06T12:14:00Z") <= 3.5);
+        assert!(size("2026-02-06T12:16:00Z") > 10.0);
         assert!(size("2026-02-06T23:59:59Z") < 3.0);
     }
 

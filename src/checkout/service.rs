@@ -36,7 +36,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_millis(110);
 /// What a query beyond this is called a spike, in the scenario's words.
 const SPIKE: Duration = Duration::from_secs(2);
 /// Each row in the outbox lengthens the order's own write by this.
-const OUTBOX_ROW_TIME: Duration = Duration::from_micros(15);
+const OUTBOX_ROW_TIME: Duration = Duration::from_micros(51);
 /// The relay empties the outbox at this length.
 const OUTBOX_LOT: u64 = 100;
 /// Beyond this the outbox takes no more, so that memory stays bounded.
@@ -60,7 +60,7 @@ impl Default for Payments {
 }
 
 pub struct Service {
-    time: Time,
+    time: RwLock<Time>,
     sink: Sink,
     database: Database,
     release: RwLock<Arc<Release>>,
@@ -87,7 +87,7 @@ impl Service {
         let database = time.in_place(Database::open()).await?;
         let pool = time.in_place(Pool::open(&database, rollout.settings.db_pool_size)).await?;
         Ok(Self {
-            time,
+            time: RwLock::new(time),
             sink,
             database,
             release: RwLock::new(Arc::new(Release::new(rollout, pool))),
@@ -100,7 +100,7 @@ impl Service {
 
     /// Puts another version or configuration in place; orders already taken end in the old one.
     pub async fn roll_out(&self, rollout: Rollout) -> Result<(), sqlx::Error> {
-        let pool = self.time.in_place(Pool::open(&self.database, rollout.settings.db_pool_size)).await?;
+        let pool = self.time().in_place(Pool::open(&self.database, rollout.settings.db_pool_size)).await?;
         let release = Arc::new(Release::new(rollout, pool));
         let fields = Map::from_iter([
             ("version".to_owned(), json!(&*release.version)),
@@ -117,8 +117,14 @@ impl Service {
         *self.payments.lock().unwrap_or_else(PoisonError::into_inner) = payments;
     }
 
-    pub fn time(&self) -> &Time {
-        &self.time
+    pub fn time(&self) -> Time {
+        self.time.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets the service go on in another time: out of a virtual one into the machine's. Its pool,
+    /// its database and its memory stay. Orders that waited in the old time must be gone.
+    pub fn continue_in(&self, time: Time) {
+        *self.time.write().unwrap_or_else(PoisonError::into_inner) = time;
     }
 
     pub fn counters(&self) -> &Counters {
@@ -136,10 +142,10 @@ impl Service {
     pub async fn place(&self, order: Order) -> Result<Receipt, Failure> {
         let release = self.release();
         let course = self.course();
-        let arrived = self.time.now();
+        let arrived = self.time().now();
         self.emit(&release, What::Started { request_id: Arc::clone(&course.request_id) });
         let outcome = self.handle(&release, &order, &course).await;
-        let took = since(arrived, self.time.now());
+        let took = since(arrived, self.time().now());
         self.tell_outcome(&release, &course, took, outcome.as_ref().err());
         outcome.map(|number| Receipt { number, took })
     }
@@ -150,23 +156,24 @@ impl Service {
             if release.queued.load(Ordering::Relaxed) > QUEUE_LIMIT {
                 return Err(self.fail(release, course, Failure::Refused, Duration::ZERO));
             }
-            let waiting_since = self.time.now();
-            let caller = self.time.within(CALLER_TIMEOUT, Arc::clone(&release.callers).acquire_owned()).await;
+            let waiting_since = self.time().now();
+            let caller =
+                self.time().within(CALLER_TIMEOUT, Arc::clone(&release.callers).acquire_owned()).await;
             drop(queue);
             let Some(Ok(permit)) = caller else {
-                let waited = since(waiting_since, self.time.now());
+                let waited = since(waiting_since, self.time().now());
                 return Err(self.fail(release, course, Failure::Refused, waited));
             };
             permit
         };
         let _in_progress = Counted::new(&release.in_progress);
-        let admitted = self.time.now();
+        let admitted = self.time().now();
         let leak_time = release.leak();
         if !leak_time.is_zero() {
-            self.time.sleep(leak_time).await;
+            self.time().sleep(leak_time).await;
         }
         let outcome = self.write(release, order, course).await;
-        let query_time = since(admitted, self.time.now());
+        let query_time = since(admitted, self.time().now());
         match outcome {
             Ok(number) => {
                 let mut fields = Self::saturation(release);
@@ -184,34 +191,34 @@ impl Service {
 
     /// The part that holds connections.
     async fn write(&self, release: &Release, order: &Order, course: &Course) -> Result<i64, Failure> {
-        let deadline = later(self.time.now(), release.settings.acquire_timeout);
-        let mut first = release.pool.acquire(&self.time, deadline).await.ok_or(Failure::PoolExhausted)?;
-        let now = self.time.now().as_millisecond();
+        let deadline = later(self.time().now(), release.settings.acquire_timeout);
+        let mut first = release.pool.acquire(&self.time(), deadline).await.ok_or(Failure::PoolExhausted)?;
+        let now = self.time().now().as_millisecond();
         let keep_outbox = self.outbox_rows.load(Ordering::Relaxed) < OUTBOX_LIMIT;
         let number = self
-            .time
+            .time()
             .in_place(first.insert_order(&order.id, now, keep_outbox))
             .await
             .map_err(|error| Failure::Database(error.to_string()))?;
         let outbox_rows =
             if keep_outbox { self.outbox_rows.fetch_add(1, Ordering::Relaxed) + 1 } else { OUTBOX_LIMIT };
-        self.time
+        self.time()
             .sleep(course.write + OUTBOX_ROW_TIME * u32::try_from(outbox_rows).unwrap_or(u32::MAX))
             .await;
         self.authorise_payment(release, course).await?;
         if course.row_locked {
-            self.time.sleep(LOCK_TIMEOUT).await;
+            self.time().sleep(LOCK_TIMEOUT).await;
             return Err(Failure::RowLocked);
         }
         if course.second_connection {
             let mut second =
-                release.pool.acquire(&self.time, deadline).await.ok_or(Failure::PoolExhausted)?;
+                release.pool.acquire(&self.time(), deadline).await.ok_or(Failure::PoolExhausted)?;
             self.reserve(&mut second, course).await?;
         } else {
             self.reserve(&mut first, course).await?;
         }
         if release.settings.outbox_relay && outbox_rows >= OUTBOX_LOT {
-            self.time
+            self.time()
                 .in_place(first.empty_outbox())
                 .await
                 .map_err(|error| Failure::Database(error.to_string()))?;
@@ -225,11 +232,11 @@ impl Service {
         connection: &mut super::database::Connection,
         course: &Course,
     ) -> Result<(), Failure> {
-        self.time
+        self.time()
             .in_place(connection.reserve_stock(course.article))
             .await
             .map_err(|error| Failure::Database(error.to_string()))?;
-        self.time.sleep(course.reserve).await;
+        self.time().sleep(course.reserve).await;
         Ok(())
     }
 
@@ -239,7 +246,7 @@ impl Service {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .unwrap_or(Payments { time: release.settings.payment_time, failing: 0.0 });
-        self.time.sleep(payments.time).await;
+        self.time().sleep(payments.time).await;
         if course.payment_luck < payments.failing { Err(Failure::Payment) } else { Ok(()) }
     }
 
@@ -270,7 +277,7 @@ impl Service {
     fn fail(&self, release: &Release, course: &Course, failure: Failure, query_time: Duration) -> Failure {
         let mut fields = Self::saturation(release);
         fields.insert("query_duration_ms".to_owned(), json!(query_time.as_millis() as u64));
-        release.hint.write_into(&mut fields, self.time.now());
+        release.hint.write_into(&mut fields, self.time().now());
         self.log(release, Level::Error, &failure.to_string(), Some(&course.request_id), fields);
         if query_time >= SPIKE {
             self.tell_spike(release, course, query_time);
@@ -283,7 +290,7 @@ impl Service {
             ("query_duration_ms".to_owned(), json!(query_time.as_millis() as u64)),
             ("latency_threshold_exceeded".to_owned(), json!(format!("{}ms", SPIKE.as_millis()))),
         ]);
-        release.hint.write_into(&mut fields, self.time.now());
+        release.hint.write_into(&mut fields, self.time().now());
         let message = "LATENCY SPIKE - Query took 2000ms+";
         self.log(release, Level::Error, message, Some(&course.request_id), fields);
     }
@@ -324,7 +331,7 @@ impl Service {
         request_id: Option<&Arc<str>>,
         fields: Map<String, Value>,
     ) {
-        let line = line(self.time.now(), level, message, request_id.map(|id| &**id), fields);
+        let line = line(self.time().now(), level, message, request_id.map(|id| &**id), fields);
         self.emit(release, What::Log { level, request_id: request_id.cloned(), line });
     }
 
@@ -333,7 +340,7 @@ impl Service {
     }
 
     fn emit(&self, release: &Release, what: What) {
-        self.sink.emit(Emission { at: self.time.now(), version: Arc::clone(&release.version), what });
+        self.sink.emit(Emission { at: self.time().now(), version: Arc::clone(&release.version), what });
     }
 }
 

@@ -58,37 +58,42 @@ fn simulate(first: Rollout, size: f64, minutes: u64, changes: Vec<(u64, Rollout)
     };
     let clock = VirtualTime::starting_at(noon());
     let end = later(noon(), Duration::from_mins(minutes));
-    run(&clock, later(end, Duration::from_mins(1)), |spawner| {
-        let time = Time::Virtual(Arc::clone(&clock));
-        let outcome = Rc::clone(&outcome);
-        async move {
-            let service = Rc::new(Service::start(time.clone(), sink, first, 7).await.unwrap());
-            for (minute, change) in changes {
-                let (service, time) = (Rc::clone(&service), time.clone());
-                spawner.spawn(async move {
-                    time.sleep_until(later(noon(), Duration::from_mins(minute))).await;
-                    service.roll_out(change).await.unwrap();
-                });
-            }
-            let (demand, mut random) = (Demand::steady(size), fastrand::Rng::with_seed(11));
-            let mut at = noon();
-            while at < end {
-                for arrival in demand.group(at, &mut random).arrivals {
-                    let (service, time, outcome) = (Rc::clone(&service), time.clone(), Rc::clone(&outcome));
+    run(
+        &clock,
+        || later(end, Duration::from_mins(1)),
+        |spawner| {
+            let time = Time::Virtual(Arc::clone(&clock));
+            let outcome = Rc::clone(&outcome);
+            async move {
+                let service = Rc::new(Service::start(time.clone(), sink, first, 7).await.unwrap());
+                for (minute, change) in changes {
+                    let (service, time) = (Rc::clone(&service), time.clone());
                     spawner.spawn(async move {
-                        time.sleep_until(arrival).await;
-                        let placed = service.place(Order { id: "TEST".to_owned() }).await;
-                        let took = time.now().duration_since(arrival).as_millis() as u64;
-                        let mut outcome = outcome.borrow_mut();
-                        outcome.latencies.push((arrival, took));
-                        outcome.failures.extend(placed.err().map(|failure| (arrival, failure)));
+                        time.sleep_until(later(noon(), Duration::from_mins(minute))).await;
+                        service.roll_out(change).await.unwrap();
                     });
                 }
-                at = later(at, demand.interval);
-                time.sleep_until(at).await;
+                let (demand, mut random) = (Demand::steady(size), fastrand::Rng::with_seed(11));
+                let mut at = noon();
+                while at < end {
+                    for arrival in demand.group(at, &mut random).arrivals {
+                        let (service, time, outcome) =
+                            (Rc::clone(&service), time.clone(), Rc::clone(&outcome));
+                        spawner.spawn(async move {
+                            time.sleep_until(arrival).await;
+                            let placed = service.place(Order { id: "TEST".to_owned() }).await;
+                            let took = time.now().duration_since(arrival).as_millis() as u64;
+                            let mut outcome = outcome.borrow_mut();
+                            outcome.latencies.push((arrival, took));
+                            outcome.failures.extend(placed.err().map(|failure| (arrival, failure)));
+                        });
+                    }
+                    at = later(at, demand.interval);
+                    time.sleep_until(at).await;
+                }
             }
-        }
-    });
+        },
+    );
     let mut outcome = Rc::try_unwrap(outcome).unwrap().into_inner();
     outcome.lines = std::mem::take(&mut *lines.lock().unwrap());
     outcome

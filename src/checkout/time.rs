@@ -167,8 +167,8 @@ impl Spawner {
 }
 
 /// Runs `main` and every task that it spawns on this thread, until all are done or the clock would
-/// pass `until`. The clock ends at `until` or at the last event before it.
-pub fn run<F>(time: &VirtualTime, until: Timestamp, main: impl FnOnce(Spawner) -> F)
+/// pass what `until` says, which is asked before every step. What is not done then is dropped.
+pub fn run<F>(time: &VirtualTime, until: impl Fn() -> Timestamp, main: impl FnOnce(Spawner) -> F)
 where
     F: Future<Output = ()> + 'static,
 {
@@ -186,7 +186,7 @@ where
             Poll::Ready(_) => {}
             Poll::Pending => {
                 let stuck = spawner.0.borrow().is_empty() && !woken.0.load(Ordering::Acquire);
-                if stuck && !time.advance(until) {
+                if stuck && !time.advance(until()) {
                     return;
                 }
             }
@@ -235,18 +235,22 @@ mod tests {
         let time = VirtualTime::starting_at(noon());
         let seen = Rc::new(RefCell::new(Vec::new()));
         let record = Rc::clone(&seen);
-        run(&time, later(noon(), Duration::from_hours(5)), |spawner| {
-            let time = Time::Virtual(Arc::clone(&time));
-            async move {
-                for hours in [3, 1, 2] {
-                    let (time, record) = (time.clone(), Rc::clone(&record));
-                    spawner.spawn(async move {
-                        time.sleep(Duration::from_hours(hours)).await;
-                        record.borrow_mut().push(hours);
-                    });
+        run(
+            &time,
+            || later(noon(), Duration::from_hours(5)),
+            |spawner| {
+                let time = Time::Virtual(Arc::clone(&time));
+                async move {
+                    for hours in [3, 1, 2] {
+                        let (time, record) = (time.clone(), Rc::clone(&record));
+                        spawner.spawn(async move {
+                            time.sleep(Duration::from_hours(hours)).await;
+                            record.borrow_mut().push(hours);
+                        });
+                    }
                 }
-            }
-        });
+            },
+        );
         assert_eq!(*seen.borrow(), [1, 2, 3]);
         assert_eq!(time.now(), later(noon(), Duration::from_hours(3)));
     }
@@ -256,15 +260,19 @@ mod tests {
         let time = VirtualTime::starting_at(noon());
         let seen = Rc::new(RefCell::new(None));
         let record = Rc::clone(&seen);
-        run(&time, later(noon(), Duration::from_mins(1)), |_| {
-            let time = Time::Virtual(Arc::clone(&time));
-            async move {
-                let late = time.within(Duration::from_secs(2), time.sleep(Duration::from_secs(3))).await;
-                *record.borrow_mut() = Some((late, time.now()));
-                time.sleep(Duration::from_hours(1)).await;
-                *record.borrow_mut() = None;
-            }
-        });
+        run(
+            &time,
+            || later(noon(), Duration::from_mins(1)),
+            |_| {
+                let time = Time::Virtual(Arc::clone(&time));
+                async move {
+                    let late = time.within(Duration::from_secs(2), time.sleep(Duration::from_secs(3))).await;
+                    *record.borrow_mut() = Some((late, time.now()));
+                    time.sleep(Duration::from_hours(1)).await;
+                    *record.borrow_mut() = None;
+                }
+            },
+        );
         assert_eq!(*seen.borrow(), Some((None, later(noon(), Duration::from_secs(2)))));
     }
 
@@ -275,15 +283,19 @@ mod tests {
         let worker = thread::spawn(move || sender.send(7));
         let seen = Rc::new(RefCell::new(None));
         let record = Rc::clone(&seen);
-        run(&time, later(noon(), Duration::from_hours(1)), |spawner| {
-            let time = Time::Virtual(Arc::clone(&time));
-            let other = time.clone();
-            spawner.spawn(async move { other.sleep(Duration::from_mins(1)).await });
-            async move {
-                let answer = time.in_place(receiver).await;
-                *record.borrow_mut() = Some((answer, time.now()));
-            }
-        });
+        run(
+            &time,
+            || later(noon(), Duration::from_hours(1)),
+            |spawner| {
+                let time = Time::Virtual(Arc::clone(&time));
+                let other = time.clone();
+                spawner.spawn(async move { other.sleep(Duration::from_mins(1)).await });
+                async move {
+                    let answer = time.in_place(receiver).await;
+                    *record.borrow_mut() = Some((answer, time.now()));
+                }
+            },
+        );
         assert!(worker.join().unwrap().is_ok());
         assert_eq!(*seen.borrow(), Some((Ok(7), noon())));
     }
