@@ -161,11 +161,15 @@ async fn read_metrics(
     now: Timestamp,
     deadline: Instant,
 ) -> (Option<Vec<crate::domain::evidence::Series>>, Vec<Gap>) {
+    let unknown = Gap::new("metrics", format!("no metric of {} is known", found.scope.service));
     if queries.is_empty() {
-        let reason = format!("no metric of {} is known", found.scope.service);
-        return (None, vec![Gap::new("metrics", reason)]);
+        return (None, vec![unknown]);
     }
-    metrics::read(clients, queries, at, now, deadline).await
+    let (series, mut gaps) = metrics::read(clients, queries, at, now, deadline).await;
+    if found.metrics.is_empty() {
+        gaps.push(unknown);
+    }
+    (series, gaps)
 }
 
 /// A number with its noun; `series` is its own plural.

@@ -105,7 +105,7 @@ impl Clients {
             trail: aws_sdk_cloudtrail::Client::new(&read),
             lambda: aws_sdk_lambda::Client::new(&read),
             sts: aws_sdk_sts::Client::new(&read),
-            lookups: Arc::new(Pace::new(LOOKUPS_PER_SECOND, 2)),
+            lookups: Arc::new(Pace::new(LOOKUPS_PER_SECOND, 1)),
             filters: Arc::new(Pace::new(FILTERS_PER_SECOND, 4)),
             caller: Arc::new(OnceCell::new()),
             region,

@@ -189,7 +189,8 @@ async fn log_groups(
     settings: &ServiceSettings,
     deadline: Instant,
 ) -> Result<Vec<String>, ReadError> {
-    let functions = settings.lambda.iter().map(|lambda| format!("/aws/lambda/{}", lambda.function));
+    let functions = settings.lambda.iter().map(|lambda| &lambda.function).chain(names);
+    let functions = functions.filter(|name| is_function_name(name)).map(|name| format!("/aws/lambda/{name}"));
     let exact = dedupe(settings.log_groups.iter().cloned().chain(functions));
     // A pattern finds `/aws/lambda/checkout` and `/ecs/checkout` alike; it takes 3 to 512 characters.
     let patterns = names.iter().filter(|name| (3..=512).contains(&name.len()) && is_pattern(name));

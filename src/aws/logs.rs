@@ -19,11 +19,16 @@ use crate::domain::evidence::{Gap, LogEvent};
 const WINDOW: Duration = Duration::from_hours(3);
 /// Lines arrive seconds late, and clocks differ: the end is padded.
 const PAD: Duration = Duration::from_mins(1);
-/// Windows that are queried at once; each may return as many rows as Insights allows.
+/// Windows that are queried at once to begin with.
 const SLICES: i64 = 4;
-const ROWS: u64 = 10_000;
-/// Parts that a slice with more rows than that is read in.
-const PARTS: u64 = 8;
+/// A window with more lines than a query returns is cut and asked again, this often at most.
+const ROUNDS: usize = 3;
+/// Queries of one round: AWS runs a hundred at once for the whole account.
+const QUERIES: usize = 24;
+/// Rows that one query returns at most.
+const ROWS: i32 = 10_000;
+/// Lines that are read at most: what an investigation can look through in a second or two.
+const LINES: usize = 100_000;
 /// Polling begins often and slows down: most queries end within two or three seconds.
 const FIRST_POLL: Duration = Duration::from_millis(100);
 const LAST_POLL: Duration = Duration::from_secs(1);
@@ -36,8 +41,7 @@ const FILTER_PAGES: usize = 20;
 /// Stopping a query is a courtesy with a time limit of its own.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
-const QUERY: &str =
-    "fields @timestamp, @ingestionTime, @log, @logStream, @message | sort @timestamp asc | limit 10000";
+const QUERY: &str = "fields @timestamp, @ingestionTime, @log, @logStream, @message | sort @timestamp asc";
 
 /// What was read.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -118,7 +122,14 @@ struct Answer {
     bytes: u64,
 }
 
-/// All slices at once. With an error, what was read nonetheless.
+impl Answer {
+    fn is_whole(&self) -> bool {
+        self.matched <= self.events.len() as u64
+    }
+}
+
+/// Queries the window in slices, all at once; those that hold more lines than a query returns are cut
+/// and asked again. With an error, what was read nonetheless.
 async fn insights(
     clients: &Clients,
     groups: &[String],
@@ -126,27 +137,41 @@ async fn insights(
     end: Timestamp,
     until: Instant,
 ) -> Result<LinesRead, (LinesRead, ReadError)> {
-    let whole = Slice { start: start.as_second(), end: end.as_second() };
-    let slices = whole.cut(SLICES);
-    let answers =
-        futures::future::join_all(slices.iter().map(|slice| slice_of(clients, groups, *slice, until))).await;
+    let mut asked = Slice { start: start.as_second(), end: end.as_second() }.cut(SLICES);
     let mut read = LinesRead::default();
-    let (mut trouble, mut matched, mut kept) = (None, 0, 0);
-    for answer in answers {
-        match answer {
-            Ok(parts) => {
-                for part in parts {
-                    matched += part.matched;
-                    kept += part.events.len() as u64;
-                    read.bytes_scanned += part.bytes;
-                    read.events.get_or_insert_default().extend(part.events);
+    let (mut trouble, mut missing) = (None, 0);
+    for round in 1..=ROUNDS {
+        let limit = i32::try_from(LINES / asked.len().max(1)).unwrap_or(i32::MAX);
+        let queries = asked.iter().map(|slice| query(clients, groups, *slice, limit, until));
+        let answers = futures::future::join_all(queries).await;
+        let mut cut = Vec::new();
+        let queries_left = QUERIES / asked.len().max(1);
+        for (slice, answer) in asked.iter().zip(answers) {
+            let answer = match answer {
+                Ok(answer) => answer,
+                Err(error) => {
+                    trouble = Some(error);
+                    continue;
                 }
+            };
+            read.bytes_scanned += answer.bytes;
+            let parts = if round < ROUNDS { slice.cut(parts_of(&answer, queries_left)) } else { Vec::new() };
+            if !answer.is_whole() && parts.len() > 1 && Instant::now() < until {
+                cut.extend(parts);
+                continue;
             }
-            Err(error) => trouble = Some(error),
+            missing += answer.matched.saturating_sub(answer.events.len() as u64);
+            read.events.get_or_insert_default().extend(answer.events);
+        }
+        asked = cut;
+        if asked.is_empty() {
+            break;
         }
     }
-    if matched > kept {
-        let reason = format!("{kept} of {matched} lines were read, the first of each window of time");
+    if missing > 0 {
+        let kept = read.events.as_ref().map_or(0, Vec::len) as u64;
+        let reason =
+            format!("{kept} of {} lines were read, the first of each window of time", kept + missing);
         read.gaps.push(Gap::new("logs", reason));
     }
     match trouble {
@@ -155,26 +180,11 @@ async fn insights(
     }
 }
 
-/// One slice; where it holds more rows than a query returns, once more in parts.
-async fn slice_of(
-    clients: &Clients,
-    groups: &[String],
-    slice: Slice,
-    until: Instant,
-) -> Result<Vec<Answer>, ReadError> {
-    let answer = query(clients, groups, slice, until).await?;
-    if answer.matched <= answer.events.len() as u64 || answer.matched <= ROWS {
-        return Ok(vec![answer]);
-    }
-    // A quarter more than needed, since lines are not spread evenly.
-    let parts = (answer.matched * 5 / 4).div_ceil(ROWS).min(PARTS);
-    let parts = slice.cut(i64::try_from(parts).unwrap_or(1));
-    let answers =
-        futures::future::join_all(parts.iter().map(|part| query(clients, groups, *part, until))).await;
-    let read: Vec<Answer> = answers.into_iter().flatten().collect();
-    let rows: usize = read.iter().map(|part| part.events.len()).sum();
-    // The parts are better only if they arrived.
-    Ok(if read.len() == parts.len() || rows > answer.events.len() { read } else { vec![answer] })
+/// In how many parts a slice is asked again: half more than needed, since lines are not spread evenly.
+fn parts_of(answer: &Answer, most: usize) -> i64 {
+    let rows = (answer.events.len() as u64).max(1);
+    let needed = (answer.matched * 3 / 2).div_ceil(rows);
+    i64::try_from(needed).unwrap_or(i64::MAX).min(most as i64)
 }
 
 /// Starts one query, waits for its end, and stops it at the deadline.
@@ -182,6 +192,7 @@ async fn query(
     clients: &Clients,
     groups: &[String],
     slice: Slice,
+    limit: i32,
     until: Instant,
 ) -> Result<Answer, ReadError> {
     const ACTION: &str = "logs:StartQuery";
@@ -191,7 +202,8 @@ async fn query(
         .set_log_group_names(Some(groups.to_vec()))
         .start_time(slice.start)
         .end_time(slice.end)
-        .query_string(QUERY);
+        .query_string(QUERY)
+        .limit(limit.min(ROWS));
     let started = within(until, ACTION, call.send()).await?;
     let id = started.query_id().unwrap_or_default().to_owned();
     let stopping = StopOnDrop { clients, id: Some(id.clone()) };

@@ -1,4 +1,10 @@
-
 mod checkout;
-mod slack_double;
+mod edge;
 mod generator;
+mod house;
+mod rooms;
+mod slack_double;
+mod aws_account;
+mod aws_reading;
+mod aws_rollback;
+mod aws_wire;

@@ -12,8 +12,7 @@ use super::logs::{Line, group_name};
 use super::wire::{Answer, ApiError};
 use super::world::{Call, State};
 
-/// Rows that a query returns at most, and queries that run at once.
-const ROWS: usize = 10_000;
+/// Queries that run at once.
 const CONCURRENT: usize = 100;
 
 /// How a query ends, where a test decides.
@@ -119,7 +118,11 @@ pub fn start_query(state: &mut State, call: &Call) -> Result<Answer, ApiError> {
             "Account maximum query concurrency limit of [100] reached.",
         ));
     }
-    let limit = call.integer("limit").map_or(ROWS, |limit| usize::try_from(limit).unwrap_or(ROWS).min(ROWS));
+    let rows = state.options.insights_rows;
+    let limit = call
+        .integer("limit")
+        .and_then(|limit| usize::try_from(limit).ok())
+        .map_or(rows, |limit| limit.min(rows));
     let id = state.next_id();
     let end_of_query = state.queries.script.pop_front().unwrap_or(QueryEnd::Complete);
     let query = Query {

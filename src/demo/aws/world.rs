@@ -39,6 +39,8 @@ pub struct WorldOptions {
     /// How long an Insights query is `Scheduled`, then `Running`.
     pub insights_scheduled: Duration,
     pub insights_time: Duration,
+    /// Rows that an Insights query returns at most.
+    pub insights_rows: usize,
     /// How long `LastUpdateStatus` stays `InProgress` after an update of a function.
     pub function_update_time: Duration,
     /// Calls per second and operation, by real time.
@@ -66,6 +68,7 @@ impl Default for WorldOptions {
             logs_delay: Duration::from_secs(2),
             insights_scheduled: Duration::from_millis(200),
             insights_time: Duration::from_secs(2),
+            insights_rows: 10_000,
             function_update_time: Duration::from_secs(1),
             rate_limits: BTreeMap::from([
                 ("cloudtrail:LookupEvents".to_owned(), 2.0),
