@@ -7,6 +7,7 @@ pub mod alert;
 pub mod eval;
 pub mod incidents;
 pub mod investigate;
+pub mod live;
 pub mod logs;
 pub mod metrics;
 pub mod serve;
@@ -42,10 +43,10 @@ enum Command {
     /// One investigation: of a bundle offline, or of a service live.
     #[command(after_help = "Examples:\n  incident-commander investigate --bundle ./INC-7\n  \
         incident-commander investigate --service checkout --at 2026-02-06T12:15:00Z")]
-    Investigate(investigate::InvestigateArgs),
+    Investigate(live::InvestigateArgs),
     /// Scores the engine on bundles that have a truth.json.
     #[command(after_help = "Example:\n  incident-commander eval ./bundles --format json")]
-    Eval(eval::EvalArgs),
+    Eval(EvalArgs),
     /// What is stored: list, show, export.
     #[command(after_help = "Examples:\n  incident-commander incidents list\n  \
         incident-commander incidents show INC-7 --format json\n  \
@@ -147,6 +148,24 @@ pub enum Format {
     Json,
 }
 
+#[derive(Debug, Args)]
+struct EvalArgs {
+    /// Folders; every bundle with a truth.json below them is scored.
+    #[arg(required = true)]
+    directories: Vec<PathBuf>,
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+fn evaluate(args: &EvalArgs) -> anyhow::Result<()> {
+    let board = eval::run(&args.directories)?;
+    match args.format {
+        Format::Text => print!("{}", eval::text(&board)),
+        Format::Json => println!("{}", serde_json::to_string_pretty(&eval::json(&board))?),
+    }
+    Ok(())
+}
+
 /// Runs the command that was typed.
 pub fn main() -> ExitCode {
     // clap prints its own errors and exits 2.
@@ -172,8 +191,8 @@ fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Demo(args) => asynchronously(crate::demo::run(args)),
         Command::Serve(common) => asynchronously(serve::serve(common)),
-        Command::Investigate(args) => investigate::investigate(&args),
-        Command::Eval(args) => eval::eval(&args),
+        Command::Investigate(args) => live::investigate(args),
+        Command::Eval(args) => evaluate(&args),
         Command::Incidents(args) => asynchronously(incidents::incidents(args)),
         Command::Alert { command: AlertCommand::Parse { file } } => alert::parse(&file),
         Command::Logs { command: LogsCommand::Templates(args) } => logs::templates(&args),

@@ -10,14 +10,14 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::{Bench, Done, headline};
-use crate::agents::{self, Progress, Request};
+use crate::agents::{self, AgentProgress, AgentState, Deadlines, Request};
 use crate::analysis;
 use crate::bundle;
 use crate::config::{self, Config};
 use crate::domain::approval::Plan;
 use crate::domain::change::Change;
 use crate::domain::incident::{IncidentId, State};
-use crate::domain::report::{ActionKind, Cause, Report};
+use crate::domain::report::{ActionKind, Agent, Cause, Report};
 use crate::domain::rollback::RollbackTarget;
 use crate::store::Conclusion;
 
@@ -43,7 +43,7 @@ pub async fn investigate(bench: &Bench, id: IncidentId) -> anyhow::Result<Done> 
     };
     let gathered = {
         let board = board.clone();
-        agents::gather(&bench.aws, request, move |progress| board.note(&progress))
+        agents::gather(&bench.aws, request, Deadlines::default(), move |progress| board.note(&progress))
     };
     let evidence = tokio::select! {
         evidence = gathered => evidence,
@@ -100,14 +100,23 @@ fn can_be_made(target: &RollbackTarget) -> bool {
 /// What the agents last said, one line each.
 #[derive(Debug, Default)]
 struct Board {
-    lines: Mutex<BTreeMap<&'static str, String>>,
+    lines: Mutex<BTreeMap<Agent, String>>,
     changed: Notify,
 }
 
 impl Board {
-    fn note(&self, progress: &Progress) {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.insert(progress.agent, format!("{}: {}", progress.agent, progress.line));
+    fn note(&self, progress: &AgentProgress) {
+        let name = match progress.agent {
+            Agent::Logs => "Logs",
+            Agent::Metrics => "Metrics",
+            Agent::Deploy => "Deploy",
+        };
+        let line = match &progress.state {
+            AgentState::Started => format!("{name}: reading"),
+            AgentState::Done { summary } => format!("{name}: {summary}"),
+            AgentState::Failed { reason } => format!("{name}: not read ({reason})"),
+        };
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).insert(progress.agent, line);
         self.changed.notify_one();
     }
 

@@ -21,6 +21,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use self::investigate::service_settings;
 use crate::aws::Clients;
 use crate::clock::Clock;
 use crate::config::Settings;

@@ -1,0 +1,72 @@
+//! A bot on a port of its own, with a database of its own, for tests over the wire.
+
+use std::time::Duration;
+
+use incident_commander::app::Bot;
+use incident_commander::clock::Clock;
+use incident_commander::config::{AwsKey, Config, Secret, Settings};
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+/// Nothing in a test takes longer unless something is broken.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+pub struct House {
+    pub bot: Bot,
+    pub url: String,
+    pub client: reqwest::Client,
+    _folder: tempfile::TempDir,
+}
+
+/// Settings for a bot without Slack, whose AWS is a port where nobody listens.
+pub fn settings(folder: &std::path::Path) -> Settings {
+    let mut config = Config::default();
+    config.aws.region = Some("us-east-1".into());
+    Settings {
+        config,
+        database_url: format!("sqlite://{}", folder.join("house.db").display()),
+        listen: "127.0.0.1:0".parse().unwrap(),
+        slack_bot_token: None,
+        slack_signing_secret: Some(Secret::Value("signing".into())),
+        slack_app_token: None,
+        slack_api_url: None,
+        aws_endpoint_url: Some("http://127.0.0.1:9".into()),
+        aws_credentials: Some(AwsKey { id: "AKIATEST".into(), secret: "secret".into() }),
+        alert_token: None,
+        public_url: None,
+    }
+}
+
+impl House {
+    pub async fn open(change: impl FnOnce(&mut Settings)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = settings(folder.path());
+        change(&mut settings);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let clock = Clock::starting_at("2026-02-06T12:18:00Z".parse().unwrap());
+        let bot = Bot::start(settings, clock, listener, None).await.unwrap();
+        let url = format!("http://{}", bot.address());
+        Self { bot, url, client: reqwest::Client::new(), _folder: folder }
+    }
+
+    /// Posts a body as plain `curl -d` would.
+    pub async fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
+        let request = self
+            .client
+            .post(format!("{}{path}", self.url))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(body);
+        Self::answer(request).await
+    }
+
+    pub async fn get(&self, path: &str) -> (u16, Value) {
+        Self::answer(self.client.get(format!("{}{path}", self.url))).await
+    }
+
+    pub async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
+        let response = request.timeout(PATIENCE).send().await.unwrap();
+        let status = response.status().as_u16();
+        let text = response.text().await.unwrap();
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+}
