@@ -157,6 +157,7 @@ impl Book {
         } else {
             usize::MAX
         };
+        let hole_length = (540 / self.period) as usize;
         let values: Vec<f64> = values.collect();
         let points = self
             .gather(stat, &values)
@@ -165,7 +166,7 @@ impl Book {
             .filter(|(i, value)| {
                 (!sparse || *value != 0.0)
                     && !random.chance(self.lost)
-                    && (*i < hole || *i >= hole.saturating_add(9))
+                    && (*i < hole || *i >= hole.saturating_add(hole_length))
             })
             .collect();
         let dimensions = dimensions.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();

@@ -27,11 +27,18 @@ fn daily(stage: &Stage, at: i64) -> f64 {
         let hour = at.rem_euclid(DAY) as f64 / 3600.0;
         1.0 + stage.amplitude * ((hour - stage.phase) / 24.0 * std::f64::consts::TAU).sin()
     };
-    let free_day = (at.div_euclid(DAY) + 4).rem_euclid(7);
-    let week = if free_day == 0 || free_day == 6 { stage.weekend } else { 1.0 };
-    let onset_day = (stage.onset.div_euclid(DAY) + 4).rem_euclid(7);
-    let onset_week = if onset_day == 0 || onset_day == 6 { stage.weekend } else { 1.0 };
-    shape(at) / shape(stage.onset) * week / onset_week
+    // Weekends fade in and out over the hours around midnight.
+    let week = |at: i64| {
+        let free = |day: i64| {
+            let day = (day + 4).rem_euclid(7);
+            if day == 0 || day == 6 { stage.weekend } else { 1.0 }
+        };
+        let (day, hour) = (at.div_euclid(DAY), at.rem_euclid(DAY) as f64 / 3600.0);
+        let neighbour = if hour < 12.0 { day - 1 } else { day + 1 };
+        let near = (0.5 - hour.min(24.0 - hour) / 10.0).max(0.0);
+        free(day) * (1.0 - near) + free(neighbour) * near
+    };
+    shape(at) / shape(stage.onset) * week(at) / week(stage.onset)
 }
 
 /// All files of the incident but its truth.
