@@ -58,6 +58,7 @@ struct World<'a> {
 struct Written {
     first: Timestamp,
     last: Timestamp,
+    lines: usize,
 }
 
 impl<'a> World<'a> {
@@ -74,16 +75,23 @@ impl<'a> World<'a> {
         let mut written: BTreeMap<&str, BTreeMap<&str, Written>> = BTreeMap::new();
         for event in evidence.logs.iter().flatten() {
             if let Some(version) = event.version() {
-                let entry = written
-                    .entry(&event.group)
-                    .or_default()
-                    .entry(version)
-                    .or_insert(Written { first: event.at, last: event.at });
+                let entry = written.entry(&event.group).or_default().entry(version).or_insert(Written {
+                    first: event.at,
+                    last: event.at,
+                    lines: 0,
+                });
+                entry.lines += 1;
                 entry.first = entry.first.min(event.at);
                 entry.last = entry.last.max(event.at);
             }
         }
         Self { evidence, now: evidence.scope.now, calls, owners: Owners::new(evidence), written }
+    }
+
+    /// Whether the records reach back to a time, so that what they do not show did not happen.
+    fn reaches_back_to(&self, at: Option<Timestamp>) -> bool {
+        let earliest = self.evidence.trail.iter().flatten().map(|record| record.at).min();
+        matches!((earliest, at), (Some(earliest), Some(at)) if earliest <= at)
     }
 
     /// Calls of one AWS service, by the name that `key` gives the resource of each.
@@ -157,3 +165,6 @@ fn event_ids<'c>(calls: impl IntoIterator<Item = &'c Call<'c>>) -> Vec<String> {
 fn actor(call: &Call<'_>) -> Option<Actor> {
     Some(call.record.actor.clone()).filter(|actor| !actor.name.is_empty() || !actor.arn.is_empty())
 }
+
+#[cfg(test)]
+mod tests;

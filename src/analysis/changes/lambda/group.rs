@@ -41,6 +41,8 @@ impl Move {
         if !matches!(call.verb, "CreateAlias" | "UpdateAlias") {
             return None;
         }
+        // A new description alone points nowhere.
+        call.field(&["functionVersion", "routingConfig"])?;
         let alias = call.text(&["name"])?;
         let weights: BTreeMap<String, f64> = field(call.request(), "routingConfig")
             .and_then(|routing| field(routing, "additionalVersionWeights"))

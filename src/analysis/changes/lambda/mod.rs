@@ -29,6 +29,9 @@ pub(super) const DEPLOYING: &[&str] = &[
 ];
 pub(super) const LIMITING: &[&str] = &["PutFunctionConcurrency", "DeleteFunctionConcurrency"];
 
+/// A share of traffic below this goes unnoticed in a service's own figures.
+const NOTICEABLE: f64 = 0.1;
+
 /// Settings that change with every deployment and steer nothing.
 const NOT_SETTINGS: &[&str] = &[
     "CodeSize",
@@ -95,7 +98,12 @@ struct Function<'w, 'a> {
 impl<'w, 'a> Function<'w, 'a> {
     fn new(world: &'w World<'a>, name: &'w str, calls: &'w [Call<'a>]) -> Self {
         let history = world.evidence.functions.get(name);
-        let group = format!("/aws/lambda/{name}");
+        let named = history
+            .and_then(|history| {
+                history.versions.iter().flatten().find(|version| version.version == "$LATEST")
+            })
+            .and_then(|latest| latest.settings.get("LoggingConfig.LogGroup"));
+        let group = named.cloned().unwrap_or_else(|| format!("/aws/lambda/{name}"));
         let written = world.written.get(group.as_str());
         let moved =
             calls.iter().any(|call| matches!(call.verb, "CreateAlias" | "UpdateAlias") && !call.failed());
@@ -172,7 +180,12 @@ impl<'w, 'a> Function<'w, 'a> {
             .cloned()
             .unwrap_or_else(|| format!("{}@{}", self.name, effective.record.at));
         change.actor = actor(effective);
-        if group.moves.is_empty() && self.aliased {
+        if group.calls.iter().all(|call| matches!(call.verb, "CreateAlias" | "UpdateAlias"))
+            && group.moves.is_empty()
+        {
+            change.no_op = true;
+            change.undo = Err("it changed nothing but labels".to_owned());
+        } else if group.moves.is_empty() && self.aliased && self.latest_share() < NOTICEABLE {
             self.published_only(group, later, &mut change);
         } else if group.moves.is_empty() {
             self.latest(group, earlier, later, &mut change);
@@ -200,8 +213,54 @@ impl<'w, 'a> Function<'w, 'a> {
         });
         change.effect = Effect::Took { from: start.at, until: end.at };
         change.share = end.share;
+        let again = earlier
+            .iter()
+            .rev()
+            .flat_map(|group| group.moves.iter().rev())
+            .find(|earlier| earlier.alias == end.alias)
+            .is_some_and(|before| {
+                before.target == end.target && (before.share - end.share).abs() < f64::EPSILON
+            });
+        if again {
+            change.no_op = true;
+            change.to_version = Some(end.target.clone());
+            change.undo = Err(format!("the alias {} pointed to version {} already", end.alias, end.target));
+            return;
+        }
         self.versions(from, end.target.clone(), group, change);
         change.undo = self.undo_alias(Some(&end.alias), change);
+        if self.writes_nothing(end) {
+            change.effect = Effect::None {
+                reason: format!(
+                    "version {} wrote no line after the alias {} moved to it: traffic goes elsewhere",
+                    end.target, end.alias
+                ),
+            };
+        }
+    }
+
+    /// The share of log lines that `$LATEST` wrote.
+    fn latest_share(&self) -> f64 {
+        let Some(written) = self.written else { return 0.0 };
+        let all: usize = written.values().map(|seen| seen.lines).sum();
+        let latest = written.get("$LATEST").map_or(0, |seen| seen.lines);
+        if all == 0 { 0.0 } else { latest as f64 / all as f64 }
+    }
+
+    /// Whether, of several aliases, this one evidently gets no traffic: other versions went on writing
+    /// lines long after it moved, and its own wrote none.
+    fn writes_nothing(&self, moved: &Move) -> bool {
+        const LINES: usize = 50;
+        let several =
+            self.history.and_then(|history| history.aliases.as_ref()).is_some_and(|known| known.len() > 1);
+        let Some(written) = self.written.filter(|_| several) else { return false };
+        !written.contains_key(moved.target.as_str())
+            && moved.share > NOTICEABLE
+            && written.iter().any(|(version, seen)| {
+                is_number(version)
+                    && seen.lines >= LINES
+                    && seen.last.duration_since(moved.at) > SignedDuration::from_mins(5)
+            })
     }
 
     /// A deployment that left the alias where it was, as far as CloudTrail tells.
@@ -240,16 +299,15 @@ impl<'w, 'a> Function<'w, 'a> {
 
     /// A deployment to `$LATEST`, which serves.
     fn latest(&self, group: &Group<'a>, earlier: &[Group<'a>], later: &[Group<'a>], change: &mut Change) {
-        let (Some(first), Some(last)) = (group.calls.first(), group.calls.last()) else { return };
         let acting: Vec<&Call<'a>> =
             group.calls.iter().filter(|call| call.verb != "PublishVersion").collect();
-        if acting.is_empty() {
+        let (Some(first), Some(last)) = (acting.first(), acting.last()) else {
             change.effect = Effect::None {
                 reason: "a version was published, which moves no traffic by itself".to_owned(),
             };
             change.undo = Err("it never reached traffic".to_owned());
             return;
-        }
+        };
         change.effect = Effect::Took { from: first.record.at, until: last.record.at };
         change.to_version = Some("$LATEST".to_owned());
         let before = self.state_before(earlier, first.record.at);
@@ -273,6 +331,9 @@ impl<'w, 'a> Function<'w, 'a> {
                     (Some(snapshot), Some(latest)) if alone && environment_readable(snapshot, latest) => {
                         let changed = between(&snapshot.environment, &latest.environment);
                         change.keys.extend(changed);
+                        change.from_version = Some(snapshot.version.clone());
+                        // Calls that CloudTrail does not reach back to may have come in between.
+                        environment_known = self.world.reaches_back_to(snapshot.last_modified);
                     }
                     _ => environment_known = false,
                 }

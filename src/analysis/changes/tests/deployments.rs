@@ -1,0 +1,483 @@
+//! Functions and container services.
+
+use serde_json::{Value, json};
+
+use super::{Case, keys, took, took_none, version};
+use crate::domain::change::{ChangeKind, Relation};
+use crate::domain::rollback::RollbackTarget;
+
+/// Code, configuration, version and alias, as a pipeline deploys them.
+fn deployment(case: &mut Case, prefix: &str, minute: &str, from: &str, to: &str, weights: &Value) {
+    let id = |part: &str| format!("{prefix}-{part}");
+    let function = "arn:aws:lambda:us-east-1:123456789012:function:checkout";
+    case.call(
+        &id("config"),
+        &format!("{minute}:00"),
+        "lambda",
+        "UpdateFunctionConfiguration20150331v2",
+        json!({"functionName": "checkout", "environment": {}}),
+        json!({"timeout": 30, "codeSha256": "old"}),
+    );
+    case.call(
+        &id("code"),
+        &format!("{minute}:05"),
+        "lambda",
+        "UpdateFunctionCode20150331v2",
+        json!({"functionName": function, "publish": false, "dryRun": false}),
+        json!({"codeSha256": "new"}),
+    );
+    case.call(
+        &id("publish"),
+        &format!("{minute}:10"),
+        "lambda",
+        "PublishVersion20150331",
+        json!({"functionName": "checkout"}),
+        json!({"version": to}),
+    );
+    let main = if weights == &json!({}) { to } else { from };
+    case.call(
+        &id("alias"),
+        &format!("{minute}:20"),
+        "lambda",
+        "UpdateAlias20150331",
+        json!({"functionName": "checkout", "name": "live", "functionVersion": main,
+            "routingConfig": {"additionalVersionWeights": weights}}),
+        Value::Null,
+    );
+}
+
+fn two_versions(case: &mut Case, serving: &str, weights: &Value) {
+    case.file("lambda/checkout/versions.json", &json!({"Versions": [
+        version("41", "09:00:00", "old", &json!({"DB_POOL_SIZE": "10", "RELEASE_TAG": "a", "KEY": "****"})),
+        version("42", "12:00:00", "new", &json!({"DB_POOL_SIZE": "5", "RELEASE_TAG": "b", "KEY": "****"})),
+    ]}));
+    case.file(
+        "lambda/checkout/aliases.json",
+        &json!({"Aliases": [{"Name": "live", "FunctionVersion": serving,
+        "RevisionId": "alias-revision", "RoutingConfig": {"AdditionalVersionWeights": weights}}]}),
+    );
+}
+
+#[test]
+fn one_deployment_of_four_calls_is_one_change_that_acts_when_the_alias_moves() {
+    let mut case = Case::new();
+    deployment(&mut case, "d", "12:00", "41", "42", &json!({}));
+    two_versions(&mut case, "42", &json!({}));
+    let change = case.only();
+    assert_eq!(change.event_ids, ["d-alias", "d-config", "d-code", "d-publish"]);
+    assert_eq!((change.kind.clone(), change.relation.clone()), (ChangeKind::LambdaConfig, Relation::Own));
+    assert_eq!(took(&change), ("12:00:20".to_owned(), "12:00:20".to_owned()));
+    assert_eq!(
+        keys(&change),
+        [("DB_POOL_SIZE", Some("10"), Some("5")), ("RELEASE_TAG", Some("a"), Some("b"))]
+    );
+    assert!(change.code_changed && !change.no_op);
+    assert!(change.actor.unwrap().automation);
+    let Ok(RollbackTarget::LambdaAlias { from_version, to_version, revision_id, .. }) = change.undo else {
+        panic!("{:?}", change.undo)
+    };
+    assert_eq!(
+        (from_version.as_str(), to_version.as_str(), revision_id.as_str()),
+        ("42", "41", "alias-revision")
+    );
+}
+
+#[test]
+fn a_canary_reaches_its_share_and_its_steps_are_one_change() {
+    let mut case = Case::new();
+    deployment(&mut case, "d", "12:00", "41", "42", &json!({"42": 0.1}));
+    two_versions(&mut case, "41", &json!({"42": 0.1}));
+    let change = case.only();
+    assert!((change.share - 0.1).abs() < 1e-9);
+    assert_eq!((change.from_version.as_deref(), change.to_version.as_deref()), (Some("41"), Some("42")));
+    let Ok(RollbackTarget::LambdaAlias { to_version, from_weights, .. }) = &change.undo else { panic!() };
+    assert_eq!((to_version.as_str(), from_weights.len()), ("41", 1));
+
+    case.call(
+        "d-all",
+        "12:10:00",
+        "lambda",
+        "UpdateAlias20150331",
+        json!({"functionName": "checkout", "name": "live", "functionVersion": "42"}),
+        Value::Null,
+    );
+    two_versions(&mut case, "42", &json!({}));
+    let change = case.only();
+    assert_eq!(took(&change), ("12:00:20".to_owned(), "12:10:00".to_owned()));
+    assert!((change.share - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn a_move_back_undoes_the_deployment_and_is_known_as_such() {
+    let mut case = Case::new();
+    deployment(&mut case, "d", "12:00", "41", "42", &json!({}));
+    case.call(
+        "back",
+        "12:15:00",
+        "lambda",
+        "UpdateAlias20150331",
+        json!({"functionName": "checkout", "name": "live", "functionVersion": "41"}),
+        Value::Null,
+    );
+    two_versions(&mut case, "41", &json!({}));
+    let (first, back) = (case.with("d-alias"), case.with("back"));
+    assert_eq!(first.undone_at.map(|at| at.to_string()).as_deref(), Some("2026-02-06T12:15:00Z"));
+    assert_eq!(back.undoes.as_deref(), Some(first.id.as_str()));
+    assert_eq!(back.kind, ChangeKind::LambdaAlias);
+    assert!(first.undo.is_err() && back.undo.is_err());
+}
+
+#[test]
+fn latest_reaches_nobody_while_an_alias_serves() {
+    let mut case = Case::new();
+    case.call(
+        "code",
+        "12:00:00",
+        "lambda",
+        "UpdateFunctionCode20150331v2",
+        json!({"functionName": "checkout"}),
+        json!({"codeSha256": "new"}),
+    );
+    two_versions(&mut case, "41", &json!({}));
+    let change = case.with("code");
+    assert_eq!(took_none(&change), "only $LATEST changed: the alias live serves version 41");
+    assert!(change.undo.is_err());
+}
+
+#[test]
+fn latest_serves_where_there_is_no_alias_and_its_old_values_are_unknown() {
+    let mut case = Case::new();
+    case.call(
+        "config",
+        "12:00:00",
+        "lambda",
+        "UpdateFunctionConfiguration20150331v2",
+        json!({"functionName": "checkout", "environment": {}}),
+        json!({"timeout": 30}),
+    );
+    case.file("lambda/checkout/aliases.json", &json!({"Aliases": []}));
+    case.file(
+        "lambda/checkout/versions.json",
+        &json!({"Versions": [version("$LATEST", "12:00:00", "s", &json!({"A": "5"}))]}),
+    );
+    let change = case.only();
+    assert_eq!(took(&change).0, "12:00:00");
+    assert_eq!(keys(&change), []);
+    assert!(!change.no_op);
+    assert!(change.undo.unwrap_err().contains("nothing shows the environment"));
+}
+
+#[test]
+fn a_setting_of_latest_is_put_back_where_an_earlier_answer_shows_it() {
+    let mut case = Case::new();
+    case.call(
+        "earlier",
+        "08:00:00",
+        "lambda",
+        "UpdateFunctionCode20150331v2",
+        json!({"functionName": "checkout"}),
+        json!({"codeSha256": "s", "timeout": 30}),
+    );
+    case.call(
+        "cut",
+        "12:00:00",
+        "lambda",
+        "UpdateFunctionConfiguration20150331v2",
+        json!({"functionName": "checkout", "timeout": 2}),
+        json!({"codeSha256": "s", "timeout": 2}),
+    );
+    case.file("lambda/checkout/aliases.json", &json!({"Aliases": []}));
+    let mut latest = version("$LATEST", "12:00:00", "s", &json!({}));
+    latest["Timeout"] = json!(2);
+    case.file("lambda/checkout/versions.json", &json!({"Versions": [latest]}));
+    let change = case.with("cut");
+    assert_eq!(keys(&change), [("Timeout", Some("30"), Some("2"))]);
+    assert!(matches!(change.undo, Ok(RollbackTarget::LambdaSettings { .. })), "{:?}", change.undo);
+}
+
+#[test]
+fn a_variable_of_latest_is_put_back_only_where_the_records_reach_back_to_its_snapshot() {
+    let mut case = Case::new();
+    case.call(
+        "config",
+        "12:00:00",
+        "lambda",
+        "UpdateFunctionConfiguration20150331v2",
+        json!({"functionName": "checkout", "environment": {}}),
+        json!({}),
+    );
+    case.file("lambda/checkout/aliases.json", &json!({"Aliases": []}));
+    case.file(
+        "lambda/checkout/versions.json",
+        &json!({"Versions": [
+            version("7", "09:00:00", "s", &json!({"LIMIT": "10"})),
+            version("$LATEST", "12:00:00", "s", &json!({"LIMIT": "1"})),
+        ]}),
+    );
+    let change = case.only();
+    assert_eq!(keys(&change), [("LIMIT", Some("10"), Some("1"))]);
+    assert!(change.undo.is_err());
+    case.call("long-before", "08:00:00", "kms", "DisableKey", json!({"keyId": "k"}), Value::Null);
+    let Ok(RollbackTarget::LambdaEnvironment { keys, .. }) = case.with("config").undo else { panic!() };
+    assert_eq!(keys["LIMIT"], (Some("1".to_owned()), Some("10".to_owned())));
+}
+
+#[test]
+fn a_deployment_whose_events_are_late_is_seen_by_its_version_and_its_first_line() {
+    let mut case = Case::new();
+    two_versions(&mut case, "42", &json!({}));
+    let line = |at: &str, version: &str| {
+        json!({"logGroupName": "/aws/lambda/checkout", "logStreamName": format!("2026/02/06/[{version}]f"),
+            "timestamp": format!("2026-02-06T{at}Z"), "message": "x"})
+        .to_string()
+    };
+    let lines = [line("11:59:00", "41"), line("12:00:30", "41"), line("12:01:00", "42")].join("\n");
+    case.files.insert("logs.ndjson".to_owned(), lines.into_bytes());
+    let change = case.only();
+    assert_eq!((change.id.as_str(), change.event_ids.len()), ("checkout:42", 0));
+    assert_eq!(took(&change), ("12:00:00".to_owned(), "12:01:00".to_owned()));
+    assert_eq!(change.from_version.as_deref(), Some("41"));
+    assert!(change.undo.is_ok());
+}
+
+#[test]
+fn nothing_is_put_back_over_something_newer_or_to_something_gone() {
+    let mut case = Case::new();
+    deployment(&mut case, "d", "12:00", "41", "42", &json!({}));
+    two_versions(&mut case, "43", &json!({}));
+    assert_eq!(case.with("d-alias").undo.unwrap_err(), "the alias live has moved on to version 43");
+    case.file(
+        "lambda/checkout/versions.json",
+        &json!({"Versions": [version("42", "12:00:00", "new", &json!({}))]}),
+    );
+    two_versions(&mut case, "42", &json!({}));
+    case.call(
+        "before",
+        "08:00:00",
+        "lambda",
+        "UpdateAlias20150331",
+        json!({"functionName": "checkout", "name": "live", "functionVersion": "40"}),
+        Value::Null,
+    );
+    assert_eq!(
+        case.with("d-alias").undo.unwrap_err(),
+        "version 40 does not exist any more, or could not be read"
+    );
+}
+
+#[test]
+fn only_labels_and_the_same_code_change_nothing() {
+    let mut case = Case::new();
+    deployment(&mut case, "d", "12:00", "41", "42", &json!({}));
+    two_versions(&mut case, "42", &json!({}));
+    case.file(
+        "lambda/checkout/versions.json",
+        &json!({"Versions": [
+            version("41", "09:00:00", "same", &json!({"RELEASE_TAG": "a"})),
+            version("42", "12:00:00", "same", &json!({"RELEASE_TAG": "b"})),
+        ]}),
+    );
+    let change = case.only();
+    assert!(change.no_op && !change.code_changed);
+    assert!(change.undo.is_err());
+}
+
+#[test]
+fn two_updates_of_the_code_are_two_changes_however_near() {
+    let mut case = Case::new();
+    for (id, at) in [("a", "12:00:00"), ("b", "12:00:45")] {
+        case.call(
+            id,
+            at,
+            "lambda",
+            "UpdateFunctionCode20150331v2",
+            json!({"functionName": "checkout"}),
+            json!({"codeSha256": id}),
+        );
+    }
+    case.file("lambda/checkout/aliases.json", &json!({"Aliases": []}));
+    assert_eq!(case.changes().len(), 2);
+}
+
+#[test]
+fn a_failed_call_and_a_dry_run_change_nothing() {
+    let mut case = Case::new();
+    case.call(
+        "denied",
+        "12:00:00",
+        "lambda",
+        "UpdateFunctionCode20150331v2",
+        json!({"functionName": "checkout"}),
+        Value::Null,
+    )
+    .last("errorCode", json!("AccessDenied"));
+    case.call(
+        "dry",
+        "12:01:00",
+        "lambda",
+        "UpdateFunctionCode20150331v2",
+        json!({"functionName": "checkout", "dryRun": true}),
+        Value::Null,
+    );
+    assert_eq!(took_none(&case.with("denied")), "the call failed with AccessDenied");
+    assert_eq!(took_none(&case.with("dry")), "the call was a dry run");
+}
+
+#[test]
+fn a_concurrency_limit_is_told_against_the_one_before() {
+    let mut case = Case::new();
+    let put = |limit: i64| json!({"functionName": "checkout", "reservedConcurrentExecutions": limit});
+    case.call("first", "09:00:00", "lambda", "PutFunctionConcurrency20171031", put(50), Value::Null);
+    case.call("second", "12:00:00", "lambda", "PutFunctionConcurrency20171031", put(2), Value::Null);
+    let second = case.with("second");
+    assert_eq!(keys(&second), [("ReservedConcurrentExecutions", Some("50"), Some("2"))]);
+    assert!(matches!(second.undo, Ok(RollbackTarget::LambdaConcurrency { from: Some(2), to: Some(50), .. })));
+    assert!(case.with("first").undo.is_err());
+    case.call(
+        "away",
+        "12:10:00",
+        "lambda",
+        "DeleteFunctionConcurrency20171031",
+        json!({"functionName": "checkout"}),
+        Value::Null,
+    );
+    assert_eq!(keys(&case.with("away")), [("ReservedConcurrentExecutions", Some("2"), Some("unreserved"))]);
+}
+
+fn revision(number: i64, status: &str, image: &str, environment: &[(&str, &str)]) -> Value {
+    let environment: Vec<Value> =
+        environment.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+    json!({
+        "taskDefinitionArn": format!("arn:aws:ecs:us-east-1:123456789012:task-definition/checkout:{number}"),
+        "family": "checkout", "revision": number, "status": status, "cpu": "512", "memory": "1024",
+        "taskRoleArn": "arn:aws:iam::123456789012:role/checkout-task",
+        "containerDefinitions": [{"name": "app", "image": image, "environment": environment,
+            "secrets": [{"name": "DB_PASSWORD", "valueFrom": "arn:aws:secretsmanager:us-east-1:123456789012:secret:prod/orders-a1B2c3"}]}],
+    })
+}
+
+fn rollout(case: &mut Case) {
+    case.file(
+        "ecs/task-definitions.json",
+        &json!({"taskDefinitions": [
+            revision(22, "ACTIVE", "checkout:a", &[("POOL", "10")]),
+            revision(23, "INACTIVE", "checkout:broken", &[("POOL", "99")]),
+            revision(24, "ACTIVE", "checkout:a", &[("POOL", "5")]),
+        ]}),
+    );
+    case.file("ecs/prod/checkout.json", &json!({
+        "serviceName": "checkout", "desiredCount": 6, "runningCount": 6,
+        "taskDefinition": "arn:aws:ecs:us-east-1:123456789012:task-definition/checkout:24",
+        "deployments": [{"id": "ecs-svc/1", "status": "PRIMARY", "rolloutState": "COMPLETED", "desiredCount": 6,
+            "taskDefinition": "arn:aws:ecs:us-east-1:123456789012:task-definition/checkout:24",
+            "createdAt": "2026-02-06T12:00:30Z", "updatedAt": "2026-02-06T12:06:00Z"}],
+        "events": [{"createdAt": "2026-02-06T12:05:00Z", "message": "(service checkout) (deployment ecs-svc/1) deployment completed."}],
+    }));
+    let update = |revision: i64| {
+        json!({"cluster": "arn:aws:ecs:us-east-1:123456789012:cluster/prod", "service": "checkout",
+        "taskDefinition": format!("arn:aws:ecs:us-east-1:123456789012:task-definition/checkout:{revision}"), "desiredCount": 6})
+    };
+    case.call("before", "09:00:00", "ecs", "UpdateService", update(22), Value::Null);
+    case.call(
+        "register",
+        "12:00:00",
+        "ecs",
+        "RegisterTaskDefinition",
+        json!({"family": "checkout"}),
+        json!({"taskDefinition": {"family": "checkout", "revision": 24}}),
+    );
+    case.call("update", "12:00:10", "ecs", "UpdateService", update(24), Value::Null);
+}
+
+#[test]
+fn a_rollout_is_the_difference_of_the_revisions_that_ran() {
+    let mut case = Case::new();
+    rollout(&mut case);
+    let change = case.with("update");
+    assert_eq!(change.event_ids, ["update", "register"]);
+    assert_eq!(change.resource, "prod/checkout");
+    assert_eq!(keys(&change), [("POOL", Some("10"), Some("5"))]);
+    assert!(!change.code_changed);
+    assert_eq!(took(&change), ("12:00:30".to_owned(), "12:05:00".to_owned()));
+    let Ok(RollbackTarget::EcsService { to_task_definition, .. }) = change.undo else { panic!() };
+    assert!(to_task_definition.ends_with("checkout:22"));
+}
+
+#[test]
+fn a_revision_that_is_inactive_cannot_be_started_again() {
+    let mut case = Case::new();
+    rollout(&mut case);
+    let mut definitions: Value = serde_json::from_slice(&case.files["ecs/task-definitions.json"]).unwrap();
+    definitions["taskDefinitions"][0]["status"] = json!("INACTIVE");
+    case.file("ecs/task-definitions.json", &definitions);
+    assert_eq!(
+        case.with("update").undo.unwrap_err(),
+        "revision checkout:22 is INACTIVE and cannot be started"
+    );
+}
+
+#[test]
+fn a_rollout_that_the_circuit_breaker_took_back_is_undone() {
+    let mut case = Case::new();
+    rollout(&mut case);
+    let mut service: Value = serde_json::from_slice(&case.files["ecs/prod/checkout.json"]).unwrap();
+    let back = "arn:aws:ecs:us-east-1:123456789012:task-definition/checkout:22";
+    service["taskDefinition"] = json!(back);
+    service["deployments"] = json!([{"id": "ecs-svc/2", "status": "PRIMARY", "rolloutState": "COMPLETED",
+        "taskDefinition": back, "createdAt": "2026-02-06T12:12:00Z", "updatedAt": "2026-02-06T12:14:00Z"}]);
+    case.file("ecs/prod/checkout.json", &service);
+    let change = case.with("update");
+    assert_eq!(change.undone_at.map(|at| at.to_string()).as_deref(), Some("2026-02-06T12:12:00Z"));
+    assert!(case.changes().iter().any(|other| other.undoes.as_deref() == Some(change.id.as_str())));
+}
+
+#[test]
+fn a_restart_and_another_number_of_tasks_bring_no_other_revision() {
+    let mut case = Case::new();
+    let service = json!({"cluster": "prod", "service": "inventory"});
+    let ask = |key: &str, value: Value| {
+        let mut request = service.clone();
+        request[key] = value;
+        request
+    };
+    case.call("four", "11:00:00", "ecs", "UpdateService", ask("desiredCount", json!(4)), Value::Null);
+    case.call("two", "12:00:00", "ecs", "UpdateService", ask("desiredCount", json!(2)), Value::Null);
+    case.call(
+        "restart",
+        "12:01:00",
+        "ecs",
+        "UpdateService",
+        ask("forceNewDeployment", json!(true)),
+        Value::Null,
+    );
+    let two = case.with("two");
+    assert_eq!(keys(&two), [("desiredCount", Some("4"), Some("2"))]);
+    assert_eq!(two.relation, Relation::Dependency("inventory".to_owned()));
+    let restart = case.with("restart");
+    assert!(restart.keys.is_empty() && !restart.no_op && restart.undo.is_err());
+}
+
+#[test]
+fn a_registered_revision_that_nobody_runs_has_no_effect() {
+    let mut case = Case::new();
+    case.call(
+        "register",
+        "12:00:00",
+        "ecs",
+        "RegisterTaskDefinition",
+        json!({"family": "checkout"}),
+        json!({"taskDefinition": {"family": "checkout", "revision": 25}}),
+    );
+    assert_eq!(took_none(&case.only()), "checkout:25 was registered, and no service was moved to it");
+}
+
+#[test]
+fn a_rollout_without_its_events_is_seen_by_its_deployment() {
+    let mut case = Case::new();
+    rollout(&mut case);
+    case.records.clear();
+    let change = case.only();
+    assert_eq!((change.id.as_str(), change.event_ids.len()), ("prod/checkout:checkout:24", 0));
+    assert_eq!(change.from_version.as_deref(), Some("checkout:23"));
+    assert!(change.code_changed);
+}

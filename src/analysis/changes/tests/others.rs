@@ -1,0 +1,242 @@
+//! Permissions, networks, secrets, databases, stacks, and what is no change at all.
+
+use serde_json::{Value, json};
+
+use super::{Case, keys, took, took_none};
+use crate::domain::change::{ChangeKind, Relation};
+
+#[test]
+fn what_only_looks_mutating_is_left_out() {
+    let mut case = Case::new();
+    for (source, name) in [
+        ("sts", "AssumeRole"),
+        ("logs", "CreateLogStream"),
+        ("ssm", "UpdateInstanceInformation"),
+        ("kms", "GenerateDataKey"),
+        ("signin", "ConsoleLogin"),
+        ("sqs", "SendMessage"),
+        ("secretsmanager", "StartSecretVersionDelete"),
+    ] {
+        case.call(name, "12:00:00", source, name, json!({"name": "checkout"}), Value::Null);
+    }
+    case.call(
+        "read",
+        "12:00:00",
+        "lambda",
+        "GetFunction20150331v2",
+        json!({"functionName": "checkout"}),
+        Value::Null,
+    )
+    .last("readOnly", json!(true));
+    assert_eq!(case.changes(), []);
+}
+
+#[test]
+fn telemetry_and_labels_act_on_nothing_that_serves() {
+    let mut case = Case::new();
+    case.call(
+        "alarm",
+        "12:00:00",
+        "monitoring",
+        "PutMetricAlarm",
+        json!({"alarmName": "checkout-errors"}),
+        Value::Null,
+    );
+    case.call("tag", "12:00:00", "dynamodb", "TagResource",
+        json!({"resourceArn": "arn:aws:dynamodb:us-east-1:123456789012:table/orders", "tags": [{"key": "a", "value": "b"}]}), Value::Null);
+    assert_eq!(took_none(&case.with("alarm")), "it changes what is observed, not what runs");
+    assert_eq!(case.with("alarm").relation, Relation::Own);
+    let tag = case.with("tag");
+    assert!(tag.no_op && tag.keys.is_empty());
+}
+
+#[test]
+fn every_kind_is_told_by_service_and_verb() {
+    let mut case = Case::new();
+    let table: &[(&str, &str, Value, ChangeKind, &str)] = &[
+        (
+            "iam",
+            "PutRolePolicy",
+            json!({"roleName": "checkout-task", "policyName": "p"}),
+            ChangeKind::IamPolicy,
+            "checkout-task",
+        ),
+        (
+            "lambda",
+            "AddPermission20150331v2",
+            json!({"functionName": "checkout", "statementId": "s"}),
+            ChangeKind::IamPolicy,
+            "checkout",
+        ),
+        (
+            "s3",
+            "DeleteBucketPolicy",
+            json!({"bucketName": "b", "Host": "b.s3.amazonaws.com"}),
+            ChangeKind::IamPolicy,
+            "b",
+        ),
+        ("ec2", "RevokeSecurityGroupIngress", json!({"groupId": "sg-1"}), ChangeKind::SecurityGroup, "sg-1"),
+        (
+            "ec2",
+            "DeleteRoute",
+            json!({"routeTableId": "rtb-1", "destinationCidrBlock": "0.0.0.0/0"}),
+            ChangeKind::Network,
+            "rtb-1",
+        ),
+        (
+            "elasticloadbalancing",
+            "ModifyRule",
+            json!({"ruleArn": "arn:aws:elasticloadbalancing:us-east-1:1:listener-rule/app/checkout/1/2"}),
+            ChangeKind::Network,
+            "app/checkout/1/2",
+        ),
+        ("secretsmanager", "RotateSecret", json!({"secretId": "prod/db"}), ChangeKind::Secret, "prod/db"),
+        (
+            "rds",
+            "ModifyDBInstance",
+            json!({"dBInstanceIdentifier": "orders", "dBInstanceClass": "db.t3.small"}),
+            ChangeKind::DatabaseParameter,
+            "orders",
+        ),
+        ("cloudformation", "UpdateStack", json!({"stackName": "shop"}), ChangeKind::Stack, "shop"),
+        ("events", "DisableRule", json!({"name": "nightly"}), ChangeKind::Schedule, "nightly"),
+        ("scheduler", "UpdateSchedule", json!({"name": "nightly"}), ChangeKind::Schedule, "nightly"),
+        (
+            "lambda",
+            "UpdateEventSourceMapping20150331",
+            json!({"uUID": "u-1", "batchSize": 1}),
+            ChangeKind::LambdaConfig,
+            "u-1",
+        ),
+        (
+            "autoscaling",
+            "UpdateAutoScalingGroup",
+            json!({"autoScalingGroupName": "web", "maxSize": 2}),
+            ChangeKind::Other,
+            "web",
+        ),
+    ];
+    for (at, (source, name, request, ..)) in table.iter().enumerate() {
+        case.call(&format!("e{at}"), "12:00:00", source, name, request.clone(), Value::Null);
+    }
+    for (at, (_, name, _, kind, resource)) in table.iter().enumerate() {
+        let change = case.with(&format!("e{at}"));
+        assert_eq!((&change.kind, change.resource.as_str()), (kind, *resource), "{name}");
+        assert_eq!(took(&change).0, "12:00:00", "{name}");
+        assert!(change.undo.is_err());
+    }
+}
+
+#[test]
+fn a_rule_taken_away_and_given_back_is_undone() {
+    let mut case = Case::new();
+    let rule = json!({"groupId": "sg-1", "ipPermissions": {"items": [{"ipProtocol": "tcp", "fromPort": 5432, "toPort": 5432,
+        "groups": {"items": [{"groupId": "sg-9"}]}, "ipRanges": {}}]}});
+    case.call("revoke", "12:00:00", "ec2", "RevokeSecurityGroupEgress", rule.clone(), Value::Null);
+    case.call("again", "12:10:00", "ec2", "AuthorizeSecurityGroupEgress", rule, Value::Null);
+    let revoked = case.with("revoke");
+    assert_eq!(keys(&revoked), [("egress tcp 5432 sg-9", Some("allowed"), None)]);
+    assert!(revoked.undone_at.is_some());
+    assert_eq!(case.with("again").undoes.as_deref(), Some("revoke"));
+}
+
+#[test]
+fn a_static_database_parameter_acts_from_the_restart_on() {
+    let mut case = Case::new();
+    case.call(
+        "modify",
+        "11:00:00",
+        "rds",
+        "ModifyDBParameterGroup",
+        json!({"dBParameterGroupName": "orders-pg", "parameters": [
+            {"parameterName": "max_connections", "parameterValue": "20", "applyMethod": "pending-reboot"}]}),
+        Value::Null,
+    );
+    assert_eq!(took_none(&case.only()), "it waits for a restart of the database");
+    case.call(
+        "reboot",
+        "12:00:00",
+        "rds",
+        "RebootDBInstance",
+        json!({"dBInstanceIdentifier": "orders"}),
+        Value::Null,
+    );
+    let change = case.with("modify");
+    assert_eq!(took(&change).0, "12:00:00");
+    assert_eq!(keys(&change), [("max_connections", None, Some("20"))]);
+}
+
+#[test]
+fn what_a_stack_did_carries_its_event_and_its_author() {
+    let mut case = Case::new();
+    case.call(
+        "stack",
+        "12:00:00",
+        "cloudformation",
+        "UpdateStack",
+        json!({"stackName": "shop"}),
+        Value::Null,
+    )
+    .last(
+        "userIdentity",
+        json!({"type": "IAMUser", "userName": "ana", "arn": "arn:aws:iam::123456789012:user/ana"}),
+    );
+    case.call(
+        "child",
+        "12:01:00",
+        "lambda",
+        "UpdateFunctionCode20150331v2",
+        json!({"functionName": "checkout"}),
+        Value::Null,
+    )
+    .last("sourceIPAddress", json!("cloudformation.amazonaws.com"));
+    case.file("lambda/checkout/aliases.json", &json!({"Aliases": []}));
+    let change = case.only();
+    assert_eq!(change.event_ids, ["child", "stack"]);
+    assert_eq!(change.actor.unwrap().name, "ana");
+}
+
+#[test]
+fn a_resource_is_known_by_the_hosts_secrets_and_groups_that_functions_name() {
+    let mut case = Case::new();
+    case.file(
+        "lambda/checkout/versions.json",
+        &json!({"Versions": [{"Version": "$LATEST",
+        "Role": "arn:aws:iam::123456789012:role/service/runner-a",
+        "VpcConfig": {"SecurityGroupIds": ["sg-77"]},
+        "Environment": {"Variables": {"URL": "postgres://app@orders-db.c1.internal:5432/x",
+            "SECRET": "arn:aws:secretsmanager:us-east-1:123456789012:secret:prod/mail-key-a1B2c3"}}}]}),
+    );
+    for (id, source, name, request) in [
+        ("db", "rds", "ModifyDBInstance", json!({"dBInstanceIdentifier": "orders-db"})),
+        ("secret", "secretsmanager", "PutSecretValue", json!({"secretId": "prod/mail-key"})),
+        ("group", "ec2", "RevokeSecurityGroupIngress", json!({"groupId": "sg-77"})),
+        (
+            "role",
+            "iam",
+            "DetachRolePolicy",
+            json!({"roleName": "runner-a", "policyArn": "arn:aws:iam::aws:policy/P"}),
+        ),
+    ] {
+        case.call(id, "12:00:00", source, name, request, Value::Null);
+        assert_eq!(case.with(id).relation, Relation::Shared, "{id}");
+    }
+    case.call(
+        "far",
+        "12:00:00",
+        "iam",
+        "DetachRolePolicy",
+        json!({"roleName": "search-checkouts"}),
+        Value::Null,
+    );
+    assert_eq!(case.with("far").relation, Relation::Peer("search".to_owned()));
+    case.call(
+        "further",
+        "12:00:00",
+        "ec2",
+        "RevokeSecurityGroupIngress",
+        json!({"groupId": "sg-8"}),
+        Value::Null,
+    );
+    assert_eq!(case.with("further").relation, Relation::Unconnected);
+}
