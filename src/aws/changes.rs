@@ -111,7 +111,7 @@ async fn ask(clients: &Clients, question: &Question, until: Timestamp, deadline:
             oldest = event.event_time().map(DateTime::secs).or(oldest);
             match event.cloud_trail_event().and_then(|text| serde_json::from_str::<Value>(text).ok()) {
                 Some(record) => {
-                    answered.events.push((event.event_id().unwrap_or_default().to_owned(), record))
+                    answered.events.push((event.event_id().unwrap_or_default().to_owned(), record));
                 }
                 None => answered.unreadable += 1,
             }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_lambda::types::{AliasConfiguration, FunctionConfiguration};
+use aws_sdk_lambda::types::{AliasConfiguration, Architecture, FunctionConfiguration};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -141,7 +141,7 @@ fn settings(configuration: &FunctionConfiguration) -> BTreeMap<String, String> {
         configuration.snap_start().and_then(|snap| snap.apply_on()).map(|on| on.as_str().to_owned()),
     );
     let list = |values: Vec<&str>| (!values.is_empty()).then(|| json!(values).to_string());
-    put("Architectures", list(configuration.architectures().iter().map(|one| one.as_str()).collect()));
+    put("Architectures", list(configuration.architectures().iter().map(Architecture::as_str).collect()));
     let layers: Vec<_> = configuration
         .layers()
         .iter()

@@ -74,10 +74,13 @@ pub async fn discover(
         active_metrics(clients, &names, settings, deadline),
     );
     let mut gaps = Vec::new();
-    let account = caller.map(|caller| caller.account).unwrap_or_else(|error| {
-        gaps.push(Gap::new("account", format!("which account this is: {error}")));
-        String::new()
-    });
+    let account = match caller {
+        Ok(caller) => caller.account,
+        Err(error) => {
+            gaps.push(Gap::new("account", format!("which account this is: {error}")));
+            String::new()
+        }
+    };
     let mut unread = |source: &str, what: &str, error: &ReadError| {
         gaps.push(Gap::new(source, format!("{what}: {error}")));
     };

@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::future::Future;
+use std::pin::Pin;
 
 use aws_sdk_lambda::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use tokio::time::Instant;
@@ -123,23 +124,28 @@ fn of_code(action: String, code: String, message: String) -> ReadError {
 }
 
 /// Waits for a call until the deadline, and no longer.
-pub(super) async fn within<T, E, R>(
+///
+/// The SDK's calls are some kilobytes large each, and an investigation holds dozens: they wait on the heap.
+pub(super) fn within<'a, T, E, R>(
     deadline: Instant,
-    action: &str,
-    call: impl Future<Output = Result<T, SdkError<E, R>>>,
-) -> Result<T, ReadError>
+    action: &'a str,
+    call: impl Future<Output = Result<T, SdkError<E, R>>> + Send + 'a,
+) -> Pin<Box<dyn Future<Output = Result<T, ReadError>> + Send + 'a>>
 where
+    T: Send + 'a,
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
-    R: std::fmt::Debug + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
 {
-    match tokio::time::timeout_at(deadline, call).await {
-        Err(_) => Err(ReadError::timed_out(action)),
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => {
-            tracing::debug!(action, error = %DisplayErrorContext(&error), "an AWS call failed");
-            Err(ReadError::of(action, &error))
+    Box::pin(async move {
+        match tokio::time::timeout_at(deadline, call).await {
+            Err(_) => Err(ReadError::timed_out(action)),
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => {
+                tracing::debug!(action, error = %DisplayErrorContext(&error), "an AWS call failed");
+                Err(ReadError::of(action, &error))
+            }
         }
-    }
+    })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_cloudwatchlogs::types::{QueryStatus, ResultField};
+use aws_sdk_cloudwatchlogs::types::{QueryStatistics, QueryStatus, ResultField};
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
@@ -258,8 +258,8 @@ async fn poll(clients: &Clients, id: &str, until: Instant) -> Result<Answer, Rea
                 let mut names = Names::default();
                 return Ok(Answer {
                     events: answer.results().iter().filter_map(|row| event_of(row, &mut names)).collect(),
-                    matched: number(statistics.map(|all| all.records_matched())),
-                    bytes: number(statistics.map(|all| all.bytes_scanned())),
+                    matched: number(statistics.map(QueryStatistics::records_matched)),
+                    bytes: number(statistics.map(QueryStatistics::bytes_scanned)),
                 });
             }
             Some(status @ (QueryStatus::Failed | QueryStatus::Timeout | QueryStatus::Cancelled)) => {

@@ -47,7 +47,7 @@ mod tests {
         let turns: Vec<u128> = (0..5).map(|_| (pace.reserve(start) - start).as_millis()).collect();
         assert_eq!(turns, [0, 0, 500, 1000, 1500]);
         // Rest fills the bucket again, and no further than full.
-        let later = start + Duration::from_secs(60);
+        let later = start + Duration::from_mins(1);
         let turns: Vec<u128> = (0..3).map(|_| (pace.reserve(later) - later).as_millis()).collect();
         assert_eq!(turns, [0, 0, 500]);
     }

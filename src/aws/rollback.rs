@@ -356,23 +356,14 @@ async fn concurrency(
         Ok(_) => {}
         Err(error) => return Outcome::Refused { error },
     }
-    match to {
-        Some(reserved) => {
-            let reserved = i32::try_from(reserved).unwrap_or(i32::MAX);
-            let call = writer
-                .lambda
-                .put_function_concurrency()
-                .function_name(function)
-                .reserved_concurrent_executions(reserved);
-            outcome(within(deadline, "lambda:PutFunctionConcurrency", call.send()).await, || {
-                function.to_owned()
-            })
-        }
-        None => {
-            let call = writer.lambda.delete_function_concurrency().function_name(function);
-            outcome(within(deadline, "lambda:DeleteFunctionConcurrency", call.send()).await, || {
-                function.to_owned()
-            })
-        }
+    let what = || function.to_owned();
+    if let Some(reserved) = to {
+        let reserved = i32::try_from(reserved).unwrap_or(i32::MAX);
+        let call = writer.lambda.put_function_concurrency().function_name(function);
+        let call = call.reserved_concurrent_executions(reserved);
+        outcome(within(deadline, "lambda:PutFunctionConcurrency", call.send()).await, what)
+    } else {
+        let call = writer.lambda.delete_function_concurrency().function_name(function);
+        outcome(within(deadline, "lambda:DeleteFunctionConcurrency", call.send()).await, what)
     }
 }

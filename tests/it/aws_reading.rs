@@ -88,10 +88,10 @@ async fn three_agents_read_what_an_account_holds() {
     // The last minute before 12:20 is complete only half a minute later.
     let invocations = series(&evidence, "Invocations", FUNCTION, "Sum").unwrap();
     assert_eq!(invocations.points.len(), 19);
-    assert!(invocations.points.iter().all(|(_, value)| *value == 60.0));
+    assert!(invocations.points.iter().all(|(_, value)| *value as i64 == 60));
     let errors = series(&evidence, "Errors", FUNCTION, "Sum").unwrap();
-    assert_eq!(errors.points.iter().map(|point| point.1).sum::<f64>(), 120.0);
-    assert_eq!(series(&evidence, "Latency", "checkout-service", "p99").unwrap().points[0].1, 150.0);
+    assert_eq!(errors.points.iter().map(|point| point.1 as i64).sum::<i64>(), 120);
+    assert_eq!(series(&evidence, "Latency", "checkout-service", "p99").unwrap().points[0].1 as i64, 150);
     assert!(series(&evidence, "Duration", "search", "p99").is_some());
     assert!(series(&evidence, "Invocations", "payments", "Sum").is_some());
     let trail = evidence.trail.as_ref().unwrap();
@@ -126,7 +126,7 @@ async fn an_agent_that_fails_is_a_gap_and_the_others_go_on() {
     let progress = Mutex::new(Vec::new());
     let clients = account.clients().await;
     let evidence = gather(&clients, request(), Deadlines::default(), |step: AgentProgress| {
-        progress.lock().unwrap().push(step)
+        progress.lock().unwrap().push(step);
     })
     .await;
     assert_eq!(evidence.logs, None);

@@ -5,8 +5,11 @@ use std::time::Duration;
 use aws_sdk_cloudtrail::error::ProvideErrorMetadata;
 use aws_sdk_cloudtrail::types::{LookupAttribute, LookupAttributeKey};
 use aws_sdk_cloudwatch::primitives::DateTime;
-use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricDatum, MetricStat, StandardUnit};
+use aws_sdk_cloudwatch::types::{
+    Dimension, Metric, MetricDataQuery, MetricDataResult, MetricDatum, MetricStat, StandardUnit,
+};
 use aws_sdk_cloudwatchlogs::types::QueryStatus;
+use aws_sdk_lambda::types::LastUpdateStatus;
 use incident_commander::demo::aws::{Fault, Identity, QueryEnd, WorldClock, WorldOptions};
 use serde_json::{Value, json};
 
@@ -59,7 +62,7 @@ async fn measurements_that_were_put_can_be_got() {
         .send()
         .await
         .unwrap();
-    let values: Vec<&[f64]> = answer.metric_data_results().iter().map(|result| result.values()).collect();
+    let values: Vec<&[f64]> = answer.metric_data_results().iter().map(MetricDataResult::values).collect();
     // Newest first unless asked otherwise; seconds without a measurement have no point.
     assert_eq!(values, [&[2100.0, 150.0][..], &[1125.0], &[2100.0, 150.0]]);
     assert_eq!(answer.metric_data_results()[0].timestamps()[1], time("12:10:00"));
@@ -337,7 +340,7 @@ async fn an_update_is_in_progress_for_a_while_and_others_have_to_wait() {
     let lambda = aws_sdk_lambda::Client::new(&account.sdk().await);
     let update = || lambda.update_function_configuration().function_name(FUNCTION).timeout(20);
     let updated = update().send().await.unwrap();
-    assert_eq!(updated.last_update_status().map(|status| status.as_str()), Some("InProgress"));
+    assert_eq!(updated.last_update_status(), Some(&LastUpdateStatus::InProgress));
     let error = update().revision_id(updated.revision_id().unwrap()).send().await.unwrap_err();
     assert_eq!(error.code(), Some("ResourceConflictException"));
     account.clock.advance(Duration::from_secs(2));

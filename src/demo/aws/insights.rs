@@ -244,14 +244,17 @@ fn compute(query: &Query, state: &State, finished: Timestamp) -> Value {
                 rows.retain(|row| holds(condition, &|field| cell(row, field)));
             }
             (Command::Stats { counts, by }, _) => table = Some(aggregate(&records, counts, by)),
+            (Command::Sort { field, descending }, None) if field == "@timestamp" => {
+                records.sort_by_key(|record| (record.line.at_ms, record.line.sequence));
+                if *descending {
+                    records.reverse();
+                }
+            }
             (Command::Sort { field, descending }, None) => {
-                sort(&mut records, *descending, |record| match field.as_str() {
-                    "@timestamp" => Some(format!("{:020}{:020}", record.line.at_ms, record.line.sequence)),
-                    _ => record.field(field),
-                });
+                sort(&mut records, *descending, |record| record.field(field));
             }
             (Command::Sort { field, descending }, Some(rows)) => {
-                sort(rows, *descending, |row| cell(row, field))
+                sort(rows, *descending, |row| cell(row, field));
             }
             (Command::Limit(most), _) => limit = limit.min(*most),
         }

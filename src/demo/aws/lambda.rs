@@ -69,16 +69,16 @@ pub fn percent_decode(text: &str) -> String {
 pub fn run(state: &mut State, operation: &str, call: &Call) -> Result<Answer, ApiError> {
     let function = call.text("FunctionName").unwrap_or_default();
     match operation {
-        "ListFunctions" => page(state, call, "Functions", state.functions.show_all(call.at)),
+        "ListFunctions" => page(state, call, "Functions", &state.functions.show_all(call.at)),
         "ListVersionsByFunction" => {
-            page(state, call, "Versions", state.functions.show_versions(function, call.at)?)
+            page(state, call, "Versions", &state.functions.show_versions(function, call.at)?)
         }
         "ListAliases" => {
             let mut aliases = state.functions.show_aliases(function)?;
             if let Some(version) = call.text("FunctionVersion") {
                 aliases.retain(|alias| alias["FunctionVersion"] == version);
             }
-            page(state, call, "Aliases", aliases)
+            page(state, call, "Aliases", &aliases)
         }
         "GetAlias" => {
             let name = call.text("Name").unwrap_or_default();
@@ -172,7 +172,7 @@ fn change(state: &mut State, operation: &str, function: &str, call: &Call) -> Re
 }
 
 /// One page of a listing; the marker is the index of the next item.
-fn page(state: &State, call: &Call, key: &str, items: Vec<Value>) -> Result<Answer, ApiError> {
+fn page(state: &State, call: &Call, key: &str, items: &[Value]) -> Result<Answer, ApiError> {
     let start = match call.text("Marker") {
         None => 0,
         Some(marker) => marker

@@ -33,7 +33,7 @@ pub struct Entry<'a> {
 #[derive(Debug)]
 struct Delivered {
     at: Timestamp,
-    delivered: Timestamp,
+    visible_from: Timestamp,
     event_id: String,
     name: String,
     source: String,
@@ -57,8 +57,8 @@ impl Trail {
         entry: Entry<'_>,
         options: &WorldOptions,
         event_id: String,
-        request_id: String,
-        delivered: Timestamp,
+        request_id: &str,
+        visible_from: Timestamp,
     ) {
         let Entry { source, name, actor, access_key, at, request, response, error } = entry;
         let access_key = access_key.map_or_else(|| actor.access_key(), str::to_owned);
@@ -91,7 +91,7 @@ impl Trail {
         }
         let event = Delivered {
             at,
-            delivered,
+            visible_from,
             event_id,
             name: name.to_owned(),
             source: source.to_owned(),
@@ -201,7 +201,7 @@ pub fn lookup_events(state: &State, call: &Call) -> Result<Answer, ApiError> {
     let newest = after.unwrap_or(state.trail.events.len());
     // Times of records have whole seconds, and both ends of the range are inside.
     let mut found = state.trail.events[..newest].iter().rev().filter(|event| {
-        event.delivered <= now
+        event.visible_from <= now
             && event.at.as_second() >= start.as_second()
             && event.at.as_second() <= end.as_second()
             && filter.admits(event)

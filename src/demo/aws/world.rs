@@ -4,6 +4,7 @@
 //! call had been made then: with its CloudTrail record, its delivery delay, and its late points.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -164,7 +165,10 @@ impl State {
     pub fn next_id(&mut self) -> String {
         self.ids += 1;
         let digest = sha2::Sha256::digest(format!("{}/{}", self.options.account, self.ids).as_bytes());
-        let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let mut hex = String::with_capacity(32);
+        for byte in digest.iter().take(16) {
+            let _ = write!(hex, "{byte:02x}");
+        }
         format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32])
     }
 
@@ -177,7 +181,7 @@ impl State {
         let event_id = self.next_id();
         let request_id = self.next_id();
         let delivered = entry.at + self.options.cloudtrail_delay;
-        self.trail.record(entry, &self.options, event_id, request_id, delivered);
+        self.trail.record(entry, &self.options, event_id, &request_id, delivered);
     }
 
     pub fn count(&mut self, operation: &str) {
@@ -419,7 +423,8 @@ impl AwsWorld {
         actor: &Identity,
         at: Timestamp,
     ) -> Result<(), ApiError> {
-        let input = serde_json::json!({"Environment": {"Variables": environment}});
+        let variables: Value = environment.into_iter().collect();
+        let input = serde_json::json!({"Environment": {"Variables": variables}});
         self.update_function_configuration(name, &input, actor, at)
     }
 
