@@ -245,3 +245,79 @@ impl SpoolFile {
         Err(io::Error::other(format!("no free name for a temporary file in {}", folder.display())))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(input: &[u8], format: TemplatesFormat) -> String {
+        let mut output = Vec::new();
+        write_templates(input, format, &mut output).expect("memory can be read and written");
+        String::from_utf8(output).expect("output is UTF-8")
+    }
+
+    #[test]
+    fn ndjson_has_one_row_a_line_in_order_with_final_ids() {
+        let log = b"gate opened for user ada at dawn\r\n\ngate opened for user bert at dawn";
+        let rows: Vec<serde_json::Value> = run(log, TemplatesFormat::Ndjson)
+            .lines()
+            .map(|row| serde_json::from_str(row).expect("each row is JSON"))
+            .collect();
+        let gate = "gate opened for user <*> at dawn";
+        assert_eq!(
+            rows,
+            [
+                serde_json::json!({"line": 1, "template_id": 1, "template": gate}),
+                serde_json::json!({"line": 2, "template_id": 2, "template": ""}),
+                serde_json::json!({"line": 3, "template_id": 1, "template": gate}),
+            ]
+        );
+    }
+
+    #[test]
+    fn text_lists_the_most_frequent_template_first() {
+        let table = run(b"hook 1 up\nrope cut\nrope cut\n", TemplatesFormat::Text);
+        let rows: Vec<Vec<&str>> = table.lines().map(|row| row.split_whitespace().collect()).collect();
+        assert_eq!(rows[0], ["3", "lines,", "2", "templates"]);
+        assert_eq!(rows[2], ["2", "2", "2", "3", "rope", "cut"]);
+        assert_eq!(rows[3], ["1", "1", "1", "1", "hook", "<*>", "up"]);
+    }
+
+    #[test]
+    fn lines_that_are_no_text_or_longer_than_the_buffer_keep_their_row() {
+        let mut log = b"\xff\xfe odd\n".to_vec();
+        log.extend(std::iter::repeat_n(b'x', 3 * BUFFER));
+        log.extend_from_slice(b"\nrope cut\n");
+        let output = run(&log, TemplatesFormat::Ndjson);
+        assert_eq!(output.lines().count(), 3);
+        assert!(
+            output.lines().last().is_some_and(|row| row.contains("\"line\": 3") && row.contains("rope cut"))
+        );
+    }
+
+    #[test]
+    fn nothing_in_nothing_out() {
+        assert_eq!(run(b"", TemplatesFormat::Ndjson), "");
+        assert!(run(b"", TemplatesFormat::Text).starts_with("0 lines, 0 templates"));
+    }
+
+    #[test]
+    fn ids_beyond_those_held_come_back_in_order() {
+        let mut spool = IdSpool::default();
+        let count = u32::try_from(HELD_IDS).expect("it is small") + 3;
+        for id in 0..count {
+            spool.push(TemplateId(id)).expect("the temporary folder can be written");
+        }
+        let path = spool.file.as_ref().map(|file| file.path.clone()).expect("it has spilled");
+        let mut next = 0;
+        spool
+            .for_each(|id| {
+                assert_eq!(id.0, next);
+                next += 1;
+                Ok(())
+            })
+            .expect("what was written can be read");
+        assert_eq!(next, count);
+        assert!(!path.exists());
+    }
+}

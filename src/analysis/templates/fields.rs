@@ -151,6 +151,7 @@ impl FieldChange {
     }
 }
 
+#[derive(Clone, Copy)]
 enum Value<'a> {
     Number(f64),
     Text(&'a str),
@@ -222,14 +223,11 @@ impl FieldTable {
                 .rfind(|c: char| !is_key_character(c))
                 .map_or(0, |last| last + before[last..].chars().next().map_or(1, char::len_utf8));
             let key = &before[start..];
-            let (value, after) = match behind.strip_prefix('"') {
-                Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
-                None => {
-                    let end = behind
-                        .find(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | ')' | ']' | '}' | '='))
-                        .unwrap_or(behind.len());
-                    behind.split_at(end)
-                }
+            let (value, after) = if let Some(quoted) = behind.strip_prefix('"') {
+                quoted.split_once('"').unwrap_or((quoted, ""))
+            } else {
+                let is_end = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | ')' | ']' | '}' | '=');
+                behind.split_at(behind.find(is_end).unwrap_or(behind.len()))
             };
             if !key.is_empty() && key.len() <= 64 && !value.is_empty() {
                 *room -= 1;
@@ -257,11 +255,7 @@ impl FieldTable {
         if side.is_after
             && let Some(version) = side.version
         {
-            let again = match &value {
-                Value::Number(number) => Value::Number(*number),
-                Value::Text(text) => Value::Text(text),
-            };
-            field.after_by_version.entry(version).or_default().learn(again);
+            field.after_by_version.entry(version).or_default().learn(value);
         }
         field.sides[usize::from(side.is_after)].learn(value);
     }

@@ -6,6 +6,8 @@
 //! such a column follows them. Without a time or a level there is no header at all: bare messages
 //! stay whole.
 
+use super::tokens::count;
+
 /// Share of lines that must agree on a column.
 const AGREEMENT: f64 = 0.9;
 /// Share of lines that must have a component in the same place.
@@ -334,7 +336,7 @@ fn is_time(text: &[u8]) -> bool {
     let separators = text.iter().skip(1).filter(|byte| matches!(byte, b':' | b'-' | b'/' | b'.')).count();
     let only_time = text.iter().all(|byte| byte.is_ascii_digit() || b":-/.,+TZ_".contains(byte));
     let epoch = digits == text.len() && matches!(digits, 10 | 13 | 16) && text.first() == Some(&b'1');
-    let addressed = text.iter().filter(|byte| **byte == b'.').count() == 3 && separators == 3;
+    let addressed = count(text, b'.') == 3 && separators == 3;
     epoch
         || (only_time
             && separators >= 1
@@ -343,31 +345,33 @@ fn is_time(text: &[u8]) -> bool {
             && (separators >= 2 || text.contains(&b':') || text.contains(&b'-') || text.contains(&b'/')))
 }
 
+/// Names of levels in any system, without regard to case.
+const LEVELS: [&[u8]; 19] = [
+    b"TRACE",
+    b"DEBUG",
+    b"INFO",
+    b"NOTICE",
+    b"WARN",
+    b"WARNING",
+    b"ERROR",
+    b"ERR",
+    b"FATAL",
+    b"CRITICAL",
+    b"CRIT",
+    b"ALERT",
+    b"EMERG",
+    b"SEVERE",
+    b"FAILURE",
+    b"VERBOSE",
+    b"FINE",
+    b"INFORMATION",
+    b"PANIC",
+];
+
 fn is_level(text: &[u8]) -> bool {
     let bare = text.strip_suffix(b":").or_else(|| text.strip_suffix(b",")).unwrap_or(text);
-    const NAMES: [&[u8]; 19] = [
-        b"TRACE",
-        b"DEBUG",
-        b"INFO",
-        b"NOTICE",
-        b"WARN",
-        b"WARNING",
-        b"ERROR",
-        b"ERR",
-        b"FATAL",
-        b"CRITICAL",
-        b"CRIT",
-        b"ALERT",
-        b"EMERG",
-        b"SEVERE",
-        b"FAILURE",
-        b"VERBOSE",
-        b"FINE",
-        b"INFORMATION",
-        b"PANIC",
-    ];
     match bare {
         [letter] => b"VDIWEFT".contains(letter),
-        _ => NAMES.iter().any(|name| bare.eq_ignore_ascii_case(name)),
+        _ => LEVELS.iter().any(|name| bare.eq_ignore_ascii_case(name)),
     }
 }

@@ -239,11 +239,8 @@ fn slots(tokens: &[Token]) -> Vec<(usize, usize)> {
             .iter()
             .position(|token| token.space)
             .map_or(tokens.len(), |gap| start + 1 + gap);
-        for at in start..end {
-            if !matches!(tokens[at].kind, TokenKind::Mark(_)) {
-                slots.push((at, at + 1));
-            }
-        }
+        let words = (start..end).filter(|at| !matches!(tokens[*at].kind, TokenKind::Mark(_)));
+        slots.extend(words.map(|at| (at, at + 1)));
         let (mut first, mut last) = (start, end);
         while last > first && is_mark(last - 1, b",;:.") {
             last -= 1;

@@ -411,8 +411,8 @@ impl Miner {
         let (tokens, frame) = self.take_apart(line.get(start..).unwrap_or_default());
         let id = self.shapes.len() as u32;
         let example = (needs_header && self.example_bytes < self.options.max_example_bytes)
-            .then(|| Box::from(&line[..line.len().min(MAX_EXAMPLE)]));
-        self.example_bytes += example.as_ref().map_or(0, |example: &Box<[u8]>| example.len());
+            .then(|| Box::<[u8]>::from(&line[..line.len().min(MAX_EXAMPLE)]));
+        self.example_bytes += example.as_deref().map_or(0, <[u8]>::len);
         self.shapes.push(Shape {
             tokens,
             example,
@@ -586,3 +586,6 @@ impl Miner {
         found.into_values().collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -176,9 +176,7 @@ fn cut_value<'a, F: FnMut(Piece<'a>, bool)>(
 /// A value that can be a word of the event's own: letters, few of them.
 fn is_short_text(value: &[u8]) -> bool {
     let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'.' | b'_' | b'-' | b' ');
-    matches!(value.len(), 1..=32)
-        && value.iter().all(is_letter)
-        && value.iter().filter(|byte| **byte == b' ').count() < 3
+    matches!(value.len(), 1..=32) && value.iter().all(is_letter) && count(value, b' ') < 3
 }
 
 /// A chunk is what stands between white space and delimiters.
@@ -265,10 +263,14 @@ fn cut_word<'a, F: FnMut(Piece<'a>, bool)>(word: &'a [u8], space: bool, writer: 
     }
 }
 
+#[expect(clippy::naive_bytecount, reason = "fields are short; a crate for it would be more code")]
+pub(super) fn count(bytes: &[u8], wanted: u8) -> usize {
+    bytes.iter().filter(|byte| **byte == wanted).count()
+}
+
 /// A path, an e-mail address, a URL, a Java style `/address`.
 fn is_place(body: &[u8]) -> bool {
-    let count = |wanted: u8| body.iter().filter(|byte| **byte == wanted).count();
-    let slashes = count(b'/');
+    let slashes = count(body, b'/');
     let inner_at = body.len() > 2 && body[1..body.len() - 1].contains(&b'@');
     (body.first() == Some(&b'/') && body.len() > 1)
         || (slashes == 1 && body.contains(&b'.') && body.last() != Some(&b'/'))
@@ -276,14 +278,14 @@ fn is_place(body: &[u8]) -> bool {
         || body.starts_with(b"../")
         || body.starts_with(b"~/")
         || slashes >= 2
-        || count(b'\\') >= 2
+        || count(body, b'\\') >= 2
         || inner_at
 }
 
 /// Times, hardware addresses, IPv6 addresses: colons between hexadecimal groups.
 fn is_colon_address(body: &[u8]) -> bool {
     let hexadecimal = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.' | b'%');
-    body.iter().all(hexadecimal) && body.iter().filter(|byte| **byte == b':').count() >= 2
+    body.iter().all(hexadecimal) && count(body, b':') >= 2
 }
 
 /// `shop.example.org:443`.

@@ -89,7 +89,10 @@ pub(super) fn mask_values(miner: &mut Miner) {
         }
         let values = positions.iter().map(|at| token_hash(known.tokens[*at])).collect();
         let key = skeleton(&known.tokens, &positions, known.keys());
-        groups.entry(key).or_insert_with(|| (positions, Vec::new())).1.push(Member { shape, values, lines });
+        let (of_group, members) = groups.entry(key).or_insert_with(|| (positions.clone(), Vec::new()));
+        if *of_group == positions {
+            members.push(Member { shape, values, lines });
+        }
     }
     let variable = token_hash(Token::VARIABLE);
     let mut groups: Vec<Group> =
@@ -160,16 +163,9 @@ fn independent(
             open(members, place);
         }
     }
-    for place in 0..places {
-        let mut contexts: BTreeMap<Vec<u64>, BTreeSet<u64>> = BTreeMap::new();
-        for member in members.iter() {
-            let mut context = member.values.clone();
-            let value = std::mem::replace(&mut context[place], 0);
-            contexts.entry(context).or_default().insert(value);
-        }
-        if contexts.values().filter(|values| values.len() > 1).count() >= MIN_CONTEXTS {
-            open(members, place);
-        }
+    let crossing: Vec<usize> = (0..places).filter(|place| varies_in_contexts(members, *place)).collect();
+    for place in crossing {
+        open(members, place);
     }
     let combinations: BTreeSet<Vec<u64>> = members.iter().map(|member| member.values.clone()).collect();
     if combinations.len() >= enough_values(lines, min_values) {
@@ -180,4 +176,15 @@ fn independent(
         }
     }
     masked
+}
+
+/// Whether the place varies while all others stay, and that for several choices of the others.
+fn varies_in_contexts(members: &[Member], place: usize) -> bool {
+    let mut contexts: BTreeMap<Vec<u64>, BTreeSet<u64>> = BTreeMap::new();
+    for member in members {
+        let mut context = member.values.clone();
+        let value = std::mem::replace(&mut context[place], 0);
+        contexts.entry(context).or_default().insert(value);
+    }
+    contexts.values().filter(|values| values.len() > 1).count() >= MIN_CONTEXTS
 }
