@@ -2,6 +2,7 @@ mod checkout;
 mod edge;
 mod generator;
 mod house;
+mod page;
 mod rooms;
 mod slack_double;
 mod aws_account;

@@ -3,6 +3,7 @@
 //! The rule that is not obvious: nothing here knows the bot. A small receiver stands in for it, so
 //! that what is tested is what crosses the wire.
 
+mod library;
 mod people;
 mod web_api;
 
