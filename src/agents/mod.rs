@@ -13,7 +13,7 @@ mod deploys;
 use crate::aws::discover::{self, Discovered};
 use crate::aws::{Clients, ServiceSettings, logs, metrics};
 use crate::domain::alert::Alert;
-use crate::domain::evidence::{Evidence, Gap};
+use crate::domain::evidence::{Evidence, Gap, Scope};
 use crate::domain::report::Agent;
 
 /// What is to be investigated.
@@ -133,6 +133,7 @@ pub async fn gather(
         },
     );
     let Discovered { scope, mut gaps, .. } = found;
+    gaps.extend(not_read(&scope));
     gaps.extend(lines.gaps);
     gaps.extend(metric_gaps);
     gaps.extend(deploys.gaps);
@@ -151,6 +152,16 @@ pub async fn gather(
         appconfig: None,
         gaps,
     }
+}
+
+/// Sources that a bundle may hold and that no agent reads: said, so that their silence is no evidence.
+fn not_read(scope: &Scope) -> Vec<Gap> {
+    let mut sources = vec![("ssm", "parameter history"), ("appconfig", "AppConfig deployments")];
+    if !scope.resources.ecs.is_empty() {
+        sources.push(("ecs", "ECS services and task definitions"));
+    }
+    let gap = |(source, what)| Gap::new(source, format!("{what}: not among the sources that are read live"));
+    sources.into_iter().map(gap).collect()
 }
 
 async fn read_metrics(

@@ -167,7 +167,8 @@ pub async fn read(
     (all.map(|all| all.into_iter().map(|(query, points)| series(query, points)).collect()), gaps)
 }
 
-/// Reads some series since a moment, to see how they are now: for verifying a recovery.
+/// Reads some series since a moment, to see how they are now: for verifying a recovery. Only whole
+/// periods count: one that began before `since` would mix before and after.
 ///
 /// # Errors
 /// When CloudWatch cannot be read until the deadline.
@@ -178,8 +179,13 @@ pub async fn recent(
     now: Timestamp,
     deadline: Instant,
 ) -> Result<Vec<Series>, ReadError> {
-    let fetched = fetch(clients, queries, since, now, now, deadline).await?;
-    let mut points = fetched.points;
+    if since >= now {
+        return Ok(queries.iter().map(|query| series(query, BTreeMap::new())).collect());
+    }
+    let mut points = fetch(clients, queries, since, now, now, deadline).await?.points;
+    for points in points.values_mut() {
+        points.retain(|at, _| *at >= since);
+    }
     Ok(queries
         .iter()
         .enumerate()
