@@ -1,15 +1,18 @@
 //! Whether a series changed at a given moment beyond its own habit.
 //!
-//! The series is its own control: the same comparison (after against before, with the habit of
-//! earlier days and weeks taken out) is made at every earlier moment of its history. What the series
-//! does there by itself, by noise, drift, bursts or timed jobs, is the yardstick of what it does now.
+//! The series is its own control: the same comparisons (after against before, with the habit of
+//! earlier days and weeks taken out) are made at many earlier moments of its history. What the series
+//! does there by itself, by noise, drift, bursts or timed jobs, is the yardstick of what it does now
+//! (a placebo test in time; FUNNEL, Zhang et al. 2015, uses the same hours of earlier days likewise).
 //!
-//! The rule that is not obvious: of several habits (none, daily, weekly, in part) the one counts whose
-//! comparisons were quietest in the history, so a habit that does not repeat is not taken out.
+//! The rule that is not obvious: of several habits (none, daily, weekly, in part) and stretches before,
+//! each comparison takes the one that was quietest in the history, above all at the same time of day, so
+//! that a habit that does not repeat is not taken out.
 
 use jiff::Timestamp;
 
 use super::grid::Grid;
+use super::habit::{Sums, residuals, stabilise};
 use super::levels::median;
 
 /// Whether a series changed at a moment.
@@ -19,151 +22,289 @@ pub struct Changed {
     pub changed: bool,
     /// 0 to 1, with even odds beforehand.
     pub probability: f64,
-    /// Mean before the moment, over as many values as `after`, in the series' own unit.
+    /// Mean just before the moment, in the series' own unit.
     pub before: f64,
-    /// Mean after the moment over the stretch that speaks clearest.
+    /// Mean of the stretch after the moment that speaks clearest.
     pub after: f64,
 }
 
 /// Lengths of the stretches compared, in minutes.
 const LENGTHS: [f64; 7] = [5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0];
-/// Comparisons in the history at most, per length.
-const MOST_COMPARISONS: usize = 600;
+/// The stretch before is this many times as long as the one after.
+const BEFORE: [usize; 2] = [1, 3];
+/// Stretches after the moment at most, per length: a change may come late, climb, or pass.
+const MOST_LAGS: usize = 6;
+/// Moments in the history at most.
+const MOST_MOMENTS: usize = 500;
+/// Fewer comparisons in the history than this say nothing about what is usual.
+const LEAST_MOMENTS: usize = 8;
+/// How much the same time of earlier days decides on which habit is quietest.
+const SAME_HOUR: f64 = 0.6;
+/// The surprise that this share of the history's moments stays below is usual.
+const USUAL_SHARE: f64 = 0.98;
+/// What is usual in a series of independent normal noise.
+const USUAL: f64 = 4.0;
+/// How fast the odds grow with the surprise: their exponent.
+const STEEPNESS: f64 = 3.0;
+
+/// What is compared, with the surprise that makes even odds where the history is like normal noise, and
+/// how much a restless history raises that.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Figure {
+    Level,
+    Wildness,
+}
+
+impl Figure {
+    fn threshold(self, usual: f64) -> f64 {
+        let restless = (usual / USUAL).max(0.8);
+        match self {
+            Figure::Level => 4.0 * restless.sqrt(),
+            Figure::Wildness => 6.0 * restless,
+        }
+    }
+
+    fn series(self, residual: &[f64], known: usize) -> Sums {
+        let (centre, spread) = centre_and_spread(&residual[..known]);
+        let reach = 10.0 * spread;
+        let values: Vec<f64> = match self {
+            // A lone spike is not a level. NaN stays NaN.
+            Figure::Level => {
+                residual.iter().map(|value| value.clamp(centre - reach, centre + reach)).collect()
+            }
+            Figure::Wildness => {
+                let mut last = f64::NAN;
+                let step = |value: &f64| {
+                    let step = (value - last).abs().clamp(0.0, reach);
+                    last = if value.is_finite() { *value } else { last };
+                    step
+                };
+                residual.iter().map(step).collect()
+            }
+        };
+        Sums::of(&values)
+    }
+}
+
+/// One comparison: cells `lag..lag + length` after a moment against those before it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Comparison {
+    length: usize,
+    lag: usize,
+}
 
 /// Compares the series before and after `at` with what it did at every earlier time.
 ///
-/// `None` where there is no finite value on one of the two sides.
+/// `None` where there is no finite value on one of the two sides. With too little history to tell
+/// what is usual the probability is one half.
 pub fn changed_at(points: &[(Timestamp, f64)], at: Timestamp) -> Option<Changed> {
     let grid = Grid::around(points, at)?;
-    let habits = habits(&grid);
-    let mut strongest = (f64::NEG_INFINITY, 1);
-    for length in lengths(&grid) {
-        let Some(surprise) = surprise(&grid, &habits, length) else { continue };
-        if surprise > strongest.0 {
-            strongest = (surprise, length);
+    let mut steady = grid.clone();
+    stabilise(&mut steady.values, grid.zero);
+    let residuals = residuals(&steady);
+    let comparisons = comparisons(&steady);
+    let rarity = Rarity::of(&steady);
+    let mut strongest: Option<(f64, Comparison)> = None;
+    for figure in [Figure::Level, Figure::Wildness] {
+        let series: Vec<Sums> =
+            residuals.iter().map(|residual| figure.series(residual, steady.zero)).collect();
+        let mut history = History::of(&steady);
+        let mut best: Option<(f64, Comparison)> = None;
+        for comparison in &comparisons {
+            if let Some(surprise) = history.surprise(&steady, &series, *comparison, &rarity)
+                && best.is_none_or(|best| surprise > best.0)
+            {
+                best = Some((surprise, *comparison));
+            }
+        }
+        if let Some((surprise, comparison)) = best {
+            let ratio = surprise / figure.threshold(history.usual());
+            if strongest.is_none_or(|strongest| ratio > strongest.0) {
+                strongest = Some((ratio, comparison));
+            }
         }
     }
-    let (surprise, length) = strongest;
-    let mean = |from: usize, to: usize| {
-        let values: Vec<f64> =
-            grid.values[from..to.min(grid.values.len())].iter().copied().filter(|v| v.is_finite()).collect();
-        values.iter().sum::<f64>() / values.len() as f64
-    };
-    let probability =
-        if surprise.is_finite() { logistic(2.2 * (surprise.max(1e-3) / 4.5).ln() * 2.0) } else { 0.5 };
+    let (ratio, comparison) = strongest.unwrap_or((1.0, Comparison { length: 1, lag: 0 }));
+    let probability = logistic(STEEPNESS * ratio.max(1e-6).ln());
+    let sums = Sums::of(&grid.values);
+    let start = grid.zero + comparison.lag;
+    let after = sums.mean(start, start + comparison.length, 0.0);
+    let before = sums.mean(grid.zero.saturating_sub(comparison.length), grid.zero, 0.0);
+    let all = |from, to| sums.mean(from, to, 0.0).unwrap_or(0.0);
     Some(Changed {
         changed: probability > 0.5,
         probability,
-        before: mean(grid.zero.saturating_sub(length), grid.zero),
-        after: mean(grid.zero, grid.zero + length),
+        before: before.unwrap_or_else(|| all(0, grid.zero)),
+        after: after.unwrap_or_else(|| all(grid.zero, grid.values.len())),
     })
 }
 
-/// Stretches in cells that fit into what there is on both sides.
-fn lengths(grid: &Grid) -> Vec<usize> {
+/// Every stretch that fits into what there is after the moment.
+fn comparisons(grid: &Grid) -> Vec<Comparison> {
     let after = grid.values.len() - grid.zero;
-    let most = after.min(grid.zero);
-    let mut lengths: Vec<usize> =
-        LENGTHS.iter().map(|minutes| grid.minutes(*minutes).max(3).min(most)).collect();
+    let mut lengths: Vec<usize> = LENGTHS
+        .iter()
+        .map(|minutes| grid.minutes(*minutes).max(3).min(after))
+        .filter(|length| *length <= grid.zero)
+        .collect();
     lengths.dedup();
     lengths
+        .into_iter()
+        .flat_map(|length| {
+            let last = after - length;
+            let stride = (last / MOST_LAGS).max(length);
+            (0..=last).step_by(stride).map(move |lag| Comparison { length, lag })
+        })
+        .collect()
 }
 
-/// The series less each candidate habit.
-fn habits(grid: &Grid) -> Vec<Vec<f64>> {
-    let mut residuals = vec![grid.values.clone()];
-    let day = grid.days(1.0);
-    let past = |index: usize, days: &[usize]| -> f64 {
-        let reach = grid.minutes(10.0) / 2;
-        let values: Vec<f64> = days
-            .iter()
-            .filter_map(|days| {
-                let centre = index.checked_sub(grid.days(*days as f64))?;
-                let window = &grid.values[centre.saturating_sub(reach)..(centre + reach + 1).min(index)];
-                let known: Vec<f64> = window.iter().copied().filter(|value| value.is_finite()).collect();
-                (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
-            })
-            .collect();
-        if values.is_empty() { f64::NAN } else { median(&values) }
-    };
-    if day < 4 || grid.zero < day {
-        return residuals;
+/// The history's own comparisons.
+struct History {
+    moments: Vec<usize>,
+    /// The largest surprise at each moment so far.
+    worst: Vec<f64>,
+}
+
+impl History {
+    fn of(grid: &Grid) -> Self {
+        let stride = (grid.zero / MOST_MOMENTS).max(1);
+        let moments: Vec<usize> = (3..grid.zero.saturating_sub(2)).step_by(stride).collect();
+        Self { worst: vec![0.0; moments.len()], moments }
     }
-    for days in [&[1, 2, 3, 4, 5, 6, 7][..], &[7, 14, 21]] {
-        if grid.zero < grid.days(days[0] as f64) + 10 {
-            continue;
-        }
-        let habit: Vec<f64> = (0..grid.values.len()).map(|index| past(index, days)).collect();
-        for part in [0.5, 1.0] {
-            residuals
-                .push(grid.values.iter().zip(&habit).map(|(value, habit)| value - part * habit).collect());
-        }
-    }
-    residuals
-}
 
-/// How many times its usual size the difference at the moment has, under the quietest habit.
-fn surprise(grid: &Grid, habits: &[Vec<f64>], length: usize) -> Option<f64> {
-    let mut quietest: Option<(f64, f64)> = None;
-    for residual in habits {
-        let sums = Sums::of(residual);
-        let difference = |at: usize| sums.difference(at, length);
-        let Some(now) = difference(grid.zero) else { continue };
-        let last = grid.zero.saturating_sub(length);
-        let stride = (last / MOST_COMPARISONS).max(length / 4).max(1);
-        let earlier: Vec<f64> = (length..=last).step_by(stride).filter_map(difference).collect();
-        if earlier.len() < 8 {
-            continue;
-        }
-        let centre = median(&earlier);
-        let mut away: Vec<f64> = earlier.iter().map(|value| (value - centre).abs()).collect();
-        away.sort_by(f64::total_cmp);
-        let spread = away[away.len() * 9 / 10] / 1.645;
-        let floor = 1e-9
-            + 0.002
-                * median(
-                    &grid.values.iter().copied().filter(|v| v.is_finite()).map(f64::abs).collect::<Vec<_>>(),
-                );
-        let surprise = (now - centre).abs() / spread.max(floor);
-        if quietest.is_none_or(|quietest| spread < quietest.0) {
-            quietest = Some((spread, surprise));
-        }
-    }
-    quietest.map(|quietest| quietest.1)
-}
-
-/// Cumulative sums and counts over a series with holes.
-struct Sums {
-    sums: Vec<f64>,
-    counts: Vec<f64>,
-}
-
-impl Sums {
-    fn of(values: &[f64]) -> Self {
-        let mut sums = vec![0.0];
-        let mut counts = vec![0.0];
-        let (mut sum, mut count) = (0.0, 0.0);
-        for value in values {
-            if value.is_finite() {
-                sum += value;
-                count += 1.0;
+    /// How many times its usual size a comparison has at the moment in question, under the quietest habit.
+    fn surprise(
+        &mut self,
+        grid: &Grid,
+        series: &[Sums],
+        comparison: Comparison,
+        rarity: &Rarity,
+    ) -> Option<f64> {
+        let mut quietest: Option<Placebo> = None;
+        for sums in series {
+            for ratio in BEFORE {
+                if let Some(placebo) = self.placebo(grid, sums, comparison, ratio)
+                    && quietest.as_ref().is_none_or(|quietest| placebo.noise < quietest.noise)
+                {
+                    quietest = Some(placebo);
+                }
             }
-            sums.push(sum);
-            counts.push(count);
         }
-        Self { sums, counts }
+        let Placebo { spread, now, earlier, .. } = quietest?;
+        let spread = spread.hypot(rarity.floor(comparison.length));
+        for (index, value) in earlier {
+            if let Some(worst) = self.worst.get_mut(index) {
+                *worst = worst.max(value.abs() / spread);
+            }
+        }
+        Some(now.abs() / spread)
     }
 
-    /// Mean of the `length` cells from `at` on less that of the `length` before; `None` where either
-    /// side is mostly holes.
-    fn difference(&self, at: usize, length: usize) -> Option<f64> {
-        let mean = |from: usize, to: usize| {
-            let to = to.min(self.sums.len() - 1);
-            let count = self.counts[to] - self.counts[from];
-            (count * 2.0 >= length as f64).then(|| (self.sums[to] - self.sums[from]) / count)
-        };
-        Some(mean(at, at + length)? - mean(at.checked_sub(length)?, at)?)
+    /// One comparison now and at the history's moments.
+    fn placebo(&self, grid: &Grid, sums: &Sums, comparison: Comparison, ratio: usize) -> Option<Placebo> {
+        let now = difference(sums, grid.zero, comparison, ratio)?;
+        // A moment counts where its stretch ends before the change.
+        let earlier: Vec<(usize, f64)> = self
+            .moments
+            .iter()
+            .enumerate()
+            .filter(|(_, moment)| **moment + comparison.lag + comparison.length <= grid.zero)
+            .filter_map(|(index, moment)| Some((index, difference(sums, *moment, comparison, ratio)?)))
+            .collect();
+        if earlier.len() < LEAST_MOMENTS {
+            return None;
+        }
+        let mut away: Vec<f64> = earlier.iter().map(|value| value.1.abs()).collect();
+        away.sort_by(f64::total_cmp);
+        // 2.326 is the 98 % quantile of a normal distribution's one side; both sides make it cautious.
+        let wide = away.get(away.len() * 98 / 100).copied().unwrap_or(0.0) / 2.326;
+        let typical = (away.iter().map(|value| value * value).sum::<f64>() / away.len() as f64).sqrt();
+        let same: Vec<f64> = (1..15)
+            .filter_map(|days| grid.zero.checked_sub(grid.days(f64::from(days))))
+            .filter_map(|moment| difference(sums, moment, comparison, ratio))
+            .map(f64::abs)
+            .collect();
+        // 1.25 mean absolute deviations are a normal distribution's standard deviation.
+        let same =
+            if same.is_empty() { typical } else { 1.25 * same.iter().sum::<f64>() / same.len() as f64 };
+        let noise = (1.0 - SAME_HOUR) * typical + SAME_HOUR * same;
+        Some(Placebo { spread: wide.max(0.5 * same), now, earlier, noise })
     }
+
+    /// The surprise that [`USUAL_SHARE`] of the history's moments stay below.
+    fn usual(&self) -> f64 {
+        let mut worst: Vec<f64> = self.worst.iter().copied().filter(|worst| *worst > 0.0).collect();
+        worst.sort_by(f64::total_cmp);
+        worst.get((worst.len() as f64 * USUAL_SHARE) as usize).copied().unwrap_or(USUAL)
+    }
+}
+
+/// One comparison at the moment in question and at earlier ones.
+struct Placebo {
+    /// The usual size of the difference.
+    spread: f64,
+    now: f64,
+    /// Index of the history's moment, and the difference there.
+    earlier: Vec<(usize, f64)>,
+    /// How restless the history is under this habit.
+    noise: f64,
+}
+
+/// What makes single events count as such: a series that nearly always has one value, and at times
+/// another, varies at least like the Poisson number of these times.
+struct Rarity {
+    /// The usual size of such an event.
+    unit: f64,
+    /// Its share of the history's cells.
+    rate: f64,
+    /// Smaller differences are rounding.
+    least: f64,
+}
+
+impl Rarity {
+    fn of(grid: &Grid) -> Self {
+        let known = |values: &[f64]| -> Vec<f64> {
+            values.iter().copied().filter(|value| value.is_finite()).collect()
+        };
+        let history = known(&grid.values[..grid.zero]);
+        let usual = median(&history);
+        let level = history.iter().map(|value| value.abs()).sum::<f64>() / history.len().max(1) as f64;
+        let least = (0.002 * level).max(f64::MIN_POSITIVE);
+        let events: Vec<f64> = known(&grid.values)
+            .into_iter()
+            .map(|value| (value - usual).abs())
+            .filter(|away| *away > least)
+            .collect();
+        let rare = history.iter().filter(|value| (**value - usual).abs() > least).count() as f64;
+        Self { unit: median(&events), rate: rare / history.len().max(1) as f64, least }
+    }
+
+    fn floor(&self, length: usize) -> f64 {
+        let length = length as f64;
+        let events =
+            if self.rate < 0.5 { self.unit * (self.rate * length + 1.0).sqrt() / length } else { 0.0 };
+        events.max(self.least)
+    }
+}
+
+fn difference(sums: &Sums, moment: usize, comparison: Comparison, ratio: usize) -> Option<f64> {
+    let start = moment + comparison.lag;
+    let before = moment.checked_sub(comparison.length * ratio)?;
+    let after = sums.mean(start, start + comparison.length, 0.5)?;
+    Some(after - sums.mean(before, moment, 0.5)?)
+}
+
+/// The median, and the largest of three robust guesses of the standard deviation: a series that is
+/// quiet most of the time is not quiet.
+fn centre_and_spread(values: &[f64]) -> (f64, f64) {
+    let known: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
+    let centre = median(&known);
+    let mut away: Vec<f64> = known.iter().map(|value| (value - centre).abs()).collect();
+    away.sort_by(f64::total_cmp);
+    let quantile = |share: f64| away.get((away.len() as f64 * share) as usize).copied().unwrap_or(0.0);
+    let spread = (quantile(0.5) * 1.4826).max(quantile(0.9) / 1.645).max(quantile(0.99) / 2.576);
+    // Without any spread every value counts as it is; the largest number keeps the sums finite.
+    (centre, if spread > 0.0 { spread } else { f64::MAX / 1e6 })
 }
 
 fn logistic(value: f64) -> f64 {

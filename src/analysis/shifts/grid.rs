@@ -17,6 +17,7 @@ const SHORTEST_PERIOD: f64 = 60.0;
 const DAY: f64 = 86_400.0;
 
 /// Evenly spaced values around a moment.
+#[derive(Debug, Clone)]
 pub(super) struct Grid {
     /// Seconds between cells.
     pub(super) period: f64,

@@ -6,6 +6,7 @@
 
 mod change;
 mod grid;
+mod habit;
 mod levels;
 mod onset;
 mod season;
