@@ -23,7 +23,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::domain::alert::{Alert, AlertError, parse_time};
-use crate::domain::evidence::{Evidence, FunctionHistory, Gap, Resources, Scope};
+use crate::domain::evidence::{EcsRef, Evidence, FunctionHistory, Gap, MetricScope, Resources, Scope};
 
 pub use export::{to_files, write};
 
@@ -230,13 +230,7 @@ fn scope_of(bytes: &[u8]) -> Result<(Scope, Vec<Gap>), BundleError> {
         .map(|gap| Gap::new(document::text(gap, "source"), document::text(gap, "reason")))
         .filter(|gap| !gap.source.is_empty())
         .collect();
-    let resources = match value.get("resources") {
-        None | Some(Value::Null) => Resources::default(),
-        Some(resources) => serde_json::from_value(resources.clone()).unwrap_or_else(|error| {
-            gaps.push(Gap::new("bundle", format!("`resources` in bundle.json cannot be read: {error}")));
-            Resources::default()
-        }),
-    };
+    let resources = resources_of(value.get("resources").unwrap_or(&Value::Null), &mut gaps);
     let scope = Scope {
         service,
         region: document::text(&value, "region"),
@@ -247,6 +241,37 @@ fn scope_of(bytes: &[u8]) -> Result<(Scope, Vec<Gap>), BundleError> {
         peers: names("peers"),
     };
     Ok((scope, gaps))
+}
+
+/// What belongs to the service; an element that is not what it should be is counted, not guessed.
+fn resources_of(value: &Value, gaps: &mut Vec<Gap>) -> Resources {
+    let mut unreadable = 0;
+    let mut texts = |value: &Value, key: &str| -> Vec<String> {
+        let elements = document::list(value, key);
+        let read: Vec<String> = elements.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        unreadable += elements.len() - read.len();
+        read
+    };
+    let resources = Resources {
+        lambda: texts(value, "lambda"),
+        log_groups: texts(value, "log_groups"),
+        metrics: MetricScope {
+            namespaces: value.get("metrics").map(|metrics| texts(metrics, "namespaces")).unwrap_or_default(),
+        },
+        ecs: document::list(value, "ecs")
+            .iter()
+            .map(|service| EcsRef {
+                cluster: document::text(service, "cluster"),
+                service: document::text(service, "service"),
+            })
+            .filter(|service| !service.cluster.is_empty() && !service.service.is_empty())
+            .collect(),
+    };
+    unreadable += document::list(value, "ecs").len() - resources.ecs.len();
+    if unreadable > 0 {
+        gaps.push(Gap::new("bundle", format!("bundle.json: {unreadable} of `resources` could not be read")));
+    }
+    resources
 }
 
 /// Every function that the scope names or that has a folder of its own.

@@ -55,6 +55,17 @@ fn a_bundle_without_its_two_files_is_an_error() {
 }
 
 #[test]
+fn resources_that_cannot_be_read_are_counted_and_the_others_kept() {
+    let scope = r#"{"service":"a","now":"2026-02-06T12:20:00Z","resources":{"lambda":["a",7],"ecs":[{"cluster":"c"},
+        {"cluster":"c","service":"s"}],"log_groups":null,"metrics":{"namespaces":["N"]}}}"#;
+    let evidence = from_files(&files(&[("bundle.json", scope)])).unwrap();
+    let resources = &evidence.scope.resources;
+    assert_eq!((resources.lambda.len(), resources.ecs.len()), (1, 1));
+    assert_eq!(resources.metrics.namespaces, ["N"]);
+    assert_eq!(reasons(&evidence, "bundle"), ["bundle.json: 2 of `resources` could not be read"]);
+}
+
+#[test]
 fn a_truncated_list_keeps_what_came_before() {
     let record = |id: &str| {
         format!(

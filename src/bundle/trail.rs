@@ -212,14 +212,14 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn by(identity: Value) -> Actor {
+    fn by(identity: &Value) -> Actor {
         actor(&json!({ "userIdentity": identity }))
     }
 
     #[test]
     fn a_pipeline_is_told_from_a_person() {
         let role = |role: &str, session: &str| {
-            by(json!({
+            by(&json!({
                 "type": "AssumedRole",
                 "arn": format!("arn:aws:sts::123456789012:assumed-role/{role}/{session}"),
             }))
@@ -246,12 +246,12 @@ mod tests {
 
     #[test]
     fn every_kind_of_identity_has_a_name() {
-        let service = by(json!({"type": "AWSService", "invokedBy": "autoscaling.amazonaws.com"}));
+        let service = by(&json!({"type": "AWSService", "invokedBy": "autoscaling.amazonaws.com"}));
         assert_eq!((service.name.as_str(), service.automation), ("autoscaling.amazonaws.com", true));
-        assert_eq!(by(json!({"type": "IAMUser", "userName": "ana"})).name, "ana");
-        assert_eq!(by(json!({"type": "Root"})).name, "root");
-        assert_eq!(by(json!({"type": "AWSAccount", "accountId": "12"})).name, "12");
-        assert_eq!(by(Value::Null), Actor::default());
+        assert_eq!(by(&json!({"type": "IAMUser", "userName": "ana"})).name, "ana");
+        assert_eq!(by(&json!({"type": "Root"})).name, "root");
+        assert_eq!(by(&json!({"type": "AWSAccount", "accountId": "12"})).name, "12");
+        assert_eq!(by(&Value::Null), Actor::default());
     }
 
     #[test]
