@@ -14,6 +14,8 @@ use super::recorder::ALIAS;
 use crate::checkout::SERVICE_NAME;
 use crate::demo::aws::{ApiError, AwsWorld, FunctionSettings, Identity};
 
+/// The role that people of the team have through SSO.
+pub const DEVELOPER_ROLE: &str = "AWSReservedSSO_Developer_4f3b2a1908c7d6e5";
 /// How many versions a function has before the day.
 const PAST_VERSIONS: u32 = 37;
 /// How many of them differ in nothing that matters, and so are made of code alone.
@@ -29,11 +31,7 @@ pub fn identity(world: &AwsWorld, actor: Actor) -> Identity {
     let account = world.account();
     match actor {
         Actor::Pipeline => Identity::session(&account, "github-actions-deploy", "gha-run-1300922925"),
-        Actor::Person(name) => Identity::session(
-            &account,
-            "AWSReservedSSO_Developer_4f3b2a1908c7d6e5",
-            &format!("{name}@shop.example"),
-        ),
+        Actor::Person(name) => Identity::session(&account, DEVELOPER_ROLE, &format!("{name}@shop.example")),
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::account::on;
 use super::plot::Story;
-use super::recorder::{Minute, NAMESPACE, Tally};
+use super::recorder::{NAMESPACE, Span, Tally};
 use crate::checkout::SERVICE_NAME;
 
 /// When it went off.
@@ -75,12 +75,6 @@ pub fn message(story: &Story, day: Date, tally: &Tally, region: &str) -> Value {
 }
 
 /// A minute's value of the alarm's metric.
-fn value(statistic: &str, minute: &Minute) -> f64 {
-    if statistic == "Sum" {
-        return minute.failures as f64;
-    }
-    let mut sorted = minute.durations.clone();
-    sorted.sort_unstable();
-    let rank = (sorted.len() as f64 * 0.99).ceil() as usize;
-    sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0) as f64
+fn value(statistic: &str, minute: &Span) -> f64 {
+    if statistic == "Sum" { minute.failures as f64 } else { minute.percentile(0.99) as f64 }
 }

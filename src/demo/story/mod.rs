@@ -16,11 +16,11 @@ mod stage;
 #[cfg(test)]
 mod tests;
 
-pub use account::on;
-pub use catalogue::{DEFAULT, find, stories};
+pub use account::{DEVELOPER_ROLE, on};
+pub use catalogue::{DEFAULT, bad_release, find, stories};
 pub use history::{Past, make};
 pub use live::start;
 pub use neighbours::{DEPENDENCIES, PEERS};
 pub use plot::{Action, Actor, Alarm, Defect, Health, HintRule, Release, RollbackOffer, Step, Story, Truth};
-pub use recorder::{ALIAS, LOG_GROUP, Minute, NAMESPACE, Tally};
+pub use recorder::{ALIAS, LOG_GROUP, NAMESPACE, Span, Tally};
 pub use stage::{Stage, StageError};

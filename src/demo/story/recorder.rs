@@ -20,41 +20,68 @@ pub const ALIAS: &str = "live";
 const INSTANCES: usize = 3;
 const MEMORY_SIZE_MB: u64 = 512;
 
-/// Orders and failures of one minute.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Minute {
+/// Orders that ended within a span of time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Span {
     pub orders: u64,
     pub failures: u64,
     /// Milliseconds of each.
     pub durations: Vec<u64>,
 }
 
-/// What was written, minute by minute: for the alarm's text and the page.
-#[derive(Debug, Clone, Default)]
-pub struct Tally(Arc<Mutex<BTreeMap<i64, Minute>>>);
+impl Span {
+    /// The duration, in milliseconds, that `share` (0 to 1) of the orders do not exceed; 0 without any.
+    pub fn percentile(&self, share: f64) -> u64 {
+        let mut sorted = self.durations.clone();
+        sorted.sort_unstable();
+        let rank = (sorted.len() as f64 * share).ceil() as usize;
+        sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0)
+    }
+}
 
-/// Minutes that the tally keeps.
-const TALLY_MINUTES: usize = 360;
+/// What was written, by ten seconds: for the alarm's text and the page.
+#[derive(Debug, Clone, Default)]
+pub struct Tally(Arc<Mutex<BTreeMap<i64, Span>>>);
+
+/// Seconds of one entry.
+const GRAIN: i64 = 10;
+/// Entries that the tally keeps: six hours.
+const ENTRIES_KEPT: usize = 6 * 360;
 
 impl Tally {
     fn count(&self, at: Timestamp, took: Duration, failed: bool) {
-        let mut minutes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let minute = minutes.entry(at.as_second().div_euclid(60)).or_default();
-        minute.orders += 1;
-        minute.failures += u64::from(failed);
-        minute.durations.push(took.as_millis() as u64);
-        while minutes.len() > TALLY_MINUTES {
-            minutes.pop_first();
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = entries.entry(at.as_second().div_euclid(GRAIN)).or_default();
+        entry.orders += 1;
+        entry.failures += u64::from(failed);
+        entry.durations.push(took.as_millis() as u64);
+        while entries.len() > ENTRIES_KEPT {
+            entries.pop_first();
         }
     }
 
-    /// The minutes from `from` until before `until` in which orders ended, in order.
-    pub fn minutes(&self, from: Timestamp, until: Timestamp) -> Vec<(Timestamp, Minute)> {
-        let minutes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        minutes
-            .range(from.as_second().div_euclid(60)..until.as_second().div_euclid(60))
-            .filter_map(|(minute, tally)| Some((Timestamp::from_second(minute * 60).ok()?, tally.clone())))
-            .collect()
+    /// Spans of `seconds` (a multiple of 10) that lie wholly from `from` until `until`, in order, those
+    /// without any order included.
+    pub fn spans(&self, from: Timestamp, until: Timestamp, seconds: i64) -> Vec<(Timestamp, Span)> {
+        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = from.as_second().div_euclid(seconds) * seconds;
+        let mut spans = Vec::new();
+        let mut start = first;
+        while start + seconds <= until.as_second() {
+            let mut span = Span::default();
+            for (_, entry) in entries.range(start / GRAIN..(start + seconds) / GRAIN) {
+                span.orders += entry.orders;
+                span.failures += entry.failures;
+                span.durations.extend(&entry.durations);
+            }
+            spans.extend(Timestamp::from_second(start).ok().map(|at| (at, span)));
+            start += seconds;
+        }
+        spans
+    }
+
+    pub fn minutes(&self, from: Timestamp, until: Timestamp) -> Vec<(Timestamp, Span)> {
+        self.spans(from, until, 60)
     }
 }
 

@@ -64,6 +64,8 @@ struct Place {
     hints: BTreeMap<String, DeploymentHint>,
     /// The version and environment that the service runs.
     running: Running,
+    /// When which version came into service since the stage was set.
+    releases: Vec<(Timestamp, String)>,
 }
 
 /// A story cannot go on.
@@ -111,6 +113,7 @@ impl Stage {
                 orders: 0,
                 hints: BTreeMap::new(),
                 running,
+                releases: Vec::new(),
             }),
         })
     }
@@ -263,8 +266,16 @@ impl Stage {
             place.hints.get(&live.0).cloned().unwrap_or_default()
         };
         self.service.roll_out(rollout_of(&live, self.defect, hint)?).await?;
-        self.place().running = live;
+        let now = self.service.time().now();
+        let mut place = self.place();
+        place.releases.push((now, live.0.clone()));
+        place.running = live;
         Ok(())
+    }
+
+    /// When which version came into service since the stage was set.
+    pub fn releases(&self) -> Vec<(Timestamp, String)> {
+        self.place().releases.clone()
     }
 }
 
