@@ -63,7 +63,13 @@ pub fn flag(
             "false" => json!(false),
             other => other.parse::<i64>().map_or_else(|_| json!(other), |number| json!(number)),
         };
-        json!({key: {"value": typed}, "retention": {"days": 30}})
+        // A dotted key is a field inside an object.
+        match key.split_once('.') {
+            Some((outer, inner)) => {
+                json!({outer: {inner: typed, "owner": "growth"}, "retention": {"days": 30}})
+            }
+            None => json!({key: typed, "retention": {"days": 30}}),
+        }
     };
     let (before, after) = (content(before), content(after));
     let as_text = stage.random.chance(0.3);

@@ -31,7 +31,8 @@ fn breaks(failure: Failure, share: f64) -> impl Fn(&mut Knobs) + 'static {
 }
 
 pub fn flag_turned(stage: &mut Stage) -> Truth {
-    let key = names::key(&mut stage.random, Role::Toggle, Spelling::Camel);
+    let leaf = names::key(&mut stage.random, Role::Toggle, Spelling::Camel);
+    let key = if stage.random.chance(0.35) { format!("rollout.{leaf}") } else { leaf };
     let service = stage.fleet.name.clone();
     let seconds = stage.random.choose(&[30, 60, 120, 300]);
     let at = stage.onset - stage.random.whole(5, 60);
