@@ -169,7 +169,7 @@ struct Effect {
 
 fn simulate(random: &mut Rng, number: usize) -> Case {
     let kind = random.usize(..KINDS.len());
-    let change = (number % 2 == 0).then(|| random.usize(..CHANGES.len()));
+    let change = (number.is_multiple_of(2)).then(|| random.usize(..CHANGES.len()));
     let period = choose(random, &[60.0, 60.0, 60.0, 60.0, 300.0, 300.0, 30.0, 600.0, 900.0]);
     let history = match random.u8(..10) {
         0 => between(random, 0.1, 0.9),

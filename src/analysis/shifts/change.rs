@@ -134,8 +134,8 @@ pub fn changed_at(points: &[(Timestamp, f64)], at: Timestamp) -> Option<Changed>
     Some(Changed {
         changed: probability > 0.5,
         probability,
-        before: before.unwrap_or_else(|| all(0, grid.zero)),
-        after: after.unwrap_or_else(|| all(grid.zero, grid.values.len())),
+        before: before.unwrap_or_else(|| all(0, grid.zero)) * grid.scale,
+        after: after.unwrap_or_else(|| all(grid.zero, grid.values.len())) * grid.scale,
     })
 }
 
@@ -269,7 +269,7 @@ impl Rarity {
         let history = known(&grid.values[..grid.zero]);
         let usual = median(&history);
         let level = history.iter().map(|value| value.abs()).sum::<f64>() / history.len().max(1) as f64;
-        let least = (0.002 * level).max(f64::MIN_POSITIVE);
+        let least = (0.002 * level).max(1e-12);
         let events: Vec<f64> = known(&grid.values)
             .into_iter()
             .map(|value| (value - usual).abs())
@@ -303,8 +303,8 @@ fn centre_and_spread(values: &[f64]) -> (f64, f64) {
     away.sort_by(f64::total_cmp);
     let quantile = |share: f64| away.get((away.len() as f64 * share) as usize).copied().unwrap_or(0.0);
     let spread = (quantile(0.5) * 1.4826).max(quantile(0.9) / 1.645).max(quantile(0.99) / 2.576);
-    // Without any spread every value counts as it is; the largest number keeps the sums finite.
-    (centre, if spread > 0.0 { spread } else { f64::MAX / 1e6 })
+    // Without any spread every value counts as it is: all lie within -1 to 1.
+    (centre, if spread > 0.0 { spread } else { 1e6 })
 }
 
 fn logistic(value: f64) -> f64 {

@@ -21,20 +21,25 @@ const DAY: f64 = 86_400.0;
 pub(super) struct Grid {
     /// Seconds between cells.
     pub(super) period: f64,
-    /// Oldest first; holes are `NaN`.
+    /// Oldest first, in units of `scale`; holes are `NaN`.
     pub(super) values: Vec<f64>,
     /// Index of the first cell from the moment on.
     pub(super) zero: usize,
+    /// The largest size of any value, so that no sum or square overflows.
+    pub(super) scale: f64,
 }
 
 impl Grid {
     /// `None` without a finite value on each side of the moment.
     pub(super) fn around(points: &[(Timestamp, f64)], at: Timestamp) -> Option<Self> {
+        let largest =
+            points.iter().map(|point| point.1.abs()).filter(|size| size.is_finite()).fold(0.0, f64::max);
+        let scale = if largest > 0.0 { largest } else { 1.0 };
         let offset = |time: Timestamp| (time.as_millisecond() as f64 - at.as_millisecond() as f64) / 1000.0;
         let mut usable: Vec<(f64, f64)> = points
             .iter()
             .filter(|point| point.1.is_finite())
-            .map(|point| (offset(point.0), point.1))
+            .map(|point| (offset(point.0), point.1 / scale))
             .collect();
         usable.sort_by(|one, other| one.0.total_cmp(&other.0));
         let (first, last) = (usable.first()?.0, usable.last()?.0);
@@ -57,7 +62,7 @@ impl Grid {
             }
         }
         let values = sums.into_iter().map(|(sum, count)| sum / count).collect();
-        Some(Self { period, values, zero: before })
+        Some(Self { period, values, zero: before, scale })
     }
 
     /// Cells in that many days, to the nearest.

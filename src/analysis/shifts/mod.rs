@@ -12,6 +12,8 @@ mod onset;
 mod season;
 mod segment;
 mod slope;
+#[cfg(test)]
+mod tests;
 
 pub use change::{Changed, changed_at};
 pub use levels::{Shift, level_shifts};

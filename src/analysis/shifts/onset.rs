@@ -138,7 +138,7 @@ pub fn onset_of_rate(trials: &[Trials], direction: Direction) -> Option<OnsetDis
                         (all_tries - tries - all_hits + hits).max(0.0) / weaken + 0.5,
                     );
                     let variance = |a: f64, b: f64| a * b / ((a + b).powi(2) * (a + b + 1.0));
-                    normal_share((a / (a + b) - c / (c + d)) / (variance(a, b) + variance(c, d)).sqrt())
+                    (a / (a + b) - c / (c + d)) / (variance(a, b) + variance(c, d)).sqrt()
                 };
                 inside + outside + direction_log(direction, higher)
             },
@@ -203,7 +203,7 @@ pub fn onset_of_values(points: &[(Timestamp, f64)], direction: Direction) -> Opt
                     ((square - sum * sum / points).max(0.0) + noise) / points * weaken / points
                 };
                 let error = (spread(points, sum, square) + spread(rest, left_sum, left_square)).sqrt();
-                let higher = normal_share((sum / points - left_sum / rest) / error);
+                let higher = (sum / points - left_sum / rest) / error;
                 inside + outside + direction_log(direction, higher)
             },
             all,
@@ -316,11 +316,21 @@ fn unit_scale(values: &[f64]) -> Option<Vec<f64>> {
     (scale > 1e-12).then(|| centred.iter().map(|value| (value / scale).clamp(-50.0, 50.0)).collect())
 }
 
-fn direction_log(direction: Direction, higher: f64) -> f64 {
-    match direction {
-        Direction::Either => 0.0,
-        Direction::Up => (2.0 * higher).max(1e-12).ln(),
-        Direction::Down => (2.0 * (1.0 - higher)).max(1e-12).ln(),
+/// Log of twice the probability that the change goes the wanted way, from its size in standard errors.
+fn direction_log(direction: Direction, z: f64) -> f64 {
+    let z = match direction {
+        Direction::Either => return 0.0,
+        Direction::Up => z,
+        Direction::Down => -z,
+    };
+    if z.is_nan() {
+        return 0.0;
+    }
+    // Far out the share is too small for a number, its logarithm is not.
+    if z < -8.0 {
+        std::f64::consts::LN_2 - z * z / 2.0 - (-z * std::f64::consts::TAU.sqrt()).ln()
+    } else {
+        (2.0 * normal_share(z)).ln()
     }
 }
 

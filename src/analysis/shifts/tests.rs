@@ -1,0 +1,330 @@
+//! Behaviour on series with known truth, and properties that hold for any series.
+
+use fastrand::Rng;
+use jiff::Timestamp;
+use proptest::prelude::*;
+
+use super::*;
+
+const MINUTE: i64 = 60;
+const DAY: i64 = 86_400;
+
+fn second(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn normal(random: &mut Rng) -> f64 {
+    (0..12).map(|_| random.f64()).sum::<f64>() - 6.0
+}
+
+fn noise(seed: u64, count: usize, correlation: f64) -> Vec<f64> {
+    let mut random = Rng::with_seed(seed);
+    let mut last = 0.0;
+    (0..count)
+        .map(|_| {
+            last = correlation * last + (1.0 - correlation * correlation).sqrt() * normal(&mut random);
+            last
+        })
+        .collect()
+}
+
+/// Minutes of four days and two hours with a daily habit; `also` adds to the value at a second from the end of day 4.
+fn daily(seed: u64, also: impl Fn(i64) -> f64) -> Vec<(Timestamp, f64)> {
+    noise(seed, 4 * 1440 + 120, 0.5)
+        .into_iter()
+        .enumerate()
+        .map(|(minute, noise)| {
+            let time = minute as i64 * MINUTE;
+            let angle = std::f64::consts::TAU * time as f64 / DAY as f64;
+            (second(time), 100.0 + 60.0 * angle.sin() + 3.0 * noise + also(time - 4 * DAY))
+        })
+        .collect()
+}
+
+#[test]
+fn a_step_is_found_where_it_is() {
+    let mut values = noise(1, 200, 0.0);
+    values[120..].iter_mut().for_each(|value| *value += 4.0);
+    let shifts = level_shifts(&values);
+    assert_eq!(shifts.len(), 1, "{shifts:?}");
+    assert!(shifts[0].index.abs_diff(120) <= 1 && shifts[0].probability > 0.95, "{shifts:?}");
+    assert!(shifts[0].after - shifts[0].before > 3.0, "{shifts:?}");
+}
+
+#[test]
+fn up_and_down_again_are_two_shifts() {
+    let mut values = noise(2, 300, 0.2);
+    values[100..160].iter_mut().for_each(|value| *value += 5.0);
+    let found: Vec<usize> = level_shifts(&values).iter().map(|shift| shift.index).collect();
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].abs_diff(100) <= 2 && found[1].abs_diff(160) <= 2, "{found:?}");
+}
+
+#[test]
+fn noise_that_wanders_rarely_looks_like_a_shift() {
+    let wrong: usize =
+        (0..20).map(|seed| usize::from(!level_shifts(&noise(seed, 200, 0.8)).is_empty())).sum();
+    assert!(wrong <= 2, "{wrong} of 20");
+}
+
+#[test]
+fn drift_and_season_are_no_shift() {
+    let values: Vec<f64> = noise(3, 288, 0.3)
+        .into_iter()
+        .enumerate()
+        .map(|(index, noise)| {
+            let season = 6.0 * (std::f64::consts::TAU * index as f64 / 24.0).sin();
+            0.05 * index as f64 + season + noise
+        })
+        .collect();
+    assert_eq!(level_shifts(&values), []);
+}
+
+#[test]
+fn holes_keep_their_place_in_the_index() {
+    let mut values = noise(4, 200, 0.0);
+    values[120..].iter_mut().for_each(|value| *value += 5.0);
+    values[40..60].fill(f64::NAN);
+    let shifts = level_shifts(&values);
+    assert!(shifts.len() == 1 && shifts[0].index.abs_diff(120) <= 1, "{shifts:?}");
+}
+
+#[test]
+fn a_long_series_is_cut_in_the_right_place_too() {
+    let mut values = noise(5, 9000, 0.3);
+    values[6123..].iter_mut().for_each(|value| *value += 3.0);
+    let shifts = level_shifts(&values);
+    assert!(shifts.len() == 1 && shifts[0].index.abs_diff(6123) <= 4, "{shifts:?}");
+}
+
+#[test]
+fn the_daily_rise_is_no_change_and_a_step_on_it_is_one() {
+    let at = second(4 * DAY);
+    let quiet = changed_at(&daily(6, |_| 0.0), at).unwrap();
+    assert!(!quiet.changed, "{quiet:?}");
+    let step = changed_at(&daily(6, |since| if since >= 0 { 25.0 } else { 0.0 }), at).unwrap();
+    assert!(step.changed && step.probability > 0.9, "{step:?}");
+}
+
+#[test]
+fn what_happens_each_day_at_this_time_is_no_change() {
+    let job = |since: i64| if since.rem_euclid(DAY) < 20 * MINUTE { 80.0 } else { 0.0 };
+    let at = second(4 * DAY);
+    assert!(!changed_at(&daily(7, job), at).unwrap().changed);
+    let twice = |since: i64| job(since) * if since >= 0 { 3.0 } else { 1.0 };
+    assert!(changed_at(&daily(7, twice), at).unwrap().changed);
+}
+
+#[test]
+fn one_error_after_none_is_no_change_and_an_error_each_minute_is() {
+    let points = |errors: &dyn Fn(i64) -> f64| -> Vec<(Timestamp, f64)> {
+        (-2000..60).map(|minute| (second(minute * MINUTE), errors(minute))).collect()
+    };
+    let at = second(0);
+    let one = changed_at(&points(&|minute| f64::from(u8::from(minute == 5))), at).unwrap();
+    assert!(!one.changed, "{one:?}");
+    let many = changed_at(&points(&|minute| f64::from(u8::from(minute >= 5))), at).unwrap();
+    assert!(many.changed && many.probability > 0.9, "{many:?}");
+}
+
+#[test]
+fn one_side_only_is_no_answer() {
+    let points: Vec<(Timestamp, f64)> = (0..50).map(|minute| (second(minute * MINUTE), 1.0)).collect();
+    assert_eq!(changed_at(&points, second(-60)), None);
+    assert_eq!(changed_at(&points, second(DAY)), None);
+    assert_eq!(changed_at(&[], second(0)), None);
+}
+
+fn requests(seed: u64, share: impl Fn(i64) -> f64) -> Vec<Trials> {
+    let mut random = Rng::with_seed(seed);
+    (0..90)
+        .map(|minute| {
+            let total = 40;
+            let failed = (0..total).filter(|_| random.f64() < share(minute)).count() as f64;
+            Trials { at: second(minute * MINUTE), failed, total: f64::from(total) }
+        })
+        .collect()
+}
+
+#[test]
+fn the_onset_of_failures_is_found_to_the_minute() {
+    let onset =
+        onset_of_rate(&requests(1, |minute| if minute >= 45 { 0.4 } else { 0.05 }), Direction::Up).unwrap();
+    let interval = onset.interval(0.95).unwrap();
+    assert!(onset.none < 0.001, "{}", onset.none);
+    assert!((interval.at.as_second() / MINUTE - 45).abs() <= 1, "{interval:?}");
+    assert!(interval.latest.as_second() - interval.earliest.as_second() <= 5 * MINUTE, "{interval:?}");
+}
+
+#[test]
+fn the_onset_is_found_when_the_trouble_is_over_already() {
+    let share = |minute: i64| if (30..50).contains(&minute) { 0.5 } else { 0.02 };
+    let onset = onset_of_rate(&requests(2, share), Direction::Up).unwrap();
+    assert!((onset.interval(0.9).unwrap().at.as_second() / MINUTE - 30).abs() <= 1);
+}
+
+#[test]
+fn steady_failures_have_no_onset() {
+    let unsure: usize = (0..30)
+        .filter(|seed| onset_of_rate(&requests(*seed, |_| 0.05), Direction::Up).unwrap().none < 0.5)
+        .count();
+    assert!(unsure <= 2, "{unsure} of 30");
+}
+
+#[test]
+fn failures_that_become_fewer_are_no_onset_upwards() {
+    let better = requests(3, |minute| if minute >= 45 { 0.02 } else { 0.4 });
+    assert!(onset_of_rate(&better, Direction::Down).unwrap().none < 0.01);
+    let up = onset_of_rate(&better, Direction::Up).unwrap();
+    let early = up.between(second(0), second(40 * MINUTE));
+    assert!(up.none + early > 0.9 || up.interval(0.9).unwrap().at < second(45 * MINUTE), "{up:?}");
+}
+
+#[test]
+fn the_onset_of_a_latency_is_found_and_two_series_agree() {
+    let latency: Vec<(Timestamp, f64)> = noise(9, 90, 0.3)
+        .into_iter()
+        .enumerate()
+        .map(|(minute, noise)| {
+            let level = if minute >= 45 { 260.0 } else { 150.0 };
+            (second(minute as i64 * MINUTE), level * (0.15 * noise).exp())
+        })
+        .collect();
+    let slow = onset_of_values(&latency, Direction::Up).unwrap();
+    assert!((slow.interval(0.9).unwrap().at.as_second() / MINUTE - 45).abs() <= 2);
+    let failing =
+        onset_of_rate(&requests(4, |minute| if minute >= 45 { 0.3 } else { 0.05 }), Direction::Up).unwrap();
+    let both = slow.combined(&failing);
+    let width = |onset: &OnsetDistribution| {
+        let interval = onset.interval(0.95).unwrap();
+        interval.latest.as_second() - interval.earliest.as_second()
+    };
+    assert!(width(&both) <= width(&slow).max(width(&failing)));
+    assert!((both.interval(0.9).unwrap().at.as_second() / MINUTE - 45).abs() <= 1);
+}
+
+#[test]
+fn a_leak_has_a_slope_and_an_end() {
+    let memory: Vec<(Timestamp, f64)> = noise(10, 300, 0.5)
+        .into_iter()
+        .enumerate()
+        .map(|(minute, noise)| (second(minute as i64 * MINUTE), 200.0 + 0.5 * minute as f64 + 2.0 * noise))
+        .collect();
+    let leak = slope(&memory).unwrap();
+    assert!((leak.per_hour - 30.0).abs() < 1.5 && leak.probability > 0.99, "{leak:?}");
+    let hours = leak.hours_to(500.0).unwrap();
+    assert!((hours - (500.0 - leak.last) / 30.0).abs() < 0.5, "{hours}");
+    assert_eq!(leak.hours_to(100.0), None);
+}
+
+#[test]
+fn a_third_of_wild_values_does_not_turn_the_slope() {
+    let points: Vec<(Timestamp, f64)> = (0..60)
+        .map(|minute| {
+            (second(minute * MINUTE), if minute % 4 == 0 { 1e6 } else { 10.0 - minute as f64 * 0.1 })
+        })
+        .collect();
+    assert!((slope(&points).unwrap().per_hour + 6.0).abs() < 1.0);
+}
+
+#[test]
+fn noise_has_no_sure_slope() {
+    let sure = (0..40)
+        .filter(|seed| {
+            let points: Vec<(Timestamp, f64)> = noise(*seed, 120, 0.7)
+                .into_iter()
+                .enumerate()
+                .map(|(m, v)| (second(m as i64 * 60), v))
+                .collect();
+            slope(&points).unwrap().probability > 0.99
+        })
+        .count();
+    assert!(sure <= 5, "{sure} of 40");
+}
+
+/// Any series: tame, wild, holed, of any spacing and order.
+fn any_points() -> impl Strategy<Value = Vec<(Timestamp, f64)>> {
+    let value = prop_oneof![
+        4 => (0u8..5).prop_map(f64::from),
+        4 => -1e3f64..1e3,
+        1 => proptest::num::f64::ANY,
+    ];
+    let time =
+        prop_oneof![6 => (0i64..600).prop_map(|minute| minute * 60), 1 => -2_000_000_000i64..4_000_000_000];
+    proptest::collection::vec((time.prop_map(second), value), 0..90)
+}
+
+fn chance(probability: f64) -> bool {
+    (0.0..=1.0 + 1e-9).contains(&probability)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn any_series_gives_probabilities_and_no_panic(points in any_points(), at in 0i64..40_000) {
+        let values: Vec<f64> = points.iter().map(|point| point.1).collect();
+        for shift in level_shifts(&values) {
+            prop_assert!(chance(shift.probability) && shift.index < values.len());
+        }
+        if let Some(changed) = changed_at(&points, second(at)) {
+            prop_assert!(chance(changed.probability));
+            prop_assert_eq!(changed.changed, changed.probability > 0.5);
+        }
+        for direction in [Direction::Up, Direction::Down, Direction::Either] {
+            let trials: Vec<Trials> =
+                points.iter().map(|point| Trials { at: point.0, failed: point.1, total: 4.0 }).collect();
+            for onset in [onset_of_values(&points, direction), onset_of_rate(&trials, direction)].into_iter().flatten() {
+                let sum = onset.none + onset.moments.iter().map(|moment| moment.1).sum::<f64>();
+                prop_assert!((sum - 1.0).abs() < 1e-6, "{}", sum);
+                prop_assert!(onset.moments.iter().all(|moment| chance(moment.1)));
+                if let Some(interval) = onset.interval(0.9) {
+                    prop_assert!(interval.earliest <= interval.at && interval.at <= interval.latest);
+                }
+            }
+        }
+        if let Some(slope) = slope(&points) {
+            prop_assert!(chance(slope.probability));
+        }
+    }
+
+    #[test]
+    fn later_clocks_change_nothing(
+        values in proptest::collection::vec(0f64..100.0, 20..60), minutes in 1i64..1_000_000,
+    ) {
+        let series = |offset: i64| -> Vec<(Timestamp, f64)> {
+            values.iter().enumerate().map(|(m, v)| (second((m as i64 + offset) * MINUTE), *v)).collect()
+        };
+        let at = |offset: i64| second((15 + offset) * MINUTE);
+        prop_assert_eq!(changed_at(&series(0), at(0)), changed_at(&series(minutes), at(minutes)));
+        let none = |offset| onset_of_values(&series(offset), Direction::Up).map(|onset| onset.none);
+        prop_assert_eq!(none(0), none(minutes));
+    }
+
+    #[test]
+    fn another_unit_changes_no_probability(
+        values in proptest::collection::vec(0.5f64..100.0, 20..60), power in -20i32..20,
+    ) {
+        let unit = 2f64.powi(power);
+        let scaled: Vec<f64> = values.iter().map(|value| value * unit).collect();
+        let (one, other) = (level_shifts(&values), level_shifts(&scaled));
+        prop_assert_eq!(one.len(), other.len());
+        for (one, other) in one.iter().zip(&other) {
+            prop_assert_eq!(one.index, other.index);
+            prop_assert!((one.probability - other.probability).abs() < 1e-6);
+            prop_assert!((one.before * unit - other.before).abs() <= 1e-9 * other.before.abs());
+        }
+        let series = |values: &[f64]| -> Vec<(Timestamp, f64)> {
+            values.iter().enumerate().map(|(m, v)| (second(m as i64 * MINUTE), *v)).collect()
+        };
+        let changed = |values: &[f64]| changed_at(&series(values), second(15 * MINUTE)).map_or(0.5, |c| c.probability);
+        prop_assert!((changed(&values) - changed(&scaled)).abs() < 1e-6);
+    }
+
+    #[test]
+    fn another_zero_moves_no_shift(values in proptest::collection::vec(0f64..100.0, 20..60), offset in -1e3f64..1e3) {
+        let moved: Vec<f64> = values.iter().map(|value| value + offset).collect();
+        let places = |values: &[f64]| level_shifts(values).iter().map(|shift| shift.index).collect::<Vec<_>>();
+        prop_assert_eq!(places(&values), places(&moved));
+    }
+}
