@@ -171,6 +171,16 @@ async fn a_stream_begins_with_everything_and_goes_on_with_what_changes() {
 }
 
 #[tokio::test]
+async fn a_stream_ends_with_the_workspace() {
+    let page = Page::open().await;
+    let mut live = page.live(id::ON_CALL).await;
+    live.named("everything").await;
+    page.slack.stop().await;
+    let rest = tokio::time::timeout(LONG, live.response.chunk()).await.expect("the end");
+    assert_eq!(rest.unwrap(), None);
+}
+
+#[tokio::test]
 async fn only_the_person_meant_is_sent_a_private_message() {
     let page = Page::open().await;
     let (mut hers, mut his) = (page.live(id::ON_CALL).await, page.live(id::STRANGER).await);

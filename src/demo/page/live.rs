@@ -13,6 +13,7 @@ use futures::stream;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::{self, error::RecvError};
+use tokio_util::sync::CancellationToken;
 
 use super::{PageState, ServiceView};
 use crate::demo::slack::{Message, Update, View};
@@ -24,6 +25,7 @@ pub(super) struct Viewer {
 
 struct Feed {
     page: PageState,
+    stopping: CancellationToken,
     user: String,
     updates: broadcast::Receiver<Update>,
     /// Whether everything has to be sent, as at the start.
@@ -39,7 +41,8 @@ pub(super) async fn stream(State(page): State<PageState>, Query(viewer): Query<V
         return (StatusCode::NOT_FOUND, "nobody is in this workspace").into_response();
     };
     let updates = page.slack.subscribe();
-    let feed = Feed { page, user, updates, anew: true };
+    let stopping = page.slack.stopping();
+    let feed = Feed { page, stopping, user, updates, anew: true };
     let events = stream::unfold(feed, |mut feed| async move {
         let (name, data) = feed.next().await?;
         Some((Ok::<_, Infallible>(Event::default().event(name).data(data.to_string())), feed))
@@ -56,6 +59,8 @@ impl Feed {
                 return Some(("everything", self.everything()));
             }
             tokio::select! {
+                // An open stream would hold up the end of the server that it runs in.
+                () = self.stopping.cancelled() => return None,
                 update = self.updates.recv() => match update {
                     Ok(update) => {
                         if let Some(event) = self.event(update) {

@@ -179,6 +179,11 @@ impl SlackWorld {
         });
     }
 
+    /// Cancelled once [`SlackWorld::stop`] is called: whoever holds a connection open ends it then.
+    pub fn stopping(&self) -> CancellationToken {
+        self.inner.stop.clone()
+    }
+
     /// Ends serving, and the retries that are still to come.
     pub async fn stop(&self) {
         self.inner.stop.cancel();
