@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -26,7 +27,7 @@ pub(super) struct Options {
 
 pub(super) async fn accept(
     State(edge): Shared,
-    options: Option<Query<Options>>,
+    options: Result<Query<Options>, QueryRejection>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
@@ -51,7 +52,9 @@ pub(super) async fn accept(
     let Some(id) = accepted.incident() else {
         return error(StatusCode::CONFLICT, "this delivery was accepted before");
     };
+    // A `wait` that is no number is no reason to lose an alert that is stored already.
     let wait = options
+        .ok()
         .and_then(|Query(options)| options.wait)
         .filter(|wait| wait.is_finite() && *wait > 0.0)
         .map(|wait| Duration::from_secs_f64(wait.min(WAIT_MAX.as_secs_f64())));
