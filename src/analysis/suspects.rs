@@ -121,6 +121,11 @@ impl Suspect<'_> {
 pub fn failure(symptom: &Symptom, logs: Option<&LogSurvey>) -> Failure {
     let mut failure =
         Failure { manner: symptom.primary.as_ref().map(|primary| primary.manner), ..Failure::default() };
+    // Calls that the platform refused never log anything.
+    let throttled = symptom.primary.as_ref().is_some_and(|primary| primary.query.contains("hrottle"));
+    if throttled {
+        failure.mechanisms.push((Mechanism::Throttled, 0.9));
+    }
     if let Some(logs) = logs {
         for (kind, share) in symptom.new_kinds(logs) {
             if share < 0.1 {
@@ -357,7 +362,9 @@ fn split(change: &Change, effect: Option<(i64, i64)>, symptom: &Symptom, logs: &
     if new_lines < 10.0 || old_lines < 10.0 || new_bad + old_bad < 3.0 {
         return None;
     }
-    let factor = bayes_factor(new_bad, new_lines.max(new_bad), old_bad, old_lines.max(old_bad));
+    let factor = libm::exp(
+        log_bayes_factor(new_bad, new_lines.max(new_bad), old_bad, old_lines.max(old_bad)).clamp(-20.0, 20.0),
+    );
     let worse = new_bad / new_lines > old_bad / old_lines;
     let ratio = if worse { factor } else { 1.0 / factor.max(1.0 / factor) };
     Some(Split {
@@ -371,9 +378,9 @@ fn split(change: &Change, effect: Option<(i64, i64)>, symptom: &Symptom, logs: &
 }
 
 /// 'Two shares' against 'one share', uniform priors (Kass & Raftery 1995).
-fn bayes_factor(k1: f64, n1: f64, k2: f64, n2: f64) -> f64 {
+pub fn log_bayes_factor(k1: f64, n1: f64, k2: f64, n2: f64) -> f64 {
     let beta = |k: f64, n: f64| libm::lgamma(k + 1.0) + libm::lgamma(n - k + 1.0) - libm::lgamma(n + 2.0);
-    libm::exp((beta(k1, n1) + beta(k2, n2) - beta(k1 + k2, n1 + n2)).clamp(-20.0, 20.0))
+    beta(k1, n1) + beta(k2, n2) - beta(k1 + k2, n1 + n2)
 }
 
 /// The logs' version that this change brought: by name, else the one first seen when it took effect.

@@ -97,6 +97,10 @@ pub struct Triggers {
     pub gauges_calm: bool,
     pub expiry: Option<Expiry>,
     pub zone: Option<ZoneTrouble>,
+    /// Failing lines and lines of the failing zone, and of the others.
+    pub zone_split: Option<(f64, f64, f64, f64)>,
+    /// What the errors say has run out, where that is never a matter of load: disk, a quota.
+    pub spent: Option<Mechanism>,
     /// Peers were read and are calm.
     pub peers_calm: usize,
 }
@@ -314,7 +318,8 @@ fn drain(
     query: String,
 ) -> Option<Drain> {
     symptom.primary.as_ref()?;
-    let end = (symptom.last + 1).min(values.len());
+    // A leak is felt while it still goes on: what counts is up to an hour after the onset.
+    let end = (symptom.last + 1 + symptom.grid.periods(60)).min(values.len());
     let points: Vec<(f64, f64)> = values[..end]
         .iter()
         .enumerate()
@@ -349,6 +354,9 @@ fn drain(
     let nearness = ((near - 0.6) / 0.3).clamp(0.1, 1.0);
     let rate = ratios::LIMIT_HURTS * nearness * ratios::trigger_lag(5.0);
     let (from, to) = if falling { (-from, -to) } else { (from, to) };
+    if knee > symptom.last {
+        return None;
+    }
     let inside = knee > points.len() / 12 + 3;
     Some(Drain { gauge, query, from, to, minutes, knee: inside.then_some(knee), rate })
 }
@@ -504,6 +512,10 @@ fn phrases(
         expiry.text = Some(text);
         expiry.rate = expiry.rate.max(ratios::EXPIRY_HURTS * share * ratios::trigger_lag(1.0));
     }
+    found.spent = [Mechanism::Disk, Mechanism::Handles].into_iter().find(|mechanism| {
+        texts.iter().filter(|(_, said, _)| *said == Some(*mechanism)).map(|(_, _, share)| share).sum::<f64>()
+            >= 0.3
+    });
     if let Some((text, share)) = said(Mechanism::Provider)
         && share >= 0.2
     {
@@ -545,8 +557,8 @@ fn phrases(
             }
         }
     }
-    if let (Some(logs), Some(zone)) = (logs, found.zone.as_mut()) {
-        zone.zone = failing_zone(logs);
+    if let Some(logs) = logs {
+        one_zone(found, symptom, logs);
     }
 }
 
@@ -563,10 +575,44 @@ fn is_outside_host(token: &str) -> bool {
         && parts.last().is_some_and(|last| last.len() >= 2 && last.chars().all(|c| c.is_ascii_alphabetic()))
 }
 
-/// The availability zone that lines stopped succeeding in; reported, not weighed.
-fn failing_zone(logs: &LogSurvey) -> Option<String> {
-    let field = logs.choices.get("az").or_else(|| logs.choices.get("availability_zone"))?;
-    let busiest =
-        field.values.iter().max_by_key(|(value, counts)| (counts.iter().sum::<u32>(), value.as_str()))?;
-    (field.values.len() == 1).then(|| busiest.0.clone())
+/// Failures that come from one availability zone while the others work.
+fn one_zone(found: &mut Triggers, symptom: &Symptom, logs: &LogSurvey) {
+    if symptom.primary.is_none() || logs.zones.len() < 2 {
+        return;
+    }
+    let to = symptom.end.unwrap_or(logs.grid.len).min(logs.grid.len);
+    let sums: Vec<(&String, f64, f64)> = logs
+        .zones
+        .iter()
+        .map(|(name, counts)| {
+            let (lines, failing) = counts[symptom.begin.min(to)..to]
+                .iter()
+                .fold((0.0, 0.0), |sum, count| (sum.0 + f64::from(count.0), sum.1 + f64::from(count.1)));
+            (name, lines, failing)
+        })
+        .collect();
+    let all_lines: f64 = sums.iter().map(|sum| sum.1).sum();
+    let all_failing: f64 = sums.iter().map(|sum| sum.2).sum();
+    let Some((name, lines, failing)) = sums.iter().max_by(|a, b| a.2.total_cmp(&b.2)).copied() else {
+        return;
+    };
+    let (other_lines, other_failing) = (all_lines - lines, all_failing - failing);
+    if failing < 5.0 || other_lines < 15.0 {
+        return;
+    }
+    let factor = super::suspects::log_bayes_factor(
+        failing,
+        lines.max(failing),
+        other_failing,
+        other_lines.max(other_failing),
+    );
+    if failing / lines < 4.0 * (other_failing / other_lines) || factor < 3.0 {
+        return;
+    }
+    let rate = ratios::ZONE_HURTS * ratios::trigger_lag(1.0);
+    let known =
+        found.zone.get_or_insert(ZoneTrouble { peers: Vec::new(), of: 0, text: None, zone: None, rate });
+    known.rate = known.rate.max(rate);
+    known.zone = Some(name.clone());
+    found.zone_split = Some((failing, lines, other_failing, other_lines));
 }

@@ -298,7 +298,11 @@ fn exhaustion(suspects: &[Suspect<'_>], symptom: &Symptom, triggers: &Triggers, 
         Gauge::Cpu | Gauge::DaysLeft => 0.0,
     };
     let Some(drain) = &triggers.drain else {
-        let said = share_of(failure, &[M::Memory, M::Disk, M::Handles]);
+        if triggers.spent.is_some() {
+            // Space and quotas are used up little by little; the errors say it outright.
+            return ratios::LIMIT_HURTS * 0.01;
+        }
+        let said = share_of(failure, &[M::Memory, M::Pool]);
         let hidden = if triggers.gauges_calm { ratios::SIGN_ABSENT } else { 1.0 };
         return ratios::BACKGROUND_EXHAUSTION * hidden * shape * if said > 0.5 { ratios::CAP } else { 0.5 };
     };
@@ -334,7 +338,14 @@ fn expiry(triggers: &Triggers, evidence: &Evidence) -> f64 {
 fn platform(triggers: &Triggers) -> f64 {
     match &triggers.zone {
         // Peers that only got more work are the surge's.
-        Some(zone) => zone.rate * if triggers.surge.is_some() && zone.text.is_none() { 0.1 } else { 1.0 },
+        Some(zone) => {
+            zone.rate
+                * if triggers.surge.is_some() && zone.text.is_none() && zone.zone.is_none() {
+                    0.1
+                } else {
+                    1.0
+                }
+        }
         None if triggers.peers_calm > 0 => ratios::BACKGROUND_PLATFORM * ratios::SIGN_ABSENT * 4.0,
         None => ratios::BACKGROUND_PLATFORM,
     }
@@ -414,14 +425,15 @@ fn ceilings(
                 Cause::Traffic => {
                     usize::from(triggers.surge.is_some()) + usize::from(fast || triggers.mix.is_some())
                 }
-                Cause::Exhaustion => usize::from(triggers.drain.is_some()) + 1,
+                Cause::Exhaustion => {
+                    usize::from(triggers.drain.is_some()) + 2 * usize::from(triggers.spent.is_some()) + 1
+                }
                 Cause::Expiry => triggers.expiry.as_ref().map_or(0, |expiry| {
                     usize::from(expiry.text.is_some()) + usize::from(expiry.days_left.is_some()) + 1
                 }),
-                Cause::Platform => triggers
-                    .zone
-                    .as_ref()
-                    .map_or(0, |zone| 1 + usize::from(zone.peers.len() > 1 || zone.text.is_some())),
+                Cause::Platform => triggers.zone.as_ref().map_or(0, |zone| {
+                    1 + usize::from(zone.peers.len() > 1 || zone.text.is_some() || zone.zone.is_some())
+                }),
                 Cause::Recurring | Cause::None => 2,
                 Cause::Deployment | Cause::Unknown => 0,
             };

@@ -78,7 +78,10 @@ impl Line<'_> {
     pub fn hard_failure(&self) -> bool {
         self.succeeded == Some(false)
             || self.status.is_some_and(|status| status >= 500)
-            || (self.level == Level::Error && (self.error_type.is_some() || self.trace))
+            || (self.level == Level::Error
+                && (self.error_type.is_some()
+                    || self.trace
+                    || self.status.is_some_and(|status| status >= 400)))
     }
 
     pub fn failing(&self) -> bool {
@@ -93,12 +96,20 @@ pub fn read<'a>(message: &'a str, field: &mut dyn FnMut(&'a str, Scalar<'a>)) ->
     let mut line = Line::default();
     if text.starts_with('{') {
         let mut reader = Json { bytes: text.as_bytes(), text, at: 1 };
-        if reader.object(0, &mut |key, value| assign(&mut line, key, value, field)) {
+        if reader.object(0, &mut |key, value, depth| assign(&mut line, key, value, depth, field)) {
             return line;
         }
         line = Line::default();
     }
     if platform(text, &mut line, field) {
+        return line;
+    }
+    // A stack trace whose lines came as events of their own says nothing by itself.
+    if message.starts_with([' ', '\t'])
+        && ["at ", "File \"", "... ", "from "].iter().any(|head| text.starts_with(head))
+    {
+        line.platform = true;
+        line.text = text;
         return line;
     }
     plain(text, &mut line, field);
@@ -109,28 +120,40 @@ fn assign<'a>(
     line: &mut Line<'a>,
     key: &'a str,
     value: Scalar<'a>,
+    depth: usize,
     field: &mut dyn FnMut(&'a str, Scalar<'a>),
 ) {
     let is = |names: &[&str]| names.iter().any(|name| key.eq_ignore_ascii_case(name));
     match value {
         Scalar::Text(text) => {
-            if is(&["level", "severity", "lvl", "levelname", "log.level", "loglevel"]) {
+            if is(&[
+                "level",
+                "severity",
+                "lvl",
+                "levelname",
+                "log.level",
+                "loglevel",
+                "@l",
+                "@level",
+                "log_level",
+            ]) {
                 line.level = Level::of(text).unwrap_or(line.level);
                 return;
             }
-            if is(&["message", "msg"])
-                || (line.text.is_empty() && is(&["event", "error", "err", "exception"]))
+            if is(&["message", "msg", "@m", "@mt", "@message", "body", "short_message"])
+                || (line.text.is_empty() && is(&["event", "error", "err", "exception", "text", "log"]))
             {
-                line.text = text;
+                // The outer message comes first, a nested error's after it.
+                if line.text.is_empty() || depth == 0 {
+                    line.text = text;
+                }
                 return;
             }
-            if is(&["error_type", "errortype", "exception_name", "exception_class", "error.type", "kind"])
-                || (is(&["error_code", "errorcode", "code"]) && line.error_type.is_none())
-            {
+            if names_error_type(key) || (is(&["kind", "code"]) && line.error_type.is_none()) {
                 line.error_type = Some(text).filter(|text| !text.is_empty());
                 return;
             }
-            if is(&["stack", "stacktrace", "stack_trace", "traceback"]) {
+            if is(&["stack", "stacktrace", "stack_trace", "traceback", "@x"]) {
                 line.trace = !text.is_empty();
                 return;
             }
@@ -171,6 +194,19 @@ fn assign<'a>(
         }
     }
     field(key, value);
+}
+
+/// `error_type`, `errorKind`, `exception.class`, `err_name`, …
+fn names_error_type(key: &str) -> bool {
+    let ends = |tail: &str| {
+        key.len() >= tail.len()
+            && key.as_bytes()[key.len() - tail.len()..].eq_ignore_ascii_case(tail.as_bytes())
+    };
+    let starts = |head: &str| {
+        key.len() > head.len() && key.as_bytes()[..head.len()].eq_ignore_ascii_case(head.as_bytes())
+    };
+    (starts("err") || starts("exc") || starts("fault"))
+        && (ends("type") || ends("kind") || ends("class") || ends("name") || ends("code"))
 }
 
 /// Lambda's own lines.
@@ -237,7 +273,7 @@ fn plain<'a>(text: &'a str, line: &mut Line<'a>, field: &mut dyn FnMut(&'a str, 
         if end == message.len() || before.is_empty() {
             begin = pair.end;
         }
-        assign(line, pair.key, scalar(pair.value, pair.quoted), field);
+        assign(line, pair.key, scalar(pair.value, pair.quoted), 0, field);
     }
     if line.text.is_empty() {
         let body = if end < message.len() { message.get(..end) } else { message.get(begin..) };
@@ -299,7 +335,26 @@ fn header<'a>(head: &'a str, line: &mut Line<'a>) -> &'a str {
         if bare.contains('=') {
             break;
         }
+        // Ruby's `E, [time #31]  ERROR -- :` and glog's `E0206`.
+        let (letter, tail) = bare.split_at(bare.chars().next().map_or(0, char::len_utf8));
+        let initial = position == 0 && letter.len() == 1 && Level::of(letter).is_some();
+        if initial
+            && ((tail.is_empty() && word.ends_with(','))
+                || (tail.len() == 4 && tail.bytes().all(|byte| byte.is_ascii_digit())))
+        {
+            line.level = Level::of(letter).unwrap_or(line.level);
+            rest = after.trim_start();
+            continue;
+        }
         let digits = bare.bytes().filter(u8::is_ascii_digit).count();
+        let process = position > 0
+            && digits > 0
+            && digits + usize::from(bare.starts_with('#')) == bare.len()
+            && (bare.starts_with('#') || after.trim_start().starts_with('-'));
+        if process {
+            rest = after.trim_start();
+            continue;
+        }
         let timely = digits >= 4
             && bare.bytes().all(|byte| {
                 byte.is_ascii_digit() || matches!(byte, b'-' | b':' | b'.' | b',' | b'T' | b'Z' | b'/' | b'+')
@@ -411,7 +466,7 @@ struct Json<'a> {
 
 impl<'a> Json<'a> {
     /// Reads members up to the closing brace. False where the text is not an object to its end.
-    fn object(&mut self, depth: usize, member: &mut dyn FnMut(&'a str, Scalar<'a>)) -> bool {
+    fn object(&mut self, depth: usize, member: &mut dyn FnMut(&'a str, Scalar<'a>, usize)) -> bool {
         loop {
             self.blank();
             match self.bytes.get(self.at) {
@@ -439,11 +494,16 @@ impl<'a> Json<'a> {
         }
     }
 
-    fn value(&mut self, key: &'a str, depth: usize, member: &mut dyn FnMut(&'a str, Scalar<'a>)) -> bool {
+    fn value(
+        &mut self,
+        key: &'a str,
+        depth: usize,
+        member: &mut dyn FnMut(&'a str, Scalar<'a>, usize),
+    ) -> bool {
         match self.bytes.get(self.at) {
             Some(b'"') => {
                 let Some(text) = self.string() else { return false };
-                member(key, Scalar::Text(text));
+                member(key, Scalar::Text(text), depth);
                 true
             }
             Some(b'{') if depth < DEEPEST => {
@@ -461,11 +521,11 @@ impl<'a> Json<'a> {
                     self.at += 1;
                 }
                 match self.text.get(start..self.at) {
-                    Some("true") => member(key, Scalar::Bool(true)),
-                    Some("false") => member(key, Scalar::Bool(false)),
+                    Some("true") => member(key, Scalar::Bool(true), depth),
+                    Some("false") => member(key, Scalar::Bool(false), depth),
                     Some("null") => {}
                     Some(number) => match number.parse::<f64>() {
-                        Ok(number) if number.is_finite() => member(key, Scalar::Number(number)),
+                        Ok(number) if number.is_finite() => member(key, Scalar::Number(number), depth),
                         _ => return false,
                     },
                     None => return false,
@@ -591,6 +651,41 @@ mod tests {
         assert!(line.platform);
         assert_eq!(line.duration_ms, Some(124.39));
         assert!(fields.contains(&("Max Memory Used", Scalar::Number(467.0))));
+    }
+
+    #[test]
+    fn headers_of_many_frameworks_are_not_message() {
+        for (given, level, text) in [
+            (
+                "E, [2025-08-02T18:03:19.235 #31] ERROR -- : main-pool - Connection is not available [request_id=1 status=504]",
+                Level::Error,
+                "main-pool - Connection is not available",
+            ),
+            (
+                "2026-10-28T18:36:30.633Z  ERROR 1 --- [nio-8080-exec-8] i.t.key.Endpoint : monthly quota used up: 0 left (request_id=7, status=500)",
+                Level::Error,
+                "monthly quota used up: 0 left",
+            ),
+            (
+                "{\"@t\":\"2025-10-06T09:17:19Z\",\"@mt\":\"item stored\",\"@l\":\"Error\",\"error_kind\":\"X\"}",
+                Level::Error,
+                "item stored",
+            ),
+            (
+                "{\"level\":50,\"err\":{\"type\":\"X\",\"message\":\"inner\"},\"msg\":\"outer\"}",
+                Level::Error,
+                "outer",
+            ),
+            (
+                "E0206 12:00:01.123456 7 server.go:31] disk on fire",
+                Level::Error,
+                "server.go:31] disk on fire",
+            ),
+        ] {
+            let (line, _) = parse(given);
+            assert_eq!((line.level, line.text), (level, text), "{given}");
+        }
+        assert!(parse("    at serve (/srv/app/dist/server.js:89:7)").0.platform);
     }
 
     #[test]

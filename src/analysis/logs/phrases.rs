@@ -98,6 +98,11 @@ const LEXICON: &[(Mechanism, &[&str])] = &[
             "credentials expired",
             "session token expired",
             "expired on",
+            "is expired",
+            "lapsed",
+            "validity ended",
+            "validity period",
+            "end of validity",
             "past its validity",
             "is no longer valid",
             "expired at",
@@ -128,6 +133,21 @@ const LEXICON: &[(Mechanism, &[&str])] = &[
             "host is undergoing",
             "spot interruption",
             "provisionedthroughput",
+            "database system is starting up",
+            "database system is shutting down",
+            "terminating connection due to administrator",
+            "read-only transaction",
+            "read only transaction",
+            "notprimary",
+            "not primary",
+            "not master",
+            "primary stepped down",
+            "no longer the primary",
+            "leader election",
+            "in recovery mode",
+            "hot standby",
+            "promoted to primary",
+            "internalfailure",
             "the service is temporarily impaired",
             "regional outage",
             "power event",
@@ -222,6 +242,16 @@ const LEXICON: &[(Mechanism, &[&str])] = &[
             "eaddrnotavail",
             "cannot assign requested address",
             "quota exceeded",
+            "quota used up",
+            "quota exhausted",
+            "out of quota",
+            "quota is used",
+            "quota reached",
+            "allowance exhausted",
+            "credits exhausted",
+            "no credits",
+            "inode",
+            "too many files",
             "quotaexceeded",
             "limitexceeded",
             "limit exceeded for",
@@ -241,6 +271,15 @@ const LEXICON: &[(Mechanism, &[&str])] = &[
             "no connections available",
             "unable to acquire connection",
             "could not acquire",
+            "could not obtain a database connection",
+            "could not get a connection",
+            "free conn",
+            "no connection could be",
+            "connection pool",
+            "database connection",
+            "pool timed out",
+            "pool wait",
+            "too many clients",
             "waiting for a connection",
             "waiting for connection",
             "connection is not available",
@@ -572,6 +611,27 @@ pub fn mechanism(text: &str, error_type: Option<&str>) -> Option<Mechanism> {
 }
 
 fn of(text: &str) -> Option<Mechanism> {
+    // Dates: any way of saying that something which has a date is past it.
+    if text.contains("expir")
+        && [
+            "cert",
+            "token",
+            "licen",
+            "credential",
+            "key",
+            "subscription",
+            "jwt",
+            "signature",
+            "secret",
+            "claim",
+        ]
+        .iter()
+        .any(|dated| text.contains(dated))
+        && !["cache", "session", "lock", "lease", "entry"].iter().any(|other| text.contains(other))
+    {
+        return Some(Mechanism::Expired);
+    }
+
     LEXICON
         .iter()
         .find(|(_, phrases)| phrases.iter().any(|phrase| text.contains(phrase)))

@@ -5,7 +5,7 @@
 //! what is over the cap is counted together. The rule that is not obvious: the result may not depend
 //! on the order of events, so an example is the smallest by time and text, never the first read.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 
@@ -18,6 +18,7 @@ const KINDS_MAX: usize = 2_000;
 const FIELDS_MAX: usize = 64;
 const VALUES_MAX: usize = 12;
 const VERSIONS_MAX: usize = 24;
+const ZONES_MAX: usize = 12;
 const CLAIMS_MAX: usize = 3;
 const EXAMPLE_CHARS: usize = 300;
 
@@ -78,6 +79,8 @@ pub struct LogSurvey {
     pub kinds: Vec<Kind>,
     pub numeric: HashMap<String, NumericField>,
     pub choices: HashMap<String, ChoiceField>,
+    /// (lines, failing lines) by availability zone and period.
+    pub zones: BTreeMap<String, Vec<(u32, u32)>>,
     /// What the application or somebody in its logs asserts about the cause; examples.
     pub claims: Vec<String>,
     pub claim_lines: u64,
@@ -98,6 +101,7 @@ pub fn survey(events: &[LogEvent], grid: Grid) -> LogSurvey {
             kinds: Vec::new(),
             numeric: HashMap::new(),
             choices: HashMap::new(),
+            zones: BTreeMap::new(),
             claims: Vec::new(),
             claim_lines: 0,
             memory_limit: None,
@@ -130,6 +134,7 @@ impl Survey {
         let grid_len = self.out.grid.len;
         let mut hinted = false;
         let mut field_version: Option<&str> = None;
+        let mut zone: Option<&str> = None;
         let numeric = &mut self.out.numeric;
         let choices = &mut self.out.choices;
         let memory_limit = &mut self.out.memory_limit;
@@ -156,6 +161,9 @@ impl Survey {
                 Scalar::Text(text) => {
                     if is_version_field(key) {
                         field_version = Some(text);
+                    }
+                    if is_zone_field(key) {
+                        zone = Some(text);
                     }
                     if let Some(field) = slot(choices, key) {
                         choose(field, text, period, grid_len);
@@ -184,6 +192,9 @@ impl Survey {
                 self.out.versions[usize::from(version)].1[period] += 1;
             }
         }
+        if let Some(zone) = zone {
+            self.zone(zone, period, line.failing(), grid_len);
+        }
         if !line.failing() {
             return;
         }
@@ -192,6 +203,19 @@ impl Survey {
             self.out.hard[period] += 1;
         }
         self.failure(event, &line, period, version.unwrap_or(u8::MAX));
+    }
+
+    fn zone(&mut self, name: &str, period: usize, failing: bool, grid_len: usize) {
+        if !self.out.zones.contains_key(name) {
+            if self.out.zones.len() >= ZONES_MAX || name.len() > 32 {
+                return;
+            }
+            self.out.zones.insert(name.to_owned(), vec![(0, 0); grid_len]);
+        }
+        if let Some(counts) = self.out.zones.get_mut(name) {
+            counts[period].0 += 1;
+            counts[period].1 += u32::from(failing);
+        }
     }
 
     fn version(&mut self, name: &str, grid_len: usize) -> u8 {
@@ -290,6 +314,18 @@ fn is_version_field(key: &str) -> bool {
             | "git_sha"
             | "commit"
             | "image_tag"
+    )
+}
+
+fn is_zone_field(key: &str) -> bool {
+    matches!(
+        key,
+        "az" | "zone"
+            | "availability_zone"
+            | "availabilityZone"
+            | "aws_az"
+            | "az_id"
+            | "cloud.availability_zone"
     )
 }
 

@@ -288,7 +288,7 @@ fn track(series: &Series, grid: Grid) -> Track {
 fn fill_absent_failures(entity: &mut Entity) {
     let requests: Vec<Track> = entity.of_measure(Measure::Requests).cloned().collect();
     for track in &mut entity.tracks {
-        if track.measure != Measure::Failures {
+        if !matches!(track.measure, Measure::Failures | Measure::Refusals) {
             continue;
         }
         let Some(total) = requests

@@ -7,6 +7,8 @@ use crate::analysis::words;
 pub enum Measure {
     Requests,
     Failures,
+    /// Answers of the 4XX class: the caller's fault, unless many begin at once.
+    Refusals,
     Successes,
     Latency,
     /// Percent of requests that succeeded.
@@ -78,18 +80,52 @@ pub fn of(metric: &str, stat: &str) -> Measure {
             "failure",
             "exception",
             "rejected",
+            "rejection",
+            "reject",
             "dropped",
             "fatal",
+            "unsuccessful",
+            "declined",
+            "aborted",
+            "abort",
+            "crash",
+            "crashed",
+            "lost",
+            "undelivered",
+            "bad",
+            "unhandled",
+            "denied",
+            "refused",
+            "broken",
+            "incomplete",
+            "failing",
+            "invalid",
+            "dead",
+            "dlq",
+            "deadletter",
         ]) || (has(&["timeout"]) && !has(&["setting", "limit"]))
             || words.windows(2).any(|pair| pair[0] == "5" && pair[1] == "xx"))
     {
         return Measure::Failures;
     }
     if words.windows(2).any(|pair| pair[0] == "4" && pair[1] == "xx") {
-        return Measure::Other;
+        return if counted { Measure::Refusals } else { Measure::Other };
     }
     if counted
-        && has(&["succeeded", "success", "completed", "accepted", "processed", "delivered", "succes", "ok"])
+        && has(&[
+            "succeeded",
+            "success",
+            "completed",
+            "accepted",
+            "processed",
+            "delivered",
+            "succes",
+            "ok",
+            "served",
+            "successful",
+            "done",
+            "fulfilled",
+        ])
     {
         return Measure::Successes;
     }
@@ -98,7 +134,7 @@ pub fn of(metric: &str, stat: &str) -> Measure {
     {
         return Measure::Latency;
     }
-    if has(&["connection", "socket", "session"]) && !counted {
+    if has(&["connection", "socket", "session", "pool", "descriptor", "thread", "handle"]) && !counted {
         return Measure::Gauge(Gauge::Connections);
     }
     if has(&["queue", "backlog", "lag", "age", "depth", "pending", "visible"]) && !counted {
@@ -152,7 +188,10 @@ mod tests {
             ("Invocations", "Sum", Measure::Requests),
             ("RequestCount", "Sum", Measure::Requests),
             ("HTTPCode_Target_5XX_Count", "Sum", Measure::Failures),
-            ("HTTPCode_Target_4XX_Count", "Sum", Measure::Other),
+            ("HTTPCode_Target_4XX_Count", "Sum", Measure::Refusals),
+            ("Rejections", "Sum", Measure::Failures),
+            ("Unsuccessful", "Sum", Measure::Failures),
+            ("PoolBusy", "Maximum", Measure::Gauge(Gauge::Connections)),
             ("CheckoutFailures", "Sum", Measure::Failures),
             ("RouteFailed", "Sum", Measure::Failures),
             ("db_timeout", "Sum", Measure::Failures),

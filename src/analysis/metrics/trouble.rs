@@ -59,6 +59,11 @@ pub fn troubles(entity: &Entity) -> Vec<Trouble> {
         .iter()
         .filter_map(|track| match track.measure {
             Measure::Failures => failing(entity, track),
+            Measure::Throttles => throttled(entity, track),
+            Measure::Refusals => failing(entity, track).filter(|trouble| {
+                // Callers err all the time; a fault of ours makes many of them do so at once.
+                trouble.rise.during >= 0.05 && trouble.rise.during >= 3.0 * trouble.rise.before
+            }),
             Measure::Availability => unavailable(entity, track),
             Measure::Latency => slow(track),
             _ => None,
@@ -90,6 +95,28 @@ fn failing(entity: &Entity, track: &Track) -> Option<Trouble> {
         old(|track| &track.day_ago),
         old(|track| &track.week_ago),
     )
+}
+
+/// Throttled calls are not among the invocations: both together are what callers tried.
+fn throttled(entity: &Entity, track: &Track) -> Option<Trouble> {
+    let requests = entity.requests_for(track)?;
+    let tried = |refused: &[Option<f64>], done: &[Option<f64>]| -> Vec<Option<f64>> {
+        refused
+            .iter()
+            .zip(done)
+            .map(|(refused, done)| refused.zip(*done).map(|(refused, done)| refused + done))
+            .collect()
+    };
+    let tried = tried(&track.values, &requests);
+    let shares: Vec<Option<f64>> = track
+        .values
+        .iter()
+        .zip(&tried)
+        .map(|(refused, tried)| {
+            refused.zip(*tried).filter(|(_, tried)| *tried > 0.0).map(|(refused, tried)| refused / tried)
+        })
+        .collect();
+    share_trouble(track, shares, &tried, Vec::new(), Vec::new())
 }
 
 fn unavailable(entity: &Entity, track: &Track) -> Option<Trouble> {

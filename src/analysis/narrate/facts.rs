@@ -43,6 +43,7 @@ pub fn items(findings: &Findings<'_>) -> Vec<EvidenceItem> {
     changes(&mut writer);
     errors(&mut writer);
     others(&mut writer);
+    zone(&mut writer);
     claims(&mut writer);
     writer.items
 }
@@ -378,6 +379,20 @@ fn others(writer: &mut Writer<'_>) {
         );
         writer.add(Agent::Metrics, statement, &[Cause::Platform], None);
     }
+}
+
+fn zone(writer: &mut Writer<'_>) {
+    let triggers = writer.findings.triggers;
+    let Some((failing, lines, other_failing, other_lines)) = triggers.zone_split else { return };
+    let Some(name) = triggers.zone.as_ref().and_then(|zone| zone.zone.as_deref()) else { return };
+    let statement = format!(
+        "Of the lines from zone {name}, {} of {} fail; of those from the other zones {} of {}.",
+        figure(failing),
+        figure(lines),
+        figure(other_failing),
+        figure(other_lines)
+    );
+    writer.add(Agent::Logs, statement, &[Cause::Platform], None);
 }
 
 fn claims(writer: &mut Writer<'_>) {

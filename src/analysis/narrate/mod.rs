@@ -95,9 +95,15 @@ fn onset(symptom: &Symptom) -> Option<Onset> {
 /// The blamed change with the keys that matter, secrets masked.
 fn named(suspect: &Suspect<'_>) -> NamedChange {
     let change = suspect.change;
+    // Rules of a network or a policy are no configuration keys, and a secret's value is none to show.
+    let keyed = !matches!(
+        change.kind,
+        ChangeKind::IamPolicy | ChangeKind::SecurityGroup | ChangeKind::Network | ChangeKind::Secret
+    );
     let config = suspect
         .guilty_keys()
         .into_iter()
+        .filter(|_| keyed)
         .filter_map(|index| change.keys.get(index))
         .map(|key| KeyChange {
             key: key.key.clone(),

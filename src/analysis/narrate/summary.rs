@@ -86,7 +86,12 @@ pub fn summary(findings: &Findings<'_>, verdict: &Verdict) -> String {
         Cause::Platform => {
             let zone = findings.triggers.zone.as_ref();
             let peers = zone.map(|zone| zone.peers.join(", ")).filter(|peers| !peers.is_empty());
+            let name = zone.and_then(|zone| zone.zone.as_deref());
             match peers {
+                _ if name.is_some() => format!(
+                    "The failures of {service} come from availability zone {}, while the other zones work. {symptom}",
+                    name.unwrap_or_default()
+                ),
                 Some(peers) => format!(
                     "The provider is the likeliest cause: {peers}, which have nothing to do with {service}, fail in the same minutes. {symptom}"
                 ),
