@@ -4,7 +4,7 @@
 //! ran and the one that it was moved to, not between two neighbouring revisions; and a rollout takes
 //! effect from its deployment's creation until the service is steady again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -30,7 +30,7 @@ pub(super) fn changes(world: &World<'_>) -> Vec<Change> {
     for service in &world.evidence.ecs_services {
         moves.entry(format!("{}/{}", service.cluster, service.name)).or_default();
     }
-    let mut used = Vec::new();
+    let mut used = BTreeSet::new();
     let mut found = Vec::new();
     for (resource, calls) in &moves {
         let service = Service::new(world, resource, &registered);
@@ -95,7 +95,7 @@ impl<'w, 'a> Service<'w, 'a> {
         Self { world, resource, name, known, registered, definitions }
     }
 
-    fn changes(&self, calls: &[Call<'a>], used: &mut Vec<String>) -> Vec<Change> {
+    fn changes(&self, calls: &[Call<'a>], used: &mut BTreeSet<String>) -> Vec<Change> {
         let mut found: Vec<Change> = Vec::new();
         let mut running: Option<String> = None;
         let mut desired: Option<String> = None;
@@ -137,7 +137,7 @@ impl<'w, 'a> Service<'w, 'a> {
             {
                 change.event_ids = event_ids([call, &registration]);
                 change.at = registration.record.at.min(change.at);
-                used.push(registration.record.event_id.clone());
+                used.insert(registration.record.event_id.clone());
             }
             if moved {
                 self.compare(from.as_deref(), to.as_deref(), &mut change);

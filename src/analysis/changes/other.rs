@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::call::{Call, field, scalar, settings};
+use super::call::{Call, field, function_name, scalar, settings};
 use super::kinds::{by_hand, kind, only_labels, without_effect};
 use super::{World, appconfig, lambda, of_call, parameters};
 use crate::domain::change::{Change, ChangeKind, Effect, KeyChange};
@@ -44,9 +44,12 @@ fn change(world: &World<'_>, call: &Call<'_>) -> Change {
     let resource = names.first().cloned().unwrap_or_else(|| format!("{} {}", call.service, call.verb));
     let mut change = of_call(kind, resource, call);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    change.relation = match call.service {
-        "lambda" | "ecs" => world.owners.of_service(names.first().copied().unwrap_or_default()),
-        _ => world.owners.of_resource(&names),
+    change.relation = match function_touched(call) {
+        Some(function) => {
+            change.resource.clone_from(&function);
+            world.owners.of_service(&function)
+        }
+        None => world.owners.of_resource(&names),
     };
     if call.failed() {
         return change;
@@ -97,6 +100,19 @@ fn wait_for_restart(world: &World<'_>, call: &Call<'_>, change: &mut Change) {
         }
         None => Effect::None { reason: "it waits for the maintenance window".to_owned() },
     };
+}
+
+/// The function that a call of Lambda's is about: in the request, or in the answer where the request
+/// names only a mapping or a tag.
+fn function_touched(call: &Call<'_>) -> Option<String> {
+    if call.service != "lambda" {
+        return None;
+    }
+    let named = call.text(&["functionName"]);
+    let answered = || field(call.response(), "functionArn").and_then(scalar);
+    let tagged = || call.text(&["resource", "resourceArn"]).filter(|arn| arn.contains(":function:"));
+    let name = named.or_else(answered).or_else(tagged)?;
+    Some(function_name(&name).to_owned()).filter(|name| !name.is_empty())
 }
 
 /// Names of what the call changes, the most telling first, ARNs in short and in full.
@@ -181,7 +197,7 @@ fn names(call: &Call<'_>) -> Vec<String> {
     };
     for name in FIELDS {
         if let Some(text) = call.text(&[name]) {
-            add(if *name == "functionName" { super::call::function_name(&text).to_owned() } else { text });
+            add(if *name == "functionName" { function_name(&text).to_owned() } else { text });
         }
     }
     // EC2 wraps some requests in their own name, and lists of instances in sets.
@@ -219,6 +235,9 @@ fn names(call: &Call<'_>) -> Vec<String> {
             }
         }
     }
+    for (record, _) in record_sets(call) {
+        add(record);
+    }
     if let Some(text) = call.text(&["documentName"]) {
         add(text);
     }
@@ -232,6 +251,9 @@ fn names(call: &Call<'_>) -> Vec<String> {
 
 /// The resource's own name in an ARN: `app/checkout/50dc` of a load balancer, `checkout` of a topic.
 fn short_name(text: &str) -> &str {
+    if text.starts_with("https://") && text.contains(".amazonaws.com") {
+        return text.rsplit('/').next().unwrap_or(text);
+    }
     if !text.starts_with("arn:") {
         return text;
     }
@@ -267,6 +289,11 @@ fn keys(call: &Call<'_>, kind: &ChangeKind, names: &[&str]) -> Vec<KeyChange> {
         ChangeKind::IamPolicy => policies(call),
         ChangeKind::Secret | ChangeKind::Stack => Vec::new(),
         _ if call.service == "codedeploy" => Vec::new(),
+        _ if call.verb == "ChangeResourceRecordSets" => record_sets(call)
+            .into_iter()
+            .take(KEYS_MAX)
+            .map(|(key, after)| KeyChange { key, before: None, after })
+            .collect(),
         _ => {
             let removes = call.verb.starts_with("Delete") || call.verb.starts_with("Remove");
             settings(
@@ -284,6 +311,31 @@ fn keys(call: &Call<'_>, kind: &ChangeKind, names: &[&str]) -> Vec<KeyChange> {
             .collect()
         }
     }
+}
+
+/// Names of the DNS records that a call changes, and what each then points to; `None` where it is deleted.
+fn record_sets(call: &Call<'_>) -> Vec<(String, Option<String>)> {
+    let changes = call.field(&["changeBatch"]).and_then(|batch| field(batch, "changes"));
+    changes
+        .map(items)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|change| {
+            let record = field(change, "resourceRecordSet")?;
+            let name = field(record, "name").and_then(scalar)?;
+            let deleted = field(change, "action").and_then(scalar).as_deref() == Some("DELETE");
+            let values: Vec<String> = field(record, "resourceRecords")
+                .map(items)
+                .unwrap_or_default()
+                .iter()
+                .filter_map(|record| field(record, "value").and_then(scalar))
+                .collect();
+            let alias =
+                || field(record, "aliasTarget").and_then(|target| field(target, "dNSName")).and_then(scalar);
+            let after = if values.is_empty() { alias() } else { Some(values.join(", ")) };
+            Some((name, after.filter(|_| !deleted)))
+        })
+        .collect()
 }
 
 /// The policy or the statement that a call puts in place or takes away, by its name.

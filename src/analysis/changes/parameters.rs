@@ -3,7 +3,7 @@
 //! The rule that is not obvious: CloudTrail hides every value, so old and new come from the
 //! parameter's history, joined by the version that the call answered with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 
@@ -33,14 +33,14 @@ pub(super) fn changes(world: &World<'_>) -> Vec<Change> {
         versions.sort_by_key(|version| (version.version, version.modified_at));
         versions.dedup_by_key(|version| version.version);
     }
-    let mut told: Vec<(&str, i64)> = Vec::new();
+    let mut told: BTreeSet<(&str, i64)> = BTreeSet::new();
     let mut found = Vec::new();
     for call in world.calls.iter().filter(|call| call.service == "ssm" && VERBS.contains(&call.verb)) {
         for name in names(call) {
             let history = histories.get_key_value(name.as_str());
             let made = history.and_then(|(_, history)| made_by(call, history));
             if let (Some((name, _)), Some(made)) = (history, made) {
-                told.push((name, made.version));
+                told.insert((name, made.version));
             }
             found.push(called(world, call, &name, made, history.map(|(_, history)| history.as_slice())));
         }

@@ -56,6 +56,12 @@ impl Owners {
             names.insert(name.to_lowercase(), Party::Dependency(name.clone()));
         }
         names.insert(scope.service.to_lowercase(), Party::Own);
+        // `checkout-service` owns `/checkout/limits/max`, unless another service is called `checkout`.
+        let lower = scope.service.to_lowercase();
+        let endings = ["-service", "-svc", "-prod", "-production"];
+        if let Some(root) = endings.iter().find_map(|ending| lower.strip_suffix(ending)) {
+            names.entry(root.to_owned()).or_insert(Party::Own);
+        }
         names.retain(|name, _| name.chars().any(char::is_alphanumeric));
         let mut owners = Self { names, uses: BTreeMap::new() };
         for name in &scope.depends_on {
@@ -264,13 +270,15 @@ fn aliases(text: &str) -> Vec<String> {
             }
         }
     } else {
-        // `postgres://user@orders-db.cluster.internal:5432/orders` names `orders-db`.
+        // `postgres://user@orders-db.cluster.internal:5432/orders` names `orders-db`, and a queue's address
+        // ends in the queue's name.
         let host = text.rsplit_once("//").map_or(text.as_str(), |(_, rest)| rest);
         let host = host.split('/').next().unwrap_or(host).rsplit('@').next().unwrap_or(host);
-        if let Some((label, rest)) = host.split_once('.')
-            && rest.contains('.')
-        {
+        if let Some((label, _)) = host.split_once('.') {
             names.push(label.to_owned());
+        }
+        if text.contains("//") {
+            names.push(last_part(&text).to_owned());
         }
     }
     names.push(text);
@@ -285,12 +293,14 @@ mod tests {
     #[test]
     fn a_resource_goes_by_several_names() {
         let has = |text: &str, name: &str| {
-            assert!(aliases(text).iter().any(|alias| alias == name), "{text}: {name}")
+            assert!(aliases(text).iter().any(|alias| alias == name), "{text}: {name}");
         };
         has("arn:aws:ssm:us-east-1:1:parameter/checkout/limits/max", "/checkout/limits/max");
         has("arn:aws:secretsmanager:us-east-1:1:secret:prod/orders-db-a1B2c3:password::", "prod/orders-db");
         has("arn:aws:iam::1:role/service/orders-role", "orders-role");
         has("postgres://app@orders-db.cluster-c1.internal:5432/orders", "orders-db");
+        has("redis://cache-a.internal:6379/0", "cache-a");
+        has("https://sqs.us-east-1.amazonaws.com/1/order-events", "order-events");
         has("sg-0a1b", "sg-0a1b");
     }
 

@@ -6,6 +6,7 @@
 
 mod group;
 mod limits;
+mod serving;
 mod undo;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,8 @@ pub(super) const DEPLOYING: &[&str] = &[
 ];
 pub(super) const LIMITING: &[&str] = &["PutFunctionConcurrency", "DeleteFunctionConcurrency"];
 
+/// A call and the time that AWS notes for what it changed differ by no more than this.
+const NEAR: SignedDuration = SignedDuration::from_mins(2);
 /// A share of traffic below this goes unnoticed in a service's own figures.
 const NOTICEABLE: f64 = 0.1;
 
@@ -110,7 +113,8 @@ impl<'w, 'a> Function<'w, 'a> {
         let listed = history.and_then(|history| history.aliases.as_ref());
         let aliased = moved
             || match listed {
-                Some(aliases) => !aliases.is_empty(),
+                // An alias may point to `$LATEST`, and then each change of that serves at once.
+                Some(aliases) => aliases.iter().any(|alias| alias.version != "$LATEST"),
                 // Without a list of aliases, the log streams tell which version serves.
                 None => written.is_some_and(|written| {
                     !written.contains_key("$LATEST") && written.keys().any(|version| is_number(version))
@@ -138,7 +142,9 @@ impl<'w, 'a> Function<'w, 'a> {
             let later = groups.get(at + 1..).unwrap_or_default();
             found.extend(self.deployment(group, earlier, later));
         }
-        found.extend(self.unrecorded(&groups, &found));
+        for change in self.unrecorded(&groups, &found) {
+            self.add_unrecorded(change, &mut found);
+        }
         for change in &mut found {
             change.relation = self.world.owners.of_service(self.name);
         }
@@ -239,30 +245,6 @@ impl<'w, 'a> Function<'w, 'a> {
         }
     }
 
-    /// The share of log lines that `$LATEST` wrote.
-    fn latest_share(&self) -> f64 {
-        let Some(written) = self.written else { return 0.0 };
-        let all: usize = written.values().map(|seen| seen.lines).sum();
-        let latest = written.get("$LATEST").map_or(0, |seen| seen.lines);
-        if all == 0 { 0.0 } else { latest as f64 / all as f64 }
-    }
-
-    /// Whether, of several aliases, this one evidently gets no traffic: other versions went on writing
-    /// lines long after it moved, and its own wrote none.
-    fn writes_nothing(&self, moved: &Move) -> bool {
-        const LINES: usize = 50;
-        let several =
-            self.history.and_then(|history| history.aliases.as_ref()).is_some_and(|known| known.len() > 1);
-        let Some(written) = self.written.filter(|_| several) else { return false };
-        !written.contains_key(moved.target.as_str())
-            && moved.share > NOTICEABLE
-            && written.iter().any(|(version, seen)| {
-                is_number(version)
-                    && seen.lines >= LINES
-                    && seen.last.duration_since(moved.at) > SignedDuration::from_mins(5)
-            })
-    }
-
     /// A deployment that left the alias where it was, as far as CloudTrail tells.
     fn published_only(&self, group: &Group<'a>, later: &[Group<'a>], change: &mut Change) {
         let published = group.published();
@@ -270,14 +252,14 @@ impl<'w, 'a> Function<'w, 'a> {
             |target: &str| later.iter().flat_map(|group| &group.moves).any(|later| later.target == target);
         if let Some(target) = published.as_deref()
             && !moved_later(target)
-            && let Some((alias, share)) = self.alias_on(target)
+            && let Some((alias, share)) = self.serving(target)
         {
             // The alias serves it: the call that moved it is late or lost, the publication is not.
             let (from, until) = self.seen_since(target, change.at);
             change.effect = Effect::Took { from, until };
             change.share = share;
             self.versions(self.served_before(target, from), target.to_owned(), group, change);
-            change.undo = self.undo_alias(Some(&alias), change);
+            change.undo = self.undo_alias(alias.as_deref(), change);
             return;
         }
         let serving = self
@@ -374,101 +356,6 @@ impl<'w, 'a> Function<'w, 'a> {
         self.history?.versions.as_ref()?.iter().find(|known| known.version == version)
     }
 
-    /// The alias that serves a version now, and the share of traffic that it gets.
-    fn alias_on(&self, version: &str) -> Option<(String, f64)> {
-        let aliases = self.history?.aliases.as_ref()?;
-        aliases.iter().find_map(|alias| Some((alias.name.clone(), share(alias, version)?)))
-    }
-
-    /// The version that served before `target`: the one that wrote logs before `at`, else the one
-    /// published before it.
-    fn served_before(&self, target: &str, at: Timestamp) -> Option<String> {
-        let wrote = self.written.and_then(|written| {
-            written
-                .iter()
-                .filter(|(version, seen)| **version != target && is_number(version) && seen.first < at)
-                .max_by_key(|(_, seen)| seen.last.min(at))
-                .map(|(version, _)| (*version).to_owned())
-        });
-        wrote.or_else(|| {
-            let limit = number(target)?;
-            self.history?
-                .versions
-                .as_ref()?
-                .iter()
-                .filter(|version| number(&version.version).is_some_and(|number| number < limit))
-                .max_by_key(|version| number(&version.version))
-                .map(|version| version.version.clone())
-        })
-    }
-
-    /// Between when and when a version began to serve, where no call tells: after `at`, after the last
-    /// line that only others wrote, and before its own first line.
-    fn seen_since(&self, version: &str, at: Timestamp) -> (Timestamp, Timestamp) {
-        let Some(written) = self.written else { return (at, at) };
-        let Some(first) = written.get(version).map(|seen| seen.first).filter(|first| *first > at) else {
-            return (at, at);
-        };
-        let others_wrote = written.iter().any(|(other, seen)| *other != version && seen.first < first);
-        if others_wrote { (at, first) } else { (at, at) }
-    }
-
-    /// Versions that serve and `$LATEST` that changed without any call that tells.
-    fn unrecorded(&self, groups: &[Group<'a>], found: &[Change]) -> Vec<Change> {
-        let Some(history) = self.history else { return Vec::new() };
-        let mut changes = Vec::new();
-        for alias in history.aliases.iter().flatten() {
-            let newest = std::iter::once(&alias.version)
-                .chain(alias.weights.keys())
-                .max_by_key(|version| number(version));
-            let Some(target) = newest else { continue };
-            let told = found.iter().any(|change| change.to_version.as_deref() == Some(target));
-            let Some(version) = self.version(target).filter(|_| !told) else { continue };
-            let Some(at) = version.last_modified else { continue };
-            let mut change = draft(ChangeKind::LambdaAlias, self.name.to_owned(), at);
-            change.id = format!("{}:{target}", self.name);
-            let (from, until) = self.seen_since(target, at);
-            change.effect = Effect::Took { from, until };
-            change.share = share(alias, target).unwrap_or(1.0);
-            let before = alias.weights.keys().chain([&alias.version]).find(|version| *version != target);
-            let before = before.cloned().or_else(|| self.served_before(target, until));
-            self.versions(before, target.clone(), &Group::default(), &mut change);
-            change.undo = self.undo_alias(Some(&alias.name), &change);
-            change.kind = Group::default().kind(&change);
-            changes.push(change);
-        }
-        if !self.aliased
-            && let Some(latest) = self.version("$LATEST")
-            && let Some(at) = latest.last_modified
-            && !groups.iter().flat_map(|group| &group.calls).any(|call| near(call.record.at, at))
-        {
-            let mut change = draft(ChangeKind::LambdaConfig, self.name.to_owned(), at);
-            change.id = format!("{}:$LATEST", self.name);
-            change.to_version = Some("$LATEST".to_owned());
-            if let Some(before) = self.newest_published(at) {
-                change.from_version = Some(before.version.clone());
-                change.keys = differences(before, latest);
-                change.code_changed = before.code_sha256 != latest.code_sha256;
-            }
-            change.kind = Group::default().kind(&change);
-            change.undo =
-                Err("AWS keeps no earlier state of $LATEST, and no call shows what changed".to_owned());
-            changes.push(change);
-        }
-        changes
-    }
-
-    fn newest_published(&self, before: Timestamp) -> Option<&'a FunctionVersion> {
-        self.history?
-            .versions
-            .as_ref()?
-            .iter()
-            .filter(|version| {
-                is_number(&version.version) && version.last_modified.is_some_and(|at| at < before)
-            })
-            .max_by_key(|version| number(&version.version))
-    }
-
     /// What is known of `$LATEST` before a deployment: from the answers to earlier calls, and from the
     /// newest version published since the last of them.
     fn state_before(&self, earlier: &[Group<'a>], at: Timestamp) -> Before<'a> {
@@ -559,5 +446,5 @@ fn is_number(version: &str) -> bool {
 }
 
 fn near(one: Timestamp, other: Timestamp) -> bool {
-    one.duration_since(other).abs() <= SignedDuration::from_mins(2)
+    one.duration_since(other).abs() <= NEAR
 }

@@ -240,6 +240,103 @@ fn a_deployment_whose_events_are_late_is_seen_by_its_version_and_its_first_line(
     assert!(change.undo.is_ok());
 }
 
+fn lines(case: &mut Case, lines: &[(&str, &str)]) {
+    let lines: Vec<String> = lines
+        .iter()
+        .map(|(at, version)| {
+            json!({"logGroupName": "/aws/lambda/checkout", "logStreamName": format!("2026/02/06/[{version}]f"),
+                "timestamp": format!("2026-02-06T{at}Z"), "message": "x"}).to_string()
+        })
+        .collect();
+    case.files.insert("logs.ndjson".to_owned(), lines.join("\n").into_bytes());
+}
+
+#[test]
+fn where_only_the_first_of_its_events_arrived_they_still_belong_to_it() {
+    let mut case = Case::new();
+    two_versions(&mut case, "42", &json!({}));
+    case.call(
+        "code",
+        "12:00:00",
+        "lambda",
+        "UpdateFunctionCode20150331v2",
+        json!({"functionName": "checkout"}),
+        json!({"codeSha256": "new"}),
+    );
+    let change = case.only();
+    assert_eq!(
+        (change.event_ids.as_slice(), change.to_version.as_deref()),
+        (["code".to_owned()].as_slice(), Some("42"))
+    );
+    assert_eq!(took(&change).0, "12:00:00");
+    assert!(change.actor.is_some() && change.undo.is_ok());
+}
+
+#[test]
+fn where_the_aliases_are_unknown_the_lines_tell_what_serves() {
+    let mut case = Case::new();
+    two_versions(&mut case, "42", &json!({}));
+    case.files.remove("lambda/checkout/aliases.json");
+    lines(&mut case, &[("11:59:00", "41"), ("12:00:30", "41"), ("12:01:00", "42")]);
+    let change = case.only();
+    assert_eq!(change.to_version.as_deref(), Some("42"));
+    assert_eq!(took(&change), ("12:00:00".to_owned(), "12:01:00".to_owned()));
+    assert_eq!(change.undo.unwrap_err(), "the function's aliases could not be read");
+}
+
+#[test]
+fn an_alias_that_points_to_latest_lets_it_serve() {
+    let mut case = Case::new();
+    case.call(
+        "code",
+        "12:00:00",
+        "lambda",
+        "UpdateFunctionCode20150331v2",
+        json!({"functionName": "checkout"}),
+        json!({"codeSha256": "new"}),
+    );
+    case.file(
+        "lambda/checkout/aliases.json",
+        &json!({"Aliases": [{"Name": "live", "FunctionVersion": "$LATEST"}]}),
+    );
+    assert_eq!(took(&case.with("code")).0, "12:00:00");
+}
+
+#[test]
+fn an_alias_without_traffic_brings_nothing_into_effect() {
+    let mut case = Case::new();
+    deployment(&mut case, "d", "12:00", "41", "42", &json!({}));
+    two_versions(&mut case, "42", &json!({}));
+    let mut aliases: Value = serde_json::from_slice(&case.files["lambda/checkout/aliases.json"]).unwrap();
+    aliases["Aliases"].as_array_mut().unwrap().push(json!({"Name": "main", "FunctionVersion": "41"}));
+    case.file("lambda/checkout/aliases.json", &aliases);
+    let times: Vec<String> = (0..60).map(|at| format!("12:{:02}:{:02}", at / 5, at % 5)).collect();
+    let busy: Vec<(&str, &str)> = times.iter().map(|at| (at.as_str(), "41")).collect();
+    lines(&mut case, &busy);
+    assert_eq!(
+        took_none(&case.with("d-alias")),
+        "version 42 wrote no line after the alias live moved to it: traffic goes elsewhere"
+    );
+}
+
+#[test]
+fn an_alias_moved_to_where_it_was_changes_nothing() {
+    let mut case = Case::new();
+    let point = json!({"functionName": "checkout", "name": "live", "functionVersion": "42"});
+    case.call("first", "11:00:00", "lambda", "UpdateAlias20150331", point.clone(), Value::Null);
+    case.call("again", "12:00:00", "lambda", "UpdateAlias20150331", point, Value::Null);
+    case.call(
+        "words",
+        "12:10:00",
+        "lambda",
+        "UpdateAlias20150331",
+        json!({"functionName": "checkout", "name": "live", "description": "x"}),
+        json!({"functionVersion": "42"}),
+    );
+    assert!(case.with("again").no_op && case.with("words").no_op);
+    assert!(!case.with("first").no_op);
+}
+
 #[test]
 fn nothing_is_put_back_over_something_newer_or_to_something_gone() {
     let mut case = Case::new();

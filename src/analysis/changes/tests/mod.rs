@@ -41,6 +41,7 @@ impl Case {
         self
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "a call of `json!` reads best as it stands")]
     /// A record of a call at `12:…` by the pipeline's role, `id` being its event id.
     fn call(
         &mut self,

@@ -128,6 +128,52 @@ fn every_kind_is_told_by_service_and_verb() {
 }
 
 #[test]
+fn a_mapping_belongs_to_the_function_that_the_answer_names() {
+    let mut case = Case::new();
+    case.call(
+        "mapping",
+        "12:00:00",
+        "lambda",
+        "UpdateEventSourceMapping20150331",
+        json!({"uUID": "u-1", "batchSize": 1}),
+        json!({"functionArn": "arn:aws:lambda:us-east-1:123456789012:function:checkout:live"}),
+    );
+    let change = case.only();
+    assert_eq!((change.resource.as_str(), &change.relation), ("checkout", &Relation::Own));
+    assert_eq!(keys(&change), [("BatchSize", None, Some("1"))]);
+}
+
+#[test]
+fn a_dns_record_and_a_queue_go_by_their_names() {
+    let mut case = Case::new();
+    case.call(
+        "dns",
+        "12:00:00",
+        "route53",
+        "ChangeResourceRecordSets",
+        json!({"hostedZoneId": "Z1", "changeBatch": {"changes": [
+        {"action": "UPSERT", "resourceRecordSet": {"name": "inventory.shop.internal", "type": "A",
+            "resourceRecords": [{"value": "10.0.0.9"}]}}]}}),
+        Value::Null,
+    );
+    case.call(
+        "queue",
+        "12:00:00",
+        "sqs",
+        "SetQueueAttributes",
+        json!({"attributes": {"VisibilityTimeout": "1"},
+        "queueUrl": "https://sqs.us-east-1.amazonaws.com/123456789012/checkout-events"}),
+        Value::Null,
+    );
+    let dns = case.with("dns");
+    assert_eq!(keys(&dns), [("inventory.shop.internal", None, Some("10.0.0.9"))]);
+    assert_eq!(dns.relation, Relation::Dependency("inventory".to_owned()));
+    let queue = case.with("queue");
+    assert_eq!((queue.resource.as_str(), &queue.relation), ("checkout-events", &Relation::Own));
+    assert_eq!(keys(&queue), [("Attributes.VisibilityTimeout", None, Some("1"))]);
+}
+
+#[test]
 fn a_rule_taken_away_and_given_back_is_undone() {
     let mut case = Case::new();
     let rule = json!({"groupId": "sg-1", "ipPermissions": {"items": [{"ipProtocol": "tcp", "fromPort": 5432, "toPort": 5432,
