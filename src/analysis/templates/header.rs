@@ -6,12 +6,21 @@
 //! such a column follows them. Without a time or a level there is no header at all: bare messages
 //! stay whole.
 
+use std::collections::BTreeMap;
+
+use super::mix;
 use super::tokens::count;
 
 /// Share of lines that must agree on a column.
 const AGREEMENT: f64 = 0.9;
 /// Share of lines that must have a component in the same place.
 const MAJORITY: f64 = 0.6;
+/// A log whose first fields are of one kind in this share of the lines has one format.
+const ONE_FORMAT: f64 = 0.8;
+/// Share of the lines that a format must have.
+const MIN_FORMAT: f64 = 0.01;
+/// Fields that tell formats apart.
+const FORMAT_FIELDS: usize = 5;
 /// Fields that one header can have.
 const MAX_FIELDS: usize = 16;
 /// Words that can stand before an agreed column.
@@ -36,7 +45,7 @@ enum Step {
 
 /// How the headers of one kind of line are skipped.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Header {
+struct Header {
     steps: Vec<Step>,
 }
 
@@ -47,6 +56,68 @@ pub enum Opening {
     Bracket = 1,
     Separator = 2,
     Word = 3,
+}
+
+/// The headers of all lines of one [`Opening`]: one, or one for each format where a log mixes several.
+#[derive(Debug, Clone, Default)]
+pub struct Headers {
+    common: Header,
+    formats: BTreeMap<u64, Header>,
+}
+
+impl Headers {
+    /// Finds the headers of these lines, each with the number of times it was seen.
+    pub fn detect(lines: &[(&[u8], u64)]) -> Self {
+        let mut by_format: BTreeMap<u64, Vec<(&[u8], u64)>> = BTreeMap::new();
+        for (line, weight) in lines {
+            by_format.entry(format(line)).or_default().push((line, *weight));
+        }
+        let weight = |lines: &[(&[u8], u64)]| lines.iter().map(|(_, weight)| weight).sum::<u64>();
+        let total = weight(lines);
+        let largest = by_format.values().map(|lines| weight(lines)).max().unwrap_or_default();
+        let mut formats = BTreeMap::new();
+        if (largest as f64) < ONE_FORMAT * total as f64 {
+            by_format.retain(|_, lines| weight(lines) as f64 >= MIN_FORMAT * total as f64);
+            let detected = by_format.into_iter().map(|(format, lines)| (format, Header::detect(&lines)));
+            formats.extend(detected.filter(|(_, header)| !header.is_empty()));
+        }
+        Self { common: Header::detect(lines), formats }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.common.is_empty() && self.formats.is_empty()
+    }
+
+    /// Where the message of this line begins.
+    pub fn skip(&self, line: &[u8]) -> usize {
+        if self.formats.is_empty() {
+            return self.common.skip(line);
+        }
+        self.formats.get(&format(line)).unwrap_or(&self.common).skip(line)
+    }
+}
+
+/// Equal for lines whose first fields are of the same kinds, times of the same punctuation.
+fn format(line: &[u8]) -> u64 {
+    let mut hash = 0;
+    let mut at = 0;
+    for _ in 0..FORMAT_FIELDS {
+        let (start, end) = field(line, at);
+        let code = match kind(line, start, end) {
+            Kind::Time => line[start..end].iter().fold(1, |code, byte| {
+                code | (1 << (8 + b":-/.,TZ_+".iter().position(|mark| mark == byte).unwrap_or(15)))
+            }),
+            Kind::Level => 2,
+            Kind::Bracket(_) => 3,
+            Kind::Separator(mark) => 0x100 | u64::from(mark),
+            Kind::Barred => 4,
+            Kind::Quote => 5,
+            Kind::Number | Kind::Colon | Kind::Word(_) | Kind::Missing => 6,
+        };
+        hash = mix(hash, code);
+        at = end;
+    }
+    hash
 }
 
 /// Number of [`Opening`]s.
@@ -85,9 +156,9 @@ pub fn opening(line: &[u8]) -> Opening {
 
 impl Header {
     /// Finds the header that the given lines share, each with the number of times it was seen.
-    pub fn detect<'a>(lines: impl Iterator<Item = (&'a [u8], u64)>) -> Self {
-        let mut cursors: Vec<Cursor<'a>> =
-            lines.map(|(line, weight)| Cursor { line, at: 0, weight }).collect();
+    fn detect(lines: &[(&[u8], u64)]) -> Self {
+        let mut cursors: Vec<Cursor<'_>> =
+            lines.iter().map(|(line, weight)| Cursor { line, at: 0, weight: *weight }).collect();
         let total: u64 = cursors.iter().map(|cursor| cursor.weight).sum();
         let mut steps = Vec::new();
         let mut justified = false;
@@ -102,6 +173,7 @@ impl Header {
             }
             justified |= passed != Anchor::Other;
             after.level |= passed == Anchor::Level;
+            after.separator |= !steps.is_empty() && matches!(anchor, Step::Separator(_));
             let advanced: Vec<usize> =
                 cursors.iter().map(|cursor| anchor.apply(cursor.line, cursor.at)).collect();
             let with_message: u64 = cursors
@@ -127,12 +199,12 @@ impl Header {
         Self { steps }
     }
 
-    pub fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
 
     /// Where the message of this line begins.
-    pub fn skip(&self, line: &[u8]) -> usize {
+    fn skip(&self, line: &[u8]) -> usize {
         if self.steps.is_empty() {
             return 0;
         }
@@ -165,6 +237,7 @@ enum Anchor {
 #[derive(Debug, Clone, Copy, Default)]
 struct After {
     level: bool,
+    separator: bool,
     colon: bool,
 }
 
@@ -203,7 +276,11 @@ fn next_anchor(cursors: &[Cursor<'_>], total: u64, after: After) -> Option<(Anch
     if share(AGREEMENT, &|kinds| matches!(kinds[0], Kind::Barred | Kind::Separator(_))) {
         return Some((Anchor::Other, Step::Field));
     }
-    if share(AGREEMENT, &|kinds| matches!(kinds[0], Kind::Number | Kind::Time)) {
+    // Behind a level or a separator a number may begin the message.
+    if !after.level
+        && !after.separator
+        && share(AGREEMENT, &|kinds| matches!(kinds[0], Kind::Number | Kind::Time))
+    {
         return Some((Anchor::Other, Step::Field));
     }
     for offset in 0..MAX_WORDS {

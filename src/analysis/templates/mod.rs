@@ -21,7 +21,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 pub use compare::{Comparison, SidedLine, Sides, TemplateChange, compare};
 pub use fields::{FieldChange, FieldValues, Numbers};
-use header::{Header, OPENINGS, opening};
+use header::{Headers, OPENINGS, opening};
 use tokens::{Piece, scan};
 
 /// What a [`Miner`] may use.
@@ -230,7 +230,7 @@ pub struct Miner {
     parents: Vec<u32>,
     by_hash: ByHash<u32>,
     words: Words,
-    headers: [Header; OPENINGS],
+    headers: [Headers; OPENINGS],
     lines: u64,
     /// Shapes that are part of an older one by now.
     joined: usize,
@@ -271,7 +271,7 @@ impl Miner {
             parents: Vec::new(),
             by_hash: HashMap::default(),
             words: Words::default(),
-            headers: std::array::from_fn(|_| Header::default()),
+            headers: std::array::from_fn(|_| Headers::default()),
             lines: 0,
             joined: 0,
             example_bytes: 0,
@@ -454,10 +454,13 @@ impl Miner {
             if !self.headers[kind].is_empty() {
                 continue;
             }
-            let header = Header::detect(self.shapes.iter().filter_map(|shape| {
-                let example = shape.example.as_deref()?;
-                (opening(example) as usize == kind).then_some((example, shape.count))
-            }));
+            let lines: Vec<(&[u8], u64)> = self
+                .shapes
+                .iter()
+                .filter_map(|shape| Some((shape.example.as_deref()?, shape.count)))
+                .filter(|(example, _)| opening(example) as usize == kind)
+                .collect();
+            let header = Headers::detect(&lines);
             if header.is_empty() {
                 continue;
             }

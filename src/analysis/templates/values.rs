@@ -154,9 +154,9 @@ fn independent(
     let distinct = |members: &[Member], place: usize| -> BTreeSet<u64> {
         members.iter().map(|member| member.values[place]).collect()
     };
-    for place in 0..places {
+    for (place, is_free) in is_free.iter().enumerate() {
         let values = distinct(members, place);
-        if is_free[place]
+        if *is_free
             || values.len() > 1
                 && (values.contains(&variable) || values.len() >= enough_values(lines, min_values))
         {
@@ -169,10 +169,9 @@ fn independent(
     }
     let combinations: BTreeSet<Vec<u64>> = members.iter().map(|member| member.values.clone()).collect();
     if combinations.len() >= enough_values(lines, min_values) {
-        for place in 0..places {
-            if distinct(members, place).len() > 1 {
-                open(members, place);
-            }
+        let varied: Vec<usize> = (0..places).filter(|place| distinct(members, *place).len() > 1).collect();
+        for place in varied {
+            open(members, place);
         }
     }
     masked
