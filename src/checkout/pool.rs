@@ -40,11 +40,6 @@ impl Pool {
         self.size
     }
 
-    /// Connections that are lent out now.
-    pub fn in_use(&self) -> u32 {
-        self.size.saturating_sub(self.permits.available_permits() as u32)
-    }
-
     /// A connection, or `None` where none came free until `deadline`.
     pub async fn acquire(&self, time: &Time, deadline: jiff::Timestamp) -> Option<Lease> {
         let limit = std::time::Duration::try_from(deadline.duration_since(time.now())).unwrap_or_default();

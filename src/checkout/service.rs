@@ -167,6 +167,7 @@ impl Service {
             permit
         };
         let _in_progress = Counted::new(&release.in_progress);
+        self.metric(release, "PoolAvailable", release.pool_available() as f64, "Count");
         let admitted = self.time().now();
         let leak_time = release.leak();
         if !leak_time.is_zero() {
@@ -302,7 +303,6 @@ impl Service {
         self.metric(release, "CheckoutFailures", flag(failure.is_some()), "Count");
         self.metric(release, "db_timeout", flag(failure.is_some_and(Failure::is_timeout)), "Count");
         self.metric(release, "ProcessingTime", took.as_secs_f64() * 1000.0, "Milliseconds");
-        self.metric(release, "DbConnectionsInUse", f64::from(release.pool.in_use()), "Count");
         if release.count().is_multiple_of(MEMORY_REPORT_EVERY) {
             let memory = release.memory_mib();
             self.metric(release, "MemoryUsed", memory as f64, "Megabytes");
