@@ -10,7 +10,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("config", &[]),
     ("telemetry", &[]),
-    ("checkout", &[]),
+    ("checkout", &["clock"]),
     ("analysis", &["domain"]),
     ("report", &["domain"]),
     ("bundle", &["domain"]),
@@ -60,6 +60,10 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+fn is_test(path: &Path) -> bool {
+    path.ends_with("tests.rs") || path.components().any(|part| part.as_os_str() == "tests")
+}
+
 fn all_sources() -> Vec<(String, PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = Vec::new();
@@ -90,7 +94,8 @@ fn rooms_named(text: &str) -> Vec<String> {
 fn no_room_imports_what_it_must_not_know() {
     let allowed: BTreeMap<&str, &[&str]> = ALLOWED.iter().copied().collect();
     let mut wrong = Vec::new();
-    for (room, path, text) in all_sources() {
+    // Tests may reach further: they make evidence of files, for instance.
+    for (room, path, text) in all_sources().into_iter().filter(|(_, path, _)| !is_test(path)) {
         let Some(may) = allowed.get(room.as_str()) else {
             wrong.push(format!("{}: the room {room} is not in the plan", path.display()));
             continue;
@@ -142,8 +147,7 @@ fn the_domain_and_the_analysis_have_no_clock_and_no_input() {
 fn every_file_says_what_it_is_for_and_can_be_read_in_a_sitting() {
     let mut wrong = Vec::new();
     for (_, path, text) in all_sources() {
-        let is_test = path.ends_with("tests.rs") || path.components().any(|part| part.as_os_str() == "tests");
-        if !is_test && !text.starts_with("//!") {
+        if !is_test(&path) && !text.starts_with("//!") {
             wrong.push(format!("{}: no purpose", path.display()));
         }
         if text.lines().count() > 700 {
