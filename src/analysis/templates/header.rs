@@ -107,12 +107,12 @@ fn format(line: &[u8]) -> u64 {
             Kind::Time => line[start..end].iter().fold(1, |code, byte| {
                 code | (1 << (8 + b":-/.,TZ_+".iter().position(|mark| mark == byte).unwrap_or(15)))
             }),
-            Kind::Level => 2,
             Kind::Bracket(_) => 3,
             Kind::Separator(mark) => 0x100 | u64::from(mark),
             Kind::Barred => 4,
             Kind::Quote => 5,
-            Kind::Number | Kind::Colon | Kind::Word(_) | Kind::Missing => 6,
+            // Any word may happen to be the name of a level.
+            Kind::Number | Kind::Colon | Kind::Word(_) | Kind::Level | Kind::Missing => 6,
         };
         hash = mix(hash, code);
         at = end;
@@ -413,7 +413,8 @@ fn is_time(text: &[u8]) -> bool {
     let separators = text.iter().skip(1).filter(|byte| matches!(byte, b':' | b'-' | b'/' | b'.')).count();
     let only_time = text.iter().all(|byte| byte.is_ascii_digit() || b":-/.,+TZ_".contains(byte));
     let epoch = digits == text.len() && matches!(digits, 10 | 13 | 16) && text.first() == Some(&b'1');
-    let addressed = count(text, b'.') == 3 && separators == 3;
+    // `10.1.2.3:80` is an address, `10.1.2031-07.08.09.123` a time.
+    let addressed = count(text, b'.') >= 3 && !text.contains(&b'-') && !text.contains(&b'/');
     epoch
         || (only_time
             && separators >= 1
