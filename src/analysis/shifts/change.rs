@@ -59,7 +59,7 @@ impl Figure {
     fn threshold(self, usual: f64) -> f64 {
         let restless = (usual / USUAL).max(0.8);
         match self {
-            Figure::Level => 4.0 * restless.sqrt(),
+            Figure::Level => 3.6 * restless.sqrt(),
             Figure::Wildness => 6.0 * restless,
         }
     }

@@ -26,9 +26,9 @@ const AUTOCORRELATIONS: [f64; 8] = [0.0, 0.2, 0.4, 0.6, 0.75, 0.85, 0.92, 0.97];
 /// Changes expected in a series before it was seen, whatever its length.
 const EXPECTED_CHANGES: f64 = 1.0;
 /// Share of the log likelihood that counts: real noise is neither normal nor of first order.
-const TEMPER: f64 = 0.8;
+const TEMPER: f64 = 0.9;
 /// Innovations beyond this many standard deviations lose weight.
-const CUT: f64 = 2.5;
+const CUT: f64 = 3.0;
 /// Values on each side that an innovation is measured against.
 const NEAR: usize = 5;
 /// Least variance of the noise, as a share of the whole series': nobody sees smaller steps.

@@ -7,7 +7,7 @@
 //! segment costs the same few operations.
 
 /// Shape of the inverse gamma prior of a segment's noise variance: how strongly segments share it.
-const VARIANCE_SHAPE: f64 = 8.0;
+const VARIANCE_SHAPE: f64 = 10.0;
 /// Prior share of segments that have a slope.
 const SLOPED: f64 = 0.5;
 
