@@ -276,7 +276,20 @@ fn inert(has: &dyn Fn(&[&str]) -> bool) -> bool {
         ])
         || (has(&["tag", "label", "name"])
             && has(&["release", "build", "git", "image", "app", "display", "owner", "cost", "deploy"]))
-        || has(&["sha", "gitsha", "changelog"])
+        || has(&[
+            "sha",
+            "gitsha",
+            "changelog",
+            "docs",
+            "metrics",
+            "statsd",
+            "prometheus",
+            "palette",
+            "copyright",
+            "density",
+            "font",
+            "ui",
+        ])
         || (has(&["build", "release"]) && has(&["id", "number", "date", "version"]))
         || (has(&["trace", "traces"]) && has(&["rate", "ratio", "sample"]))
         || (has(&["support", "help"]) && has(&["url", "phone", "text"]))
@@ -613,6 +626,8 @@ fn compatibility(class: Class, direction: Direction, mechanism: Mechanism) -> f6
         ) => 1.5,
         (Class::Fault, _) => 4.0,
         (_, M::Setting) => 4.0,
+        // Nothing is known about what it governs; failures that point elsewhere speak against it.
+        (Class::Other, M::Upstream | M::Unreachable | M::Disk | M::Throttled) => 0.4,
         (Class::Other, _) => 1.0,
         (Class::Schedule, M::Overload | M::Pool | M::Contention | M::Timeout | M::Throttled) => 2.0,
         (

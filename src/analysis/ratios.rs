@@ -94,6 +94,12 @@ pub const REVERSAL_FAILED: f64 = 0.05;
 
 /// Ceilings on confidence.
 pub const TIMING_ALONE: f64 = 0.80;
+
+/// The ceiling where nothing but timing speaks for a change: it falls to a half with the minutes that
+/// the change ran without the symptom.
+pub fn timing_alone(minutes: f64) -> f64 {
+    0.5 + (TIMING_ALONE - 0.5) * libm::exp(-minutes.max(0.0) / 12.0)
+}
 pub const SOURCE_MISSING: f64 = 0.60;
 pub const WITHOUT_PROOF: f64 = 0.95;
 pub const HIGHEST: f64 = 0.99;

@@ -290,7 +290,8 @@ fn mechanism_of(change: &Change, fits: &[Fit], failure: &Failure) -> f64 {
                 1.0
             }
             M::Overload | M::Throttled | M::Unreachable | M::Dns | M::Tls => 0.6,
-            M::Upstream | M::Disk => 0.4,
+            M::Upstream => 0.4,
+            M::Disk => 0.2,
             M::Expired | M::Provider => 0.1,
         })
         .unwrap_or(1.0)

@@ -7,7 +7,7 @@
 use super::logs::LogSurvey;
 use super::logs::phrases::Mechanism;
 use super::metrics::entities::{self, Entity, mean};
-use super::metrics::measure::counts_what_is_left;
+use super::metrics::measure::{counts_what_is_left, is_percent};
 use super::metrics::{Gauge, Manner, Measure, Metrics, Role, Trouble, trouble};
 use super::ratios;
 use super::steps;
@@ -86,12 +86,16 @@ pub struct Triggers {
     pub surge: Option<Surge>,
     /// Demand was read and did not rise.
     pub demand_flat: Option<f64>,
+    /// Demand rose, but as it does at this hour on other days: before, during, first period.
+    pub usual_rise: Option<(f64, f64, usize)>,
     pub mix: Option<MixShift>,
     pub outages: Vec<Outage>,
     /// Dependencies whose series were read and show nothing.
     pub healthy: Vec<String>,
     /// Dependencies, and hosts outside, that the new errors name.
     pub blamed: Vec<String>,
+    /// Somebody who is named has answered with a failure of its own: no mere silence.
+    pub answered: bool,
     pub drain: Option<Drain>,
     /// Gauges were read and none is running out.
     pub gauges_calm: bool,
@@ -146,22 +150,29 @@ fn lag(symptom: &Symptom, first: usize, last: usize) -> f64 {
 }
 
 fn demand(found: &mut Triggers, symptom: &Symptom, metrics: &Metrics) {
-    let Some(track) = metrics.own().and_then(Entity::demand) else { return };
+    let Some((offered, track)) = metrics.own().and_then(|own| Some((own.offered()?, own.demand()?))) else {
+        return;
+    };
     if symptom.primary.is_none() {
         return;
     }
-    let around = mean(
-        &track.values
-            [symptom.begin.saturating_sub(60).min(track.values.len())..symptom.begin.min(track.values.len())],
-    )
-    .zip(mean(&track.values[symptom.begin.min(track.values.len())..]));
-    let flat = around.map(|(before, during)| if before > 0.0 { during / before } else { 1.0 });
-    let rise = steps::rise_in_level(&track.values).filter(|rise| rise.strength >= 12.0);
+    // Against the quarter to the whole hour before: the last minutes before the onset may be part of it.
+    let hour = symptom.grid.periods(60);
+    let quarter = symptom.grid.periods(10);
+    let at = symptom.begin.min(offered.len());
+    let before = mean(
+        &offered
+            [at.saturating_sub(hour)..at.saturating_sub(quarter).max(at.saturating_sub(hour) + 1).min(at)],
+    );
+    let flat = before
+        .zip(mean(&offered[at..]))
+        .map(|(before, during)| if before > 0.0 { during / before } else { 1.0 });
+    let rise = steps::rise_in_level(&offered).filter(|rise| rise.strength >= 12.0);
     let Some(rise) = rise else {
         found.demand_flat = flat;
         return;
     };
-    let end = rise.end.unwrap_or(track.values.len());
+    let end = rise.end.unwrap_or(offered.len());
     let habit = [&track.day_ago, &track.week_ago]
         .into_iter()
         .filter_map(|values| trouble::level_then(values, rise.begin, end))
@@ -173,7 +184,10 @@ fn demand(found: &mut Triggers, symptom: &Symptom, metrics: &Metrics) {
     let with =
         first <= symptom.last + 1 && rise.end.is_none_or(|end| end > symptom.begin + symptom.grid.periods(3));
     if factor < 1.4 || !with {
-        found.demand_flat = flat.map(|flat| flat.min(factor));
+        found.demand_flat = flat.map(|flat| flat.min(factor.max(1.0)));
+        if with && habit >= 1.3 && rise.ratio() >= 1.3 {
+            found.usual_rise = Some((rise.before, rise.during, rise.begin));
+        }
         return;
     }
     let others = metrics
@@ -282,14 +296,60 @@ fn gauges(found: &mut Triggers, symptom: &Symptom, own: &Entity) {
             continue;
         }
         read = true;
-        if let Some(drain) =
-            drain(symptom, gauge, &track.values, counts_what_is_left(&track.metric), None, track.query())
-            && found.drain.as_ref().is_none_or(|known| known.rate < drain.rate)
+        // What rises and falls with demand is used, not used up; so is what does so every day.
+        if follows(&track.values, own) || usual(symptom, track) {
+            continue;
+        }
+        if let Some(drain) = drain(
+            symptom,
+            gauge,
+            &track.values,
+            counts_what_is_left(&track.metric),
+            None,
+            is_percent(&track.metric),
+            track.query(),
+        ) && found.drain.as_ref().is_none_or(|known| known.rate < drain.rate)
         {
             found.drain = Some(drain);
         }
     }
     found.gauges_calm = read && found.drain.is_none();
+}
+
+/// Whether a gauge moves with demand: correlated by period, and demand itself moved.
+fn follows(values: &[Option<f64>], own: &Entity) -> bool {
+    let Some(offered) = own.offered() else { return false };
+    let pairs: Vec<(f64, f64)> =
+        values.iter().zip(&offered).filter_map(|(gauge, demand)| gauge.zip(*demand)).collect();
+    if pairs.len() < 20 {
+        return false;
+    }
+    let count = pairs.len() as f64;
+    let (x, y) = pairs.iter().fold((0.0, 0.0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
+    let (x, y) = (x / count, y / count);
+    let (mut xy, mut xx, mut yy) = (0.0, 0.0, 0.0);
+    for (gauge, demand) in &pairs {
+        xy += (gauge - x) * (demand - y);
+        xx += (gauge - x).powi(2);
+        yy += (demand - y).powi(2);
+    }
+    let spread = (yy / count).sqrt() / y.abs().max(1e-9);
+    xx > 0.0 && yy > 0.0 && spread > 0.08 && xy / (xx * yy).sqrt() > 0.75
+}
+
+/// Whether the same hours of an earlier day saw the same climb.
+fn usual(symptom: &Symptom, track: &entities::Track) -> bool {
+    let climb = |values: &[Option<f64>]| -> Option<f64> {
+        let end = symptom.begin.min(values.len());
+        let early = mean(values.get(..(end / 4).max(1))?)?;
+        let late = mean(values.get(end.saturating_sub(end / 8 + 1)..end)?)?;
+        Some(late - early)
+    };
+    let Some(today) = climb(&track.values) else { return false };
+    [&track.day_ago, &track.week_ago]
+        .into_iter()
+        .filter_map(|values| climb(values))
+        .any(|then| today > 0.0 && then > 0.5 * today)
 }
 
 fn days_left(found: &mut Triggers, symptom: &Symptom, track: &entities::Track) {
@@ -315,6 +375,7 @@ fn drain(
     values: &[Option<f64>],
     falling: bool,
     limit: Option<f64>,
+    is_percent: bool,
     query: String,
 ) -> Option<Drain> {
     symptom.primary.as_ref()?;
@@ -341,17 +402,25 @@ fn drain(
         return None;
     }
     let level = if falling { -to } else { to };
+    // Percentages have their limit at 100. Of other gauges it is not known: the level must have come
+    // to a stand at its own maximum, or have grown to a multiple.
+    let growth = if from.abs() > 1e-9 {
+        (to / from).abs().max((from / to.abs().max(1e-9)).abs())
+    } else {
+        f64::INFINITY
+    };
     let near = match (limit, falling) {
         (Some(limit), _) if limit > 0.0 => (level / limit).clamp(0.0, 1.0),
         (_, true) => (1.0 - level / (-from).max(1e-9)).clamp(0.0, 1.0),
-        // Percentages have their limit at 100; of others only the trend is known.
-        _ if (50.0..=100.5).contains(&level) => level / 100.0,
-        _ => 0.75,
+        _ if is_percent && (0.0..=100.5).contains(&level) => level / 100.0,
+        _ if growth >= 2.0 => 0.9,
+        _ if growth >= 1.15 && stands(&points) => 0.8,
+        _ => 0.0,
     };
-    if near < 0.6 {
+    if near < 0.7 {
         return None;
     }
-    let nearness = ((near - 0.6) / 0.3).clamp(0.1, 1.0);
+    let nearness = ((near - 0.65) / 0.25).clamp(0.1, 1.0);
     let rate = ratios::LIMIT_HURTS * nearness * ratios::trigger_lag(5.0);
     let (from, to) = if falling { (-from, -to) } else { (from, to) };
     if knee > symptom.last {
@@ -359,6 +428,25 @@ fn drain(
     }
     let inside = knee > points.len() / 12 + 3;
     Some(Drain { gauge, query, from, to, minutes, knee: inside.then_some(knee), rate })
+}
+
+/// Whether the last tenth goes no further than the tenth before it: a ceiling is reached.
+fn stands(points: &[(f64, f64)]) -> bool {
+    let tenth = (points.len() / 10).max(3);
+    let median = |part: &[(f64, f64)]| {
+        let mut values: Vec<f64> = part.iter().map(|point| point.1).collect();
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied()
+    };
+    let end = points.len();
+    let (Some(last), Some(previous), Some(first)) = (
+        median(&points[end - tenth..]),
+        median(&points[end.saturating_sub(2 * tenth)..end - tenth]),
+        median(&points[..tenth]),
+    ) else {
+        return false;
+    };
+    (last - previous).abs() <= 0.08 * (last - first).abs()
 }
 
 /// Least squares over the whole, and the noise around a running median of differences.
@@ -418,6 +506,7 @@ fn memory_of_reports(found: &mut Triggers, symptom: &Symptom, logs: &LogSurvey) 
         &values,
         false,
         logs.memory_limit,
+        false,
         "Max Memory Used of REPORT lines".to_owned(),
     ) && found.drain.as_ref().is_none_or(|known| known.rate < drain.rate)
     {
@@ -533,8 +622,6 @@ fn phrases(
                     | Mechanism::Timeout
                     | Mechanism::Unreachable
                     | Mechanism::Throttled
-                    | Mechanism::Dns
-                    | Mechanism::Tls
                     | Mechanism::Overload
             )
         );
@@ -549,8 +636,9 @@ fn phrases(
             .cloned()
             .collect();
         if named.is_empty() {
-            named.extend(words::tokens(&lower).into_iter().filter(|token| is_outside_host(token)));
+            named.extend(words::tokens(&lower).into_iter().filter(|token| is_party(token, scope)));
         }
+        found.answered |= !named.is_empty() && *mechanism == Some(Mechanism::Upstream);
         for name in named {
             if !found.blamed.contains(&name) {
                 found.blamed.push(name);
@@ -562,17 +650,35 @@ fn phrases(
     }
 }
 
-/// A public host name: not of this account's own network.
-fn is_outside_host(token: &str) -> bool {
-    let parts: Vec<&str> = token.split('.').collect();
+/// A host or another service: a name with parts, not an address, a file or the service itself.
+fn is_party(token: &str, scope: &Scope) -> bool {
+    let parts: Vec<&str> = token.split(['.', '-']).collect();
+    let lettered =
+        parts.iter().filter(|part| part.len() >= 2 && part.chars().any(char::is_alphabetic)).count();
+    let file = ["py", "java", "js", "go", "rb", "rs", "ts", "cs", "php"]
+        .contains(&parts.last().copied().unwrap_or(""));
+    let word = [
+        "read-only",
+        "time-out",
+        "re-",
+        "non-",
+        "self-",
+        "retry-after",
+        "x-",
+        "content-type",
+        "end-of",
+        "up-to",
+        "in-flight",
+    ]
+    .iter()
+    .any(|head| token.starts_with(head));
     parts.len() >= 2
-        && parts.iter().all(|part| !part.is_empty())
-        && !token.ends_with(".internal")
-        && !token.ends_with(".local")
-        && !token.ends_with(".py")
-        && !token.ends_with(".java")
-        && !token.ends_with(".js")
-        && parts.last().is_some_and(|last| last.len() >= 2 && last.chars().all(|c| c.is_ascii_alphabetic()))
+        && lettered >= 2
+        && lettered == parts.iter().filter(|part| !part.is_empty()).count()
+        && !file
+        && !word
+        && !token.eq_ignore_ascii_case(&scope.service)
+        && !scope.peers.iter().any(|peer| peer.eq_ignore_ascii_case(token))
 }
 
 /// Failures that come from one availability zone while the others work.

@@ -243,8 +243,8 @@ fn dependency(
         } else if is(&triggers.healthy) {
             // It is named and works: the caller's side of the wire is at fault.
         } else if is(&evidence.scope.depends_on) || !name.contains('/') {
-            // Nothing measures it; the errors point at it.
-            rate += 1.5e-3;
+            // Nothing measures it; the errors point at it, most of all where it answered.
+            rate += if triggers.answered { 8e-3 } else { 2e-3 };
             about.get_or_insert_with(|| name.clone());
         }
     }
@@ -302,9 +302,13 @@ fn exhaustion(suspects: &[Suspect<'_>], symptom: &Symptom, triggers: &Triggers, 
             // Space and quotas are used up little by little; the errors say it outright.
             return ratios::LIMIT_HURTS * 0.01;
         }
-        let said = share_of(failure, &[M::Memory, M::Pool]);
-        let hidden = if triggers.gauges_calm { ratios::SIGN_ABSENT } else { 1.0 };
-        return ratios::BACKGROUND_EXHAUSTION * hidden * shape * if said > 0.5 { ratios::CAP } else { 0.5 };
+        // A pool or memory that fills slowly shows as a slowly growing symptom, gauge or no gauge.
+        let said = share_of(failure, &[M::Memory, M::Pool]) > 0.5;
+        let hidden = match (triggers.gauges_calm, said && shape > 1.0) {
+            (_, true) | (false, _) => 1.0,
+            (true, false) => ratios::SIGN_ABSENT,
+        };
+        return ratios::BACKGROUND_EXHAUSTION * hidden * shape * if said { ratios::CAP } else { 0.5 };
     };
     let said = about(drain.gauge);
     let fit = if said > 0.3 {
@@ -414,7 +418,12 @@ fn ceilings(
                 lower(ratios::WITHOUT_PROOF, Ceiling::WithoutProof);
             }
             if !proof && !suspect.has_mechanism() {
-                lower(ratios::TIMING_ALONE, Ceiling::TimingAlone);
+                // Code and configuration act at once on the traffic that they reach. The longer it ran
+                // well, the less its timing alone is worth.
+                let lag = suspect
+                    .effect
+                    .map_or(0.0, |(_, until)| (symptom.grid.second(symptom.begin) - until) as f64 / 60.0);
+                lower(ratios::timing_alone(lag), Ceiling::TimingAlone);
             }
         }
         None => {

@@ -99,7 +99,7 @@ const LEXICON: &[(Mechanism, &[&str])] = &[
             "session token expired",
             "expired on",
             "is expired",
-            "lapsed",
+            " lapsed",
             "validity ended",
             "validity period",
             "end of validity",
@@ -271,6 +271,8 @@ const LEXICON: &[(Mechanism, &[&str])] = &[
             "no connections available",
             "unable to acquire connection",
             "could not acquire",
+            "from the pool",
+            "a connection from",
             "could not obtain a database connection",
             "could not get a connection",
             "free conn",
@@ -318,6 +320,10 @@ const LEXICON: &[(Mechanism, &[&str])] = &[
             "shedding",
             "too busy",
             "server busy",
+            "at capacity",
+            "in flight",
+            "saturated",
+            "shed ",
             "capacity exceeded",
             "backlog full",
             "buffer is full",
@@ -611,31 +617,94 @@ pub fn mechanism(text: &str, error_type: Option<&str>) -> Option<Mechanism> {
 }
 
 fn of(text: &str) -> Option<Mechanism> {
-    // Dates: any way of saying that something which has a date is past it.
-    if text.contains("expir")
-        && [
-            "cert",
-            "token",
-            "licen",
-            "credential",
-            "key",
-            "subscription",
-            "jwt",
-            "signature",
-            "secret",
-            "claim",
-        ]
-        .iter()
-        .any(|dated| text.contains(dated))
-        && !["cache", "session", "lock", "lease", "entry"].iter().any(|other| text.contains(other))
+    by_structure(text).or_else(|| {
+        LEXICON
+            .iter()
+            .find(|(_, phrases)| phrases.iter().any(|phrase| text.contains(phrase)))
+            .map(|(mechanism, _)| *mechanism)
+    })
+}
+
+/// What the parts of a message say together, whatever the sentence: a dated thing past its date, an
+/// answer with its status, an AWS client's exception with its service.
+fn by_structure(text: &str) -> Option<Mechanism> {
+    let any = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    // What has a date, past its date.
+    if any(&[
+        "cert",
+        "token",
+        "licen",
+        "credential",
+        "subscription",
+        "jwt",
+        "signature",
+        "\"exp\"",
+        "api key",
+        "apikey",
+    ]) && any(&["expir", " lapsed", "past its", "past the", "no longer valid", "validity", "outlived"])
+        && !any(&["cache", "lock", "lease", "pool", "timeout expired", "renewed"])
     {
         return Some(Mechanism::Expired);
     }
-
-    LEXICON
-        .iter()
-        .find(|(_, phrases)| phrases.iter().any(|phrase| text.contains(phrase)))
-        .map(|(mechanism, _)| *mechanism)
+    // The AWS SDKs' `(Service: X; Status Code: N; …)`.
+    if text.contains("(service:")
+        || (text.contains("an error occurred (") && text.contains("when calling the"))
+    {
+        if any(&[
+            "status code: 5",
+            "internalservererror",
+            "internal error",
+            "internalfailure",
+            "serviceunavailable",
+            "rate exceeded",
+            "throttl",
+        ]) {
+            return Some(Mechanism::Provider);
+        }
+        if any(&["accessdenied", "not authorized", "status code: 403", "unrecognizedclient"]) {
+            return Some(Mechanism::Access);
+        }
+    }
+    // A database or cache that does not take writes has changed its role.
+    if any(&["read-only", "read only", "readonly"]) && !any(&["file system", "filesystem"]) {
+        return Some(Mechanism::Provider);
+    }
+    // An allowance per day or month is used up little by little; one per second is a rate.
+    if any(&["quota", "allowance", "entitlement", "credits"])
+        && any(&[
+            "used up",
+            "exhausted",
+            "consumed",
+            "reached",
+            "exceeded",
+            "depleted",
+            "remaining",
+            "spent",
+            "over ",
+        ])
+    {
+        let rate = any(&["per second", "per minute", "this minute", "this second", "rate"]);
+        return Some(if rate { Mechanism::Throttled } else { Mechanism::Handles });
+    }
+    if any(&["status", "returned", "responded", "answered", "replied", "http", "code", "got ", "response"]) {
+        let statuses = crate::analysis::words::numbers(text);
+        let has = |from: f64, to: f64| {
+            statuses.iter().any(|status| (from..to).contains(status) && status.fract() == 0.0)
+        };
+        if has(500.0, 512.0) {
+            return Some(Mechanism::Upstream);
+        }
+        if has(401.0, 402.0) || has(403.0, 404.0) {
+            return Some(Mechanism::Access);
+        }
+        if has(429.0, 430.0) {
+            return Some(Mechanism::Throttled);
+        }
+        if has(400.0, 401.0) || has(415.0, 416.0) || has(422.0, 423.0) {
+            return Some(Mechanism::Contract);
+        }
+    }
+    None
 }
 
 /// Text that speaks to whoever investigates instead of about the work: an instruction, or a verdict
@@ -729,6 +798,15 @@ mod tests {
             ("Cannot read properties of undefined (reading 'total')", Mechanism::Code),
             ("notifier rejected request: 400 unknown field 'legacy_ref'", Mechanism::Contract),
             ("write failed: no space left on device", Mechanism::Disk),
+            (
+                "Timeout expired. The timeout period elapsed prior to obtaining a connection from the pool.",
+                Mechanism::Pool,
+            ),
+            ("refresh token lifetime is past its end", Mechanism::Expired),
+            ("partner-maps: unexpected status 500", Mechanism::Upstream),
+            ("Throttled (Service: AmazonDynamoDBv2; Status Code: 400; Rate exceeded)", Mechanism::Provider),
+            ("the server is running with the --read-only option", Mechanism::Provider),
+            ("account quota of messages reached", Mechanism::Handles),
         ] {
             assert_eq!(mechanism(text, None), Some(expected), "{text}");
         }

@@ -99,6 +99,22 @@ impl Entity {
             .or_else(|| busiest(&|_| true))
     }
 
+    /// What callers tried: requests, and calls that were throttled before they became requests.
+    pub fn offered(&self) -> Option<Vec<Option<f64>>> {
+        let demand = self.demand()?;
+        let mut offered = demand.values.clone();
+        if let Some(throttles) =
+            self.of_measure(Measure::Throttles).find(|track| track.namespace == demand.namespace)
+        {
+            for (value, refused) in offered.iter_mut().zip(&throttles.values) {
+                if let (Some(value), Some(refused)) = (value.as_mut(), refused) {
+                    *value += refused;
+                }
+            }
+        }
+        Some(offered)
+    }
+
     /// The service's demand: its busiest request count.
     pub fn demand(&self) -> Option<&Track> {
         let sum = |track: &Track| track.values.iter().flatten().sum::<f64>();

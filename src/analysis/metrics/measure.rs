@@ -159,6 +159,13 @@ pub fn counts_what_is_left(metric: &str) -> bool {
     })
 }
 
+/// Whether a gauge is a percentage of its own limit.
+pub fn is_percent(metric: &str) -> bool {
+    words::split(metric)
+        .iter()
+        .any(|word| matches!(word.as_str(), "percent" | "utilization" | "utilisation" | "pct" | "percentage"))
+}
+
 /// Milliseconds per unit of a latency series: ALB and X-Ray speak in seconds.
 pub fn milliseconds_per_unit(metric: &str, namespace: &str, typical: f64) -> f64 {
     let words = words::split(metric);

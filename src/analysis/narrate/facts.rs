@@ -307,6 +307,15 @@ fn others(writer: &mut Writer<'_>) {
             times(surge.factor)
         );
         writer.add(Agent::Metrics, statement, &[Cause::Traffic], Some(surge.query.clone()));
+    } else if let Some((before, during, begin)) = triggers.usual_rise {
+        let statement = format!(
+            "Requests rose from {} to {} per {} s at {} UTC, as they do at this hour on earlier days, when it went well.",
+            figure(before),
+            figure(during),
+            findings.symptom.grid.step,
+            writer.at(begin)
+        );
+        writer.add(Agent::Metrics, statement, &[], None);
     } else if let Some(flat) = triggers.demand_flat {
         let statement = format!(
             "Demand does not explain it: requests are {:.0} % of what they were before the onset.",
