@@ -10,7 +10,7 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
 use super::errors::{ReadError, within};
@@ -21,6 +21,8 @@ use super::settings::AwsSettings;
 const LOOKUPS_PER_SECOND: f64 = 1.9;
 /// `FilterLogEvents` allows about five.
 const FILTERS_PER_SECOND: f64 = 4.5;
+/// Results of Insights queries that are taken in at the same time, of all incidents together.
+const RESULTS_AT_ONCE: usize = 3;
 /// How the sessions of assumed roles are called.
 const SESSION: &str = "incident-commander";
 
@@ -41,6 +43,8 @@ pub struct Clients {
     sts: aws_sdk_sts::Client,
     pub(super) lookups: Arc<Pace>,
     pub(super) filters: Arc<Pace>,
+    /// Who may take a query's results in.
+    pub(super) results: Arc<Semaphore>,
     caller: Arc<OnceCell<Caller>>,
     region: String,
     /// The process's own credentials, from which the writing role is assumed.
@@ -107,6 +111,7 @@ impl Clients {
             sts: aws_sdk_sts::Client::new(&read),
             lookups: Arc::new(Pace::new(LOOKUPS_PER_SECOND, 1)),
             filters: Arc::new(Pace::new(FILTERS_PER_SECOND, 4)),
+            results: Arc::new(Semaphore::new(RESULTS_AT_ONCE)),
             caller: Arc::new(OnceCell::new()),
             region,
             base,

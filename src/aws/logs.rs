@@ -19,10 +19,11 @@ use crate::domain::evidence::{Gap, LogEvent};
 const WINDOW: Duration = Duration::from_hours(3);
 /// Lines arrive seconds late, and clocks differ: the end is padded.
 const PAD: Duration = Duration::from_mins(1);
-/// Windows that are queried at once to begin with.
-const SLICES: i64 = 4;
-/// A window with more lines than a query returns is cut and asked again, this often at most.
-const ROUNDS: usize = 3;
+/// Windows that are queried at once to begin with: a busy service's minutes fit into one query each.
+const SLICES: i64 = 8;
+/// A window with more lines than a query returns is cut and asked once more. Each round takes as long
+/// as a query does, and somebody waits.
+const ROUNDS: usize = 2;
 /// Queries of one round: AWS runs a hundred at once for the whole account.
 const QUERIES: usize = 24;
 /// Rows that one query returns at most.
@@ -30,7 +31,7 @@ const ROWS: i32 = 10_000;
 /// Lines that are read at most: what an investigation can look through in a second or two.
 const LINES: usize = 100_000;
 /// Polling begins often and slows down: most queries end within two or three seconds.
-const FIRST_POLL: Duration = Duration::from_millis(100);
+const FIRST_POLL: Duration = Duration::from_millis(250);
 const LAST_POLL: Duration = Duration::from_secs(1);
 /// The share of the time that Insights gets before the fallback begins.
 const INSIGHTS_SHARE: f64 = 0.65;
@@ -144,29 +145,25 @@ async fn insights(
         let limit = i32::try_from(LINES / asked.len().max(1)).unwrap_or(i32::MAX);
         let queries = asked.iter().map(|slice| query(clients, groups, *slice, limit, until));
         let answers = futures::future::join_all(queries).await;
-        let mut cut = Vec::new();
-        let queries_left = QUERIES / asked.len().max(1);
+        let mut full = Vec::new();
         for (slice, answer) in asked.iter().zip(answers) {
-            let answer = match answer {
-                Ok(answer) => answer,
-                Err(error) => {
-                    trouble = Some(error);
-                    continue;
-                }
-            };
-            read.bytes_scanned += answer.bytes;
-            let parts = if round < ROUNDS { slice.cut(parts_of(&answer, queries_left)) } else { Vec::new() };
-            if !answer.is_whole() && parts.len() > 1 && Instant::now() < until {
-                cut.extend(parts);
-                continue;
+            match answer {
+                Ok(answer) if !answer.is_whole() && round < ROUNDS => full.push((*slice, answer)),
+                Ok(answer) => read.take(answer, &mut missing),
+                Err(error) => trouble = Some(error),
             }
-            missing += answer.matched.saturating_sub(answer.events.len() as u64);
-            read.events.get_or_insert_default().extend(answer.events);
         }
-        asked = cut;
+        asked = cut_full(&full);
+        if Instant::now() >= until {
+            asked.clear();
+        }
         if asked.is_empty() {
+            for (_, answer) in full {
+                read.take(answer, &mut missing);
+            }
             break;
         }
+        read.bytes_scanned += full.iter().map(|(_, answer)| answer.bytes).sum::<u64>();
     }
     if missing > 0 {
         let kept = read.events.as_ref().map_or(0, Vec::len) as u64;
@@ -180,11 +177,24 @@ async fn insights(
     }
 }
 
-/// In how many parts a slice is asked again: half more than needed, since lines are not spread evenly.
-fn parts_of(answer: &Answer, most: usize) -> i64 {
-    let rows = (answer.events.len() as u64).max(1);
-    let needed = (answer.matched * 3 / 2).div_ceil(rows);
-    i64::try_from(needed).unwrap_or(i64::MAX).min(most as i64)
+impl LinesRead {
+    fn take(&mut self, answer: Answer, missing: &mut u64) {
+        *missing += answer.matched.saturating_sub(answer.events.len() as u64);
+        self.bytes_scanned += answer.bytes;
+        self.events.get_or_insert_default().extend(answer.events);
+    }
+}
+
+/// Cuts slices that were full into parts that should not be: half more parts than needed, since lines
+/// are not spread evenly, and no more than a round has queries.
+fn cut_full(full: &[(Slice, Answer)]) -> Vec<Slice> {
+    let needed = |answer: &Answer| (answer.matched * 3 / 2).div_ceil((answer.events.len() as u64).max(1));
+    let all: u64 = full.iter().map(|(_, answer)| needed(answer)).sum();
+    let share = (QUERIES as f64 / all.max(1) as f64).min(1.0);
+    let parts = full.iter().flat_map(|(slice, answer)| slice.cut((needed(answer) as f64 * share) as i64));
+    let parts: Vec<Slice> = parts.collect();
+    // Asking the same again would bring the same.
+    if parts.len() > full.len() { parts } else { Vec::new() }
 }
 
 /// Starts one query, waits for its end, and stops it at the deadline.
@@ -250,6 +260,10 @@ async fn poll(clients: &Clients, id: &str, until: Instant) -> Result<Answer, Rea
         }
         sleep(wait).await;
         wait = (wait * 3 / 2).min(LAST_POLL);
+        // Few results are taken in at once: one holds ten thousand rows, and the SDK builds them all.
+        let Ok(permit) = tokio::time::timeout_at(until, clients.results.acquire()).await else {
+            return Err(ReadError::timed_out(ACTION));
+        };
         let answer = within(until, ACTION, clients.logs.get_query_results().query_id(id).send()).await?;
         match answer.status() {
             Some(QueryStatus::Complete) => {
@@ -269,7 +283,7 @@ async fn poll(clients: &Clients, id: &str, until: Instant) -> Result<Answer, Rea
                     message: "the query ended without a result".to_owned(),
                 });
             }
-            _ => {}
+            _ => drop(permit),
         }
     }
 }
