@@ -264,14 +264,14 @@ fn next_anchor(cursors: &[Cursor<'_>], total: u64, after: After) -> Option<(Anch
     if share(AGREEMENT, &|kinds| kinds[0] == Kind::Level) {
         return Some((Anchor::Level, Step::Field));
     }
+    if share(AGREEMENT, &|kinds| matches!(kinds[0], Kind::Bracket(_))) {
+        let speaks = share(AGREEMENT, &|kinds| kinds[0] == Kind::Bracket(true));
+        return Some((if speaks { Anchor::Time } else { Anchor::Other }, Step::Bracket));
+    }
     for separator in [b'-', b'|', b':', b'*', b'#', b'+'] {
         if share(AGREEMENT, &|kinds: &[Kind]| kinds[..3].contains(&Kind::Separator(separator))) {
             return Some((Anchor::Other, Step::Separator(separator)));
         }
-    }
-    if share(AGREEMENT, &|kinds| matches!(kinds[0], Kind::Bracket(_))) {
-        let speaks = share(AGREEMENT, &|kinds| kinds[0] == Kind::Bracket(true));
-        return Some((if speaks { Anchor::Time } else { Anchor::Other }, Step::Bracket));
     }
     if share(AGREEMENT, &|kinds| matches!(kinds[0], Kind::Barred | Kind::Separator(_))) {
         return Some((Anchor::Other, Step::Field));

@@ -129,6 +129,36 @@ fn syslog_headers_with_a_blank_in_the_component_are_found() {
 }
 
 #[test]
+fn formats_of_a_mixed_log_have_headers_of_their_own() {
+    let mut lines = Vec::new();
+    for n in 0..40 {
+        let (who, level) = (["Crane", "Lift"][n % 2], ["INFO", "WARN"][n / 2 % 2]);
+        lines.push(format!("2031-05-06 07:08:{n:02} {level} yard.{who}: motor is warm"));
+        lines.push(format!("[07/05/31 07:08:{n:02}] {who} - rope wound up"));
+        lines.push(format!("2031/05/06-07:08:{n:02}|{who}|{level}|gate shut"));
+    }
+    let texts: std::collections::BTreeSet<String> =
+        mine(&lines.iter().map(String::as_str).collect::<Vec<_>>()).into_iter().collect();
+    assert_eq!(
+        texts.into_iter().collect::<Vec<_>>(),
+        ["<*> gate shut", "<*> motor is warm", "<*> rope wound up"]
+    );
+}
+
+#[test]
+fn an_address_that_begins_the_message_is_no_header() {
+    let lines: Vec<String> = (0..40)
+        .map(|n| {
+            let from = if n % 20 == 0 { "nobody".into() } else { format!("10.1.2.{n}:80") };
+            format!("[07/05/31 07:08:{n:02}] crane - {from} asked for rope")
+        })
+        .collect();
+    let texts = mine(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(texts[0], "<*> nobody asked for rope");
+    assert_eq!(texts[1], "<*> <*> asked for rope");
+}
+
+#[test]
 fn messages_without_header_stay_whole() {
     let lines: Vec<String> = (0..40).map(|n| format!("hook {n} lowered slowly")).collect();
     assert_one_template(&lines, "hook <*> lowered slowly");
