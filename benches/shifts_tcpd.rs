@@ -84,15 +84,16 @@ fn run(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     println!("{:<24}{:>6}{:>8.3}{:>10.3}{:>8.3}{:>10.3}", "mean", "", mean(0), mean(1), mean(2), mean(3));
     println!("\n90 % of resamples of the series lie between:");
     for (label, column) in [("F1", 0), ("covering", 1)] {
-        let (low, high) = bootstrap(rows.iter().map(|row| row[column]).collect());
-        let (less, more) = bootstrap(rows.iter().map(|row| row[column] - row[column + 2]).collect());
+        let (low, high) = bootstrap(&rows.iter().map(|row| row[column]).collect::<Vec<_>>());
+        let (less, more) =
+            bootstrap(&rows.iter().map(|row| row[column] - row[column + 2]).collect::<Vec<_>>());
         println!("{label:<10}{low:>7.3} and {high:.3}; gain over saying nothing {less:>7.3} and {more:.3}");
     }
     Ok(())
 }
 
 /// 5 % and 95 % quantiles of the mean over resampled series.
-fn bootstrap(values: Vec<f64>) -> (f64, f64) {
+fn bootstrap(values: &[f64]) -> (f64, f64) {
     if values.is_empty() {
         return (0.0, 0.0);
     }

@@ -38,6 +38,10 @@ const MOST_LAGS: usize = 6;
 const MOST_MOMENTS: usize = 500;
 /// Fewer comparisons in the history than this say nothing about what is usual.
 const LEAST_MOMENTS: usize = 8;
+/// How many lengths of a comparison the history's moments must span.
+const LEAST_SPAN: usize = 2;
+/// Hours after the moment that are looked at; what comes later has other causes.
+const LATEST: f64 = 12.0;
 /// How much the same time of earlier days decides on which habit is quietest.
 const SAME_HOUR: f64 = 0.6;
 /// The surprise that this share of the history's moments stays below is usual.
@@ -141,7 +145,7 @@ pub fn changed_at(points: &[(Timestamp, f64)], at: Timestamp) -> Option<Changed>
 
 /// Every stretch that fits into what there is after the moment.
 fn comparisons(grid: &Grid) -> Vec<Comparison> {
-    let after = grid.values.len() - grid.zero;
+    let after = (grid.values.len() - grid.zero).min(grid.minutes(LATEST * 60.0).max(60));
     let mut lengths: Vec<usize> = LENGTHS
         .iter()
         .map(|minutes| grid.minutes(*minutes).max(3).min(after))
@@ -160,6 +164,8 @@ fn comparisons(grid: &Grid) -> Vec<Comparison> {
 
 /// The history's own comparisons.
 struct History {
+    /// Cells between two moments.
+    stride: usize,
     moments: Vec<usize>,
     /// The largest surprise at each moment so far.
     worst: Vec<f64>,
@@ -169,7 +175,7 @@ impl History {
     fn of(grid: &Grid) -> Self {
         let stride = (grid.zero / MOST_MOMENTS).max(1);
         let moments: Vec<usize> = (3..grid.zero.saturating_sub(2)).step_by(stride).collect();
-        Self { worst: vec![0.0; moments.len()], moments }
+        Self { stride, worst: vec![0.0; moments.len()], moments }
     }
 
     /// How many times its usual size a comparison has at the moment in question, under the quietest habit.
@@ -211,7 +217,9 @@ impl History {
             .filter(|(_, moment)| **moment + comparison.lag + comparison.length <= grid.zero)
             .filter_map(|(index, moment)| Some((index, difference(sums, *moment, comparison, ratio)?)))
             .collect();
-        if earlier.len() < LEAST_MOMENTS {
+        // Moments close together are one observation: they must span more than one comparison does.
+        let span = earlier.last()?.0.abs_diff(earlier.first()?.0) * self.stride;
+        if earlier.len() < LEAST_MOMENTS || span < LEAST_SPAN * comparison.length + comparison.lag {
             return None;
         }
         let mut away: Vec<f64> = earlier.iter().map(|value| value.1.abs()).collect();
