@@ -220,7 +220,7 @@ fn logs(stage: &Stage, random: &mut Random, counted: &[Counted]) -> Vec<u8> {
     let success = random.pick(wording::SUCCESSES);
     let per_request = if lambda { 4.0 } else { 1.0 } + f64::from(u8::from(arrival.is_some()));
     let (split_traces, trace_share) = (!lambda && random.chance(0.35), random.choose(&[0.0, 0.25, 0.6]));
-    let wanted = random.between(350.0, 1100.0) / per_request;
+    let wanted = random.between(600.0, 1500.0) / per_request;
     let today = &counted[counted.len() - super::model::TODAY_MINUTES as usize..];
     let total: f64 = today.iter().map(|c| c.requests).sum();
     let sampled = (wanted / total.max(1.0)).min(1.0);

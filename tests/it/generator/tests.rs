@@ -1,14 +1,15 @@
 //! The generator's own promises: the same seed the same bytes, honest shares, no word of the engine.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
 
+use super::families::FAMILIES;
 use super::generate;
 
-fn parsed(files: &std::collections::BTreeMap<String, Vec<u8>>, path: &str) -> Value {
+fn parsed(files: &BTreeMap<String, Vec<u8>>, path: &str) -> Value {
     serde_json::from_slice(&files[path]).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
@@ -101,4 +102,28 @@ fn a_quarter_of_the_keys_have_no_word_that_the_engine_knows() {
     let strange =
         keys.iter().filter(|key| words(key).iter().all(|word| !text.contains(word.as_str()))).count();
     assert!(strange * 4 >= keys.len(), "{strange} of {}", keys.len());
+}
+
+#[test]
+fn a_hundred_incidents_hold_every_family_as_often_as_it_weighs() {
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    for incident in generate(9, 100) {
+        *seen.entry(incident.family).or_default() += 1;
+    }
+    let wanted = FAMILIES.iter().map(|family| (family.name, family.weight)).collect();
+    assert_eq!(seen, wanted);
+}
+
+#[test]
+fn a_written_incident_holds_its_files_and_its_truth() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    for incident in generate(10, 2) {
+        incident.write(folder.path()).expect("it can be written");
+        let home = folder.path().join(&incident.name);
+        for (path, content) in &incident.files {
+            assert_eq!(&fs::read(home.join(path)).expect("the file is there"), content);
+        }
+        let truth = fs::read(home.join("truth.json")).expect("the truth is there");
+        assert_eq!(serde_json::from_slice::<Value>(&truth).expect("it is JSON"), incident.truth_json());
+    }
 }

@@ -74,7 +74,7 @@ const fn family(
 
 /// One hundred incidents: 38 caused by a change, 62 not.
 pub const FAMILIES: &[Family] = &[
-    family("pool-shrunk", 4, releases::pool_shrunk, Disguise::Words),
+    family("pool-shrunk", 3, releases::pool_shrunk, Disguise::Words),
     family("pool-shrunk-until-peak", 2, releases::pool_shrunk_until_peak, Disguise::Words),
     family("handler-timeout-cut", 2, releases::handler_timeout_cut, Disguise::Words),
     family("client-timeout-cut", 2, releases::client_timeout_cut, Disguise::Words),

@@ -4,7 +4,7 @@
 //! the moment; whether and how badly it shows is left to the simulation.
 
 use super::super::fleet::Platform;
-use super::super::model::{Failure, Fault, FaultKind};
+use super::super::model::{Failure, Fault, FaultKind, Transition};
 use super::super::names::{self, Role};
 use super::super::settings;
 use super::super::stage::{Gauge, Stage};
@@ -326,25 +326,36 @@ pub fn two_releases(stage: &mut Stage) -> Truth {
     Truth::change(shipped.event_ids, &[&key], "yes", 1.0)
 }
 
-/// A release and a flag at the same time, and errors that fit both.
+/// A release and a flag in the same seconds, and errors that fit both and come with both.
 pub fn indistinct_pair(stage: &mut Stage) -> Truth {
+    if stage.fleet.platform != Platform::Alias {
+        stage.become_aliased();
+    }
     let share = stage.random.between(0.1, 0.5);
     let at = stage.before_onset();
     let mut release = stage.like_now(at);
     release.code = true;
-    let shipped = stage.ship_turned(release, move |knobs| {
-        knobs.broken = share;
-        knobs.broken_by = Failure::Opaque;
-    });
+    let shipped = stage.ship_turned(release, |_| {});
     let key = names::key(&mut stage.random, Role::Toggle, names::Spelling::Camel);
     let service = stage.fleet.name.clone();
-    let flag_at = shipped.effective - stage.random.whole(0, 30);
-    let seconds = stage.random.choose(&[30, 60]);
-    let mut ids = shipped.event_ids;
-    ids.push(settings::flag(stage, &service, &key, flag_at, seconds, ("false", "true")));
+    let flag_at = shipped.effective - stage.random.whole(-10, 10);
+    let id = settings::flag(stage, &service, &key, flag_at, 30, ("false", "true"));
+    stage.transitions.push(Transition {
+        from: shipped.effective.max(flag_at) + shipped.ramp,
+        ramp: 20,
+        weight: 1.0,
+        until: None,
+        version: None,
+        turn: Box::new(move |knobs| {
+            knobs.broken = share;
+            knobs.broken_by = Failure::Opaque;
+        }),
+    });
+    let mut event_ids = shipped.event_ids;
+    event_ids.push(id);
     Truth {
         cause: vec!["deployment", "unknown"],
-        event_ids: ids,
+        event_ids,
         config_keys: Vec::new(),
         rollback: "no",
         max_confidence: 0.7,
