@@ -353,22 +353,36 @@ impl<'w, 'a> Service<'w, 'a> {
     }
 }
 
+/// All that a revision says of what runs.
+pub(super) fn content(definition: &TaskDefinition) -> Vec<(String, String)> {
+    let mut content: Vec<(String, String)> = steering(definition).into_iter().collect();
+    for container in &definition.containers {
+        content.push((format!("{} image", container.name), container.image.clone()));
+        for map in [&container.environment, &container.secrets, &container.settings] {
+            content.extend(map.iter().map(|(key, value)| (key.clone(), value.clone())));
+        }
+    }
+    content
+}
+
+/// The settings of a task as a whole.
+fn steering(definition: &TaskDefinition) -> BTreeMap<String, String> {
+    const NOT_SETTINGS: &[&str] = &["deregisteredAt", "compatibilities", "requiresAttributes", "tags"];
+    let mut settings: BTreeMap<String, String> = definition
+        .settings
+        .iter()
+        .filter(|(key, _)| !NOT_SETTINGS.contains(&key.as_str()))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    settings.insert("cpu".to_owned(), definition.cpu.clone());
+    settings.insert("memory".to_owned(), definition.memory.clone());
+    settings
+}
+
 /// Keys that differ between two revisions, and whether an image does. A key of a container other than
 /// the first goes by the container's name too where both have it.
 fn differences(before: &TaskDefinition, after: &TaskDefinition) -> (Vec<KeyChange>, bool) {
-    const NOT_SETTINGS: &[&str] = &["deregisteredAt", "compatibilities", "requiresAttributes", "tags"];
     let mut image = false;
-    let task = |definition: &TaskDefinition| -> BTreeMap<String, String> {
-        let mut settings: BTreeMap<String, String> = definition
-            .settings
-            .iter()
-            .filter(|(key, _)| !NOT_SETTINGS.contains(&key.as_str()))
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect();
-        settings.insert("cpu".to_owned(), definition.cpu.clone());
-        settings.insert("memory".to_owned(), definition.memory.clone());
-        settings
-    };
     let mut keys = Vec::new();
     for container in &after.containers {
         let Some(old) = before.containers.iter().find(|old| old.name == container.name) else {
@@ -381,7 +395,7 @@ fn differences(before: &TaskDefinition, after: &TaskDefinition) -> (Vec<KeyChang
         keys.extend(between(&old.settings, &container.settings));
     }
     image |= before.containers.iter().any(|old| after.containers.iter().all(|new| new.name != old.name));
-    keys.extend(between(&task(before), &task(after)));
+    keys.extend(between(&steering(before), &steering(after)));
     let mut seen = Vec::new();
     keys.retain(|key| {
         let new = !seen.contains(key);

@@ -38,8 +38,21 @@ pub fn changes(evidence: &Evidence) -> Vec<Change> {
     found.extend(other::changes(&world));
     stack::join(&mut found, &world);
     found.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.id.cmp(&b.id)));
-    undone::mark(&mut found);
+    name_apart(&mut found);
+    undone::mark(&mut found, evidence);
     found
+}
+
+/// One call may change several resources: each change has an id of its own.
+fn name_apart(changes: &mut [Change]) {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    for change in changes {
+        let count = seen.entry(change.id.clone()).or_insert(0);
+        *count += 1;
+        if *count > 1 {
+            change.id = format!("{}#{count}", change.id);
+        }
+    }
 }
 
 /// The evidence, with what every source of changes needs to know of it.
@@ -141,7 +154,11 @@ fn draft(kind: ChangeKind, resource: String, at: Timestamp) -> Change {
 fn of_call(kind: ChangeKind, resource: String, call: &Call<'_>) -> Change {
     let record = call.record;
     let mut change = draft(kind, resource, record.at);
-    change.id.clone_from(&record.event_id);
+    change.id = if record.event_id.is_empty() {
+        format!("{} {} {}", call.verb, change.resource, record.at)
+    } else {
+        record.event_id.clone()
+    };
     change.event_ids = event_ids([call]);
     change.actor = actor(call);
     if let Some(code) = &record.error_code {

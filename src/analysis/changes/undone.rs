@@ -5,10 +5,55 @@
 
 use std::collections::BTreeMap;
 
+use super::difference::is_label;
+use super::{ecs, lambda};
 use crate::domain::change::{Change, ChangeKind, Effect};
+use crate::domain::evidence::Evidence;
+
+/// Which versions of a resource are the same in all but name: going back is often done by building the
+/// earlier state again, under a new number.
+struct States {
+    /// By resource and version: the first version with the same content.
+    first: BTreeMap<(String, String), String>,
+}
+
+impl States {
+    fn new(evidence: &Evidence) -> Self {
+        let mut states = Self { first: BTreeMap::new() };
+        for (function, history) in &evidence.functions {
+            let versions = history.versions.iter().flatten().filter(|version| version.version != "$LATEST");
+            states.add(function, versions.map(|version| (version.version.clone(), lambda::content(version))));
+        }
+        for definition in evidence.task_definitions.iter().flatten() {
+            let version = format!("{}:{}", definition.family, definition.revision);
+            states.add(&definition.family, [(version, ecs::content(definition))]);
+        }
+        states
+    }
+
+    fn add(&mut self, resource: &str, versions: impl IntoIterator<Item = (String, Vec<(String, String)>)>) {
+        for (version, mut content) in versions {
+            content.retain(|(key, _)| !is_label(key));
+            content.sort();
+            // The content itself is a key of its own, which no version is called.
+            let content = format!("{content:?}");
+            let first =
+                self.first.entry((resource.to_owned(), content)).or_insert_with(|| version.clone()).clone();
+            self.first.insert((resource.to_owned(), version), first);
+        }
+    }
+
+    fn same(&self, resource: &str, one: &str, other: &str) -> bool {
+        let family =
+            |version: &str| version.rsplit_once(':').map_or(resource, |(family, _)| family).to_owned();
+        let first = |version: &str| self.first.get(&(family(version), version.to_owned()));
+        one == other || (first(one).is_some() && first(one) == first(other))
+    }
+}
 
 /// Marks, among changes in order of time, those that a later one takes back.
-pub(super) fn mark(changes: &mut [Change]) {
+pub(super) fn mark(changes: &mut [Change], evidence: &Evidence) {
+    let states = States::new(evidence);
     let mut by_resource: BTreeMap<(&'static str, String), Vec<usize>> = BTreeMap::new();
     for (at, change) in changes.iter().enumerate() {
         if matches!(change.effect, Effect::Took { .. }) && !change.no_op {
@@ -21,10 +66,9 @@ pub(super) fn mark(changes: &mut [Change]) {
             let Some(back) = changes.get(*at) else { continue };
             let earlier = line.get(..place).unwrap_or_default();
             // The nearest state that this one returns to, seen backwards.
-            let Some(returned) = earlier
-                .iter()
-                .rposition(|before| changes.get(*before).is_some_and(|before| returns(back, before)))
-            else {
+            let Some(returned) = earlier.iter().rposition(|before| {
+                changes.get(*before).is_some_and(|before| returns(back, before, &states))
+            }) else {
                 continue;
             };
             let (when, id) = (effective(back), back.id.clone());
@@ -81,7 +125,7 @@ fn effective(change: &Change) -> jiff::Timestamp {
 }
 
 /// Whether `back` returns to the state before `earlier`.
-fn returns(back: &Change, earlier: &Change) -> bool {
+fn returns(back: &Change, earlier: &Change, states: &States) -> bool {
     if back.at < earlier.at {
         return false;
     }
@@ -92,7 +136,7 @@ fn returns(back: &Change, earlier: &Change) -> bool {
         && back.from_version.is_some()
         && to != "$LATEST"
     {
-        return to == from;
+        return states.same(&back.resource, to, from);
     }
     // Taking a limit away takes back whatever limit there was, also where nothing shows what was before it.
     if back.kind == ChangeKind::LambdaConcurrency

@@ -142,6 +142,7 @@ impl<'w, 'a> Function<'w, 'a> {
             let later = groups.get(at + 1..).unwrap_or_default();
             found.extend(self.deployment(group, earlier, later));
         }
+        self.mark_code_put_back(&groups, &mut found);
         for change in self.unrecorded(&groups, &found) {
             self.add_unrecorded(change, &mut found);
         }
@@ -329,6 +330,38 @@ impl<'w, 'a> Function<'w, 'a> {
         change.undo = self.undo_latest(change, later, environment_known);
     }
 
+    /// Where `$LATEST` serves, going back is deploying the earlier package again: its hash tells.
+    fn mark_code_put_back(&self, groups: &[Group<'a>], found: &mut [Change]) {
+        if self.aliased {
+            return;
+        }
+        let only_code = |group: &Group<'a>| group.verb("UpdateFunctionConfiguration").is_none();
+        let sha_of = |group: &Group<'a>| {
+            group.verb("UpdateFunctionCode").and_then(|call| response_text(call, "codeSha256"))
+        };
+        for (at, group) in groups.iter().enumerate() {
+            let earlier = groups.get(..at).unwrap_or_default();
+            let Some(sha) = sha_of(group).filter(|_| only_code(group)) else { continue };
+            let Some(previous) = earlier.last().filter(|previous| only_code(previous)) else { continue };
+            let before = earlier.len().checked_sub(1).and_then(|end| groups.get(..end)).unwrap_or_default();
+            let first_call = previous.calls.first().map(|call| call.record.at);
+            let original = first_call.and_then(|at| self.state_before(before, at).sha);
+            if original.as_ref() != Some(&sha) || sha_of(previous) == Some(sha) {
+                continue;
+            }
+            let id_of = |group: &Group<'a>| group.calls.last().map(|call| call.record.event_id.clone());
+            let (bad, back) = (id_of(previous), id_of(group));
+            let when = group.calls.first().map(|call| call.record.at);
+            for change in found.iter_mut() {
+                if Some(&change.id) == bad.as_ref() {
+                    change.undone_at = when;
+                } else if Some(&change.id) == back.as_ref() {
+                    change.undoes.clone_from(&bad);
+                }
+            }
+        }
+    }
+
     /// Versions before and after, and what differs between them.
     fn versions(&self, from: Option<String>, to: String, group: &Group<'a>, change: &mut Change) {
         let (before, after) = (from.as_deref().and_then(|from| self.version(from)), self.version(&to));
@@ -400,16 +433,26 @@ fn kind_of(call: &Call<'_>) -> ChangeKind {
     }
 }
 
+/// All that a version says of what runs.
+pub(super) fn content(version: &FunctionVersion) -> Vec<(String, String)> {
+    let mut content: Vec<(String, String)> = steering(version).into_iter().collect();
+    content.extend(version.environment.iter().map(|(key, value)| (key.clone(), value.clone())));
+    content.push(("code".to_owned(), version.code_sha256.clone()));
+    content
+}
+
+/// The settings that steer how a version runs.
+fn steering(version: &FunctionVersion) -> BTreeMap<String, String> {
+    version
+        .settings
+        .iter()
+        .filter(|(key, _)| !NOT_SETTINGS.contains(&key.as_str()) && !key.starts_with("Environment."))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
+}
+
 /// Environment and settings that differ between two versions.
 fn differences(before: &FunctionVersion, after: &FunctionVersion) -> Vec<KeyChange> {
-    let steering = |version: &FunctionVersion| -> BTreeMap<String, String> {
-        version
-            .settings
-            .iter()
-            .filter(|(key, _)| !NOT_SETTINGS.contains(&key.as_str()) && !key.starts_with("Environment."))
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect()
-    };
     let mut keys = if environment_readable(before, after) {
         between(&before.environment, &after.environment)
     } else {

@@ -1,6 +1,7 @@
 //! Changes from records and files in AWS's own shapes, told from the outside: what went in, what came out.
 
-mod deployments;
+mod containers;
+mod functions;
 mod others;
 mod properties;
 mod stores;
