@@ -22,40 +22,32 @@ pub fn value(key: &str, value: &str) -> String {
 /// Whether the words of a key's name say that its value is a secret.
 pub fn is_secret_name(key: &str) -> bool {
     let words = words::split(key);
-    let has = |names: &[&str]| words.iter().any(|word| names.contains(&word.as_str()));
-    // A secret's limits are no secret: `TOKEN_TTL_SECONDS`, `PASSWORD_MIN_LENGTH`.
-    if has(&[
-        "ttl", "length", "timeout", "expiry", "count", "limit", "seconds", "max", "min", "enabled",
-        "rotation", "arn", "name",
-    ]) {
-        return false;
+    let Some(last) = words.last().map(String::as_str) else { return false };
+    let before = words.len().checked_sub(2).and_then(|index| words.get(index)).map_or("", String::as_str);
+    // The last word says what it is: `DB_PASSWORD` is one, `PASSWORD_MIN_LENGTH` and `TOKEN_TTL` are not.
+    match last {
+        "password" | "passwd" | "pwd" | "secret" | "secrets" | "token" | "tokens" | "credential"
+        | "credentials" | "passphrase" | "apikey" | "authorization" | "cookie" | "pass" => true,
+        "key" | "keys" => matches!(
+            before,
+            "api"
+                | "access"
+                | "private"
+                | "signing"
+                | "encryption"
+                | "license"
+                | "licence"
+                | "master"
+                | "shared"
+                | "account"
+                | "secret"
+        ),
+        "value" | "id" | "base64" | "b64" | "plain" | "text" => {
+            matches!(before, "password" | "secret" | "token" | "credential" | "apikey")
+        }
+        "string" => before == "connection",
+        _ => false,
     }
-    has(&[
-        "password",
-        "passwd",
-        "pwd",
-        "secret",
-        "secrets",
-        "token",
-        "credential",
-        "credentials",
-        "passphrase",
-        "apikey",
-        "authorization",
-        "cookie",
-    ]) || (has(&["key"])
-        && has(&[
-            "api",
-            "access",
-            "private",
-            "signing",
-            "encryption",
-            "license",
-            "master",
-            "shared",
-            "account",
-        ]))
-        || (has(&["connection"]) && has(&["string"]))
 }
 
 /// A text for showing: secrets in it masked.
@@ -224,6 +216,7 @@ mod tests {
             ("postgres://app:s3cr3t@db.internal/orders", "postgres://app:****@db.internal/orders"),
             ("Authorization: Bearer abc.def.ghi", "Authorization: Bearer ****"),
             ("key AKIAIOSFODNN7EXAMPLE used", "key **** used"),
+            ("STRIPE_API_KEY=abcd and secret_key: efgh", "STRIPE_API_KEY=**** and secret_key: ****"),
             ("xoxb-123456789012-abcdefABCDEF", "****"),
             ("value wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEYab leaked", "value **** leaked"),
         ] {
@@ -240,6 +233,7 @@ mod tests {
             "code JdXOVPabcdefghijklmnopqrstuvwxyzABCDEF12345=",
             "arn:aws:ecs:eu-west-1:131822732119:task-definition/route-planner:18",
             "orders-db.cluster-c1.internal:5432",
+            "key-escrow-api:130 and token-service:3",
             "revision 4a2f218d12a8481ead8f4c7b835cedd9aa",
             "c.corp.export.OrderServiceConfigurationFactory",
             "2026/02/06/[42]9f8e7d6c5b4a39281706f5e4d3c2b1a0",

@@ -54,6 +54,8 @@ pub struct Suspect<'c> {
     /// A current setting of the changed resource names what the errors name: key, value's part.
     pub names_error: Option<(String, String)>,
     pub only_inert: bool,
+    /// The failures could come from code: its own words, or no words at all.
+    pub code_in_question: bool,
     /// Prior rate times all likelihood ratios.
     pub weight: f64,
     /// The same before soft evidence.
@@ -108,8 +110,8 @@ impl Suspect<'_> {
                 .filter(|(_, fit)| fit.class != Class::Inert && fit.ratio >= 0.2)
                 .map(|(index, _)| index)
                 .collect();
-            // With the code unchanged, the only living key is what changed.
-            if live.len() == 1 && !self.change.code_changed {
+            // With the code unchanged, or not in question, the only living key is what changed.
+            if live.len() == 1 && (!self.change.code_changed || !self.code_in_question) {
                 return live;
             }
         }
@@ -205,6 +207,10 @@ fn suspect<'c>(
         reversal,
         names_error,
         only_inert,
+        code_in_question: failure.mechanisms.is_empty()
+            || failure.mechanisms.iter().any(|(found, share)| {
+                *share >= 0.2 && matches!(found, Mechanism::Code | Mechanism::Contract | Mechanism::Setting)
+            }),
         weight: 0.0,
         prior: 0.0,
     };

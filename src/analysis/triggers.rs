@@ -97,6 +97,8 @@ pub struct Triggers {
     /// Somebody who is named has answered with a failure of its own: no mere silence.
     pub answered: bool,
     pub drain: Option<Drain>,
+    /// Latency that crept up for long before requests failed.
+    pub creep: Option<Drain>,
     /// Gauges were read and none is running out.
     pub gauges_calm: bool,
     pub expiry: Option<Expiry>,
@@ -131,6 +133,7 @@ pub fn find(
         peers(&mut found, symptom, metrics);
         if let Some(own) = metrics.own() {
             gauges(&mut found, symptom, own);
+            found.creep = creep(symptom, own);
         }
     }
     if let Some(logs) = logs {
@@ -352,6 +355,50 @@ fn usual(symptom: &Symptom, track: &entities::Track) -> bool {
         .any(|then| today > 0.0 && then > 0.5 * today)
 }
 
+/// Latency that climbs for half an hour and more before requests fail: something fills up, whether a
+/// gauge shows it or not.
+fn creep(symptom: &Symptom, own: &Entity) -> Option<Drain> {
+    symptom.primary.as_ref()?;
+    let block = symptom.grid.periods(10);
+    let end = symptom.grid.len;
+    own.of_measure(Measure::Latency)
+        .filter(|track| track.stat != "Maximum")
+        .filter_map(|track| {
+            let levels: Vec<(usize, f64)> = (0..end / block)
+                .filter_map(|index| {
+                    let from = end - (end / block - index) * block;
+                    let mut values: Vec<f64> =
+                        track.values.get(from..from + block)?.iter().flatten().copied().collect();
+                    values.sort_by(f64::total_cmp);
+                    Some((from, values.get(values.len() / 2).copied().filter(|value| *value > 0.0)?.ln()))
+                })
+                .collect();
+            let mut begin = levels.len().checked_sub(1)?;
+            while begin > 0 && levels[begin - 1].1 < levels[begin].1 + 0.01 {
+                begin -= 1;
+            }
+            // A flat stretch before it is not part of it.
+            while begin + 2 < levels.len() && levels[begin + 1].1 - levels[begin].1 < 0.04 {
+                begin += 1;
+            }
+            let rising: Vec<f64> = levels[begin..].windows(2).map(|pair| pair[1].1 - pair[0].1).collect();
+            let whole = levels.last()?.1 - levels[begin].1;
+            let largest = rising.iter().copied().fold(0.0, f64::max);
+            let steps = rising.iter().filter(|step| **step > 0.04).count();
+            let minutes = (rising.len() * block) as f64 * symptom.grid.step as f64 / 60.0;
+            (steps >= 4 && minutes >= 40.0 && whole >= 0.5 && largest <= 0.6 * whole).then(|| Drain {
+                gauge: Gauge::Queue,
+                query: track.query(),
+                from: levels[begin].1.exp(),
+                to: levels.last().map_or(0.0, |level| level.1.exp()),
+                minutes,
+                knee: (begin > 1).then_some(levels[begin].0),
+                rate: ratios::LIMIT_HURTS * 0.004,
+            })
+        })
+        .max_by(|a, b| a.minutes.total_cmp(&b.minutes).then_with(|| b.query.cmp(&a.query)))
+}
+
 fn days_left(found: &mut Triggers, symptom: &Symptom, track: &entities::Track) {
     if symptom.primary.is_none() {
         return;
@@ -464,7 +511,7 @@ fn slope(points: &[(f64, f64)]) -> Option<(f64, f64)> {
 
 /// Where the way up begins, the level there and at the end: medians of tenths that never fall back.
 fn trend(points: &[(f64, f64)], noise: f64) -> Option<(usize, f64, f64)> {
-    let part = (points.len() / 12).max(3);
+    let part = (points.len() / 20).max(3);
     let levels: Vec<(usize, f64)> = points
         .chunks(part)
         .filter(|chunk| chunk.len() * 2 > part)

@@ -69,7 +69,7 @@ pub fn weigh(
         about,
         probability: rate,
     };
-    let (dependency, named) = dependency(outages, triggers, failure, evidence);
+    let (dependency, named) = dependency(suspects, outages, triggers, failure, evidence);
     rows.push(other(Cause::Dependency, named, dependency));
     rows.push(other(Cause::Traffic, None, traffic(symptom, triggers, failure)));
     let drained = triggers.drain.as_ref().map(|drain| drain.gauge.describe().to_owned());
@@ -191,29 +191,40 @@ fn explanation(
 
 /// A slope that began with a change is the change's.
 fn explain_drain(suspects: &mut [Suspect<'_>], symptom: &Symptom, triggers: &Triggers) {
-    let Some(drain) = &triggers.drain else { return };
-    let Some(knee) = drain.knee else { return };
-    let began = symptom.grid.second(knee);
-    let slack = 15 * 60;
-    for suspect in suspects.iter_mut() {
-        let Some((from, until)) = suspect.effect else { continue };
-        if suspect.change.relation == Relation::Own
-            && !suspect.change.no_op
-            && !suspect.only_inert
-            && from <= began + slack
-            && until >= began - slack
-        {
-            suspect.weight += drain.rate * 0.5;
-            suspect.mechanism = suspect.mechanism.max(4.0);
+    for drain in [triggers.drain.as_ref(), triggers.creep.as_ref()].into_iter().flatten() {
+        for suspect in suspects.iter_mut() {
+            if starts_with(drain, suspect, symptom) {
+                suspect.weight += drain.rate * 0.5;
+                suspect.mechanism = suspect.mechanism.max(4.0);
+            }
         }
     }
+}
+
+/// Whether a slope began when this change of the service took effect.
+fn starts_with(drain: &super::triggers::Drain, suspect: &Suspect<'_>, symptom: &Symptom) -> bool {
+    // A slope's beginning is known to some minutes only.
+    const SLACK: i64 = 20 * 60;
+    let (Some(knee), Some((from, until))) = (drain.knee, suspect.effect) else { return false };
+    let began = symptom.grid.second(knee);
+    suspect.change.relation == Relation::Own
+        && !suspect.change.no_op
+        && !suspect.only_inert
+        && from <= began + SLACK
+        && until >= began - SLACK
 }
 
 fn share_of(failure: &Failure, mechanisms: &[Mechanism]) -> f64 {
     failure.mechanisms.iter().filter(|(found, _)| mechanisms.contains(found)).map(|(_, share)| share).sum()
 }
 
+/// Whether one name is the other or a part of it: a host with its port, a host's first label.
+fn overlaps(a: &str, b: &str) -> bool {
+    a.contains(b) || b.contains(a)
+}
+
 fn dependency(
+    suspects: &[Suspect<'_>],
     outages: Vec<(String, f64)>,
     triggers: &Triggers,
     failure: &Failure,
@@ -236,7 +247,17 @@ fn dependency(
         let blamed = triggers.blamed.iter().any(|blamed| blamed.eq_ignore_ascii_case(name));
         rate += share * if blamed { 4.0 } else { 1.0 };
     }
-    for name in &triggers.blamed {
+    let ours_now = |name: &str| {
+        suspects.iter().any(|suspect| {
+            suspect.timing > 0.0
+                && (suspect
+                    .fits
+                    .iter()
+                    .any(|fit| fit.named.as_deref().is_some_and(|value| overlaps(value, name)))
+                    || suspect.names_error.as_ref().is_some_and(|(_, value)| overlaps(value, name)))
+        })
+    };
+    for name in triggers.blamed.iter().filter(|name| !ours_now(name)) {
         let is = |list: &[String]| list.iter().any(|known| known.eq_ignore_ascii_case(name));
         if outages.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
             about = Some(name.clone());
@@ -297,10 +318,21 @@ fn exhaustion(suspects: &[Suspect<'_>], symptom: &Symptom, triggers: &Triggers, 
         Gauge::Queue => share_of(failure, &[M::Overload, M::Timeout]),
         Gauge::Cpu | Gauge::DaysLeft => 0.0,
     };
+    // Somebody else's slope, or a slope that a change of the service began, is not exhaustion.
+    let begun = |drain: &super::triggers::Drain| {
+        if suspects.iter().any(|suspect| starts_with(drain, suspect, symptom)) { 0.02 } else { 1.0 }
+    };
+    let crept = triggers.creep.as_ref().filter(|_| {
+        triggers.surge.is_none()
+            && triggers.outages.is_empty()
+            && triggers.demand_flat.is_none_or(|flat| flat < 1.25)
+            && share_of(failure, &[M::Code, M::Contract, M::Expired, M::Provider, M::Dns, M::Access]) < 0.3
+    });
+    let crept = crept.map_or(0.0, |creep| creep.rate * begun(creep));
     let Some(drain) = &triggers.drain else {
         if triggers.spent.is_some() {
             // Space and quotas are used up little by little; the errors say it outright.
-            return ratios::LIMIT_HURTS * 0.01;
+            return ratios::LIMIT_HURTS * 0.01 + crept;
         }
         // A pool or memory that fills slowly shows as a slowly growing symptom, gauge or no gauge.
         let said = share_of(failure, &[M::Memory, M::Pool]) > 0.5;
@@ -308,7 +340,7 @@ fn exhaustion(suspects: &[Suspect<'_>], symptom: &Symptom, triggers: &Triggers, 
             (_, true) | (false, _) => 1.0,
             (true, false) => ratios::SIGN_ABSENT,
         };
-        return ratios::BACKGROUND_EXHAUSTION * hidden * shape * if said { ratios::CAP } else { 0.5 };
+        return crept + ratios::BACKGROUND_EXHAUSTION * hidden * shape * if said { ratios::CAP } else { 0.5 };
     };
     let said = about(drain.gauge);
     let fit = if said > 0.3 {
@@ -318,17 +350,7 @@ fn exhaustion(suspects: &[Suspect<'_>], symptom: &Symptom, triggers: &Triggers, 
     } else {
         0.15
     };
-    // A knee beside a change belongs to the change.
-    let explained = drain.knee.is_some_and(|knee| {
-        let began = symptom.grid.second(knee);
-        suspects.iter().any(|suspect| {
-            suspect.change.relation == Relation::Own
-                && !suspect.change.no_op
-                && !suspect.only_inert
-                && suspect.effect.is_some_and(|(from, until)| from <= began + 900 && until >= began - 900)
-        })
-    });
-    drain.rate * fit * shape * if explained { 0.1 } else { 1.0 }
+    crept + drain.rate * fit * shape * begun(drain)
 }
 
 fn expiry(triggers: &Triggers, evidence: &Evidence) -> f64 {
@@ -435,7 +457,10 @@ fn ceilings(
                     usize::from(triggers.surge.is_some()) + usize::from(fast || triggers.mix.is_some())
                 }
                 Cause::Exhaustion => {
-                    usize::from(triggers.drain.is_some()) + 2 * usize::from(triggers.spent.is_some()) + 1
+                    usize::from(triggers.drain.is_some())
+                        + usize::from(triggers.creep.is_some())
+                        + 2 * usize::from(triggers.spent.is_some())
+                        + 1
                 }
                 Cause::Expiry => triggers.expiry.as_ref().map_or(0, |expiry| {
                     usize::from(expiry.text.is_some()) + usize::from(expiry.days_left.is_some()) + 1
