@@ -178,7 +178,9 @@ fn simulate(random: &mut Rng, number: usize) -> Case {
         _ => between(random, 9.0, 16.0),
     } * DAY;
     let history = if period < 60.0 { history.min(3.0 * DAY) } else { history };
-    let after = (between(random, 0.5, 5.0) * 3600.0).max(period * 12.0);
+    // Some ask days later.
+    let hours = if random.u8(..8) == 0 { between(random, 12.0, 90.0) } else { between(random, 0.5, 5.0) };
+    let after = (hours * 3600.0).max(period * 12.0);
     let now = 1_770_000_000.0 + (between(random, 0.0, 14.0) * DAY / 60.0).round() * 60.0;
 
     // The habit of the service.
@@ -188,9 +190,11 @@ fn simulate(random: &mut Rng, number: usize) -> Case {
     let weekend = if kind == 1 { between(random, 0.3, 0.7) } else { between(random, 0.85, 1.1) };
     let habit = |time: f64| {
         let angle = (time - peak) / DAY * std::f64::consts::TAU;
-        let day = (time / DAY).floor() as i64;
         let shape = 1.0 + swing * (angle.cos() + second * (2.0 * angle + 1.0).cos()) / (1.0 + second);
-        shape * if (day + 4).rem_euclid(7) >= 5 { weekend } else { 1.0 }
+        // A weekend comes and goes within some hours.
+        let weekday = (time / DAY + 4.0).rem_euclid(7.0);
+        let resting = ((weekday - 4.9) / 0.25).clamp(0.0, 1.0) - ((weekday - 6.75) / 0.25).clamp(0.0, 1.0);
+        shape * (1.0 + (weekend - 1.0) * resting)
     };
     let flat = |time: f64| 1.0 + 0.15 * (habit(time) - 1.0);
     let jobs: Vec<(f64, f64)> = (0..random.usize(1..4))
@@ -212,7 +216,7 @@ fn simulate(random: &mut Rng, number: usize) -> Case {
     let up = random.bool() || rising;
     let change = change.map(|change| if rising && change == 1 { 0 } else { change });
     let lasts = between(random, 0.25, 0.7) * after;
-    let delay = if random.u8(..3) == 0 { between(random, 0.0, 0.2) * after } else { 0.0 };
+    let delay = if random.u8(..3) == 0 { between(random, 0.0, 0.2) * after.min(18_000.0) } else { 0.0 };
     let drift = between(random, -0.02, 0.02);
     let scale = 10f64.powf(between(random, 0.0, 4.0));
     let correlated = between(random, 0.0, 0.9);
@@ -315,7 +319,7 @@ fn effect(random: &mut Rng, change: Option<usize>, since: f64, after: f64, lasts
     match change {
         0 => Effect { factor: 1.0, ..quiet },
         1 => Effect { factor: -0.45, ..quiet },
-        2 => Effect { factor: sign * 1.6 * (since / after).min(1.0), ..quiet },
+        2 => Effect { factor: sign * 1.6 * (since / after.min(18_000.0)).min(1.0), ..quiet },
         3 => Effect { factor: if since < lasts { sign * 1.4 } else { 0.0 }, ..quiet },
         4 => Effect { factor: 0.3 * sign.max(0.0), noise: 4.0, ..quiet },
         _ => Effect { spike: random.u8(..6) == 0, ..quiet },
