@@ -10,8 +10,10 @@ const RESULT = '#replies [data-event="incident_result"]';
 const RECOVERY = '#replies [data-event="incident_recovery"]';
 
 async function become(page, name) {
-  await page.locator('.person', { hasText: name }).click();
-  await page.locator('.person', { hasText: name }).locator('input').isChecked();
+  const person = page.locator('.person', { hasText: name });
+  const id = await person.locator('input').getAttribute('value');
+  await person.click();
+  await page.locator(`body[data-you="${id}"]`).waitFor();
 }
 
 async function type(page, text) {
@@ -56,10 +58,15 @@ await run(['demo'], async ({ open, picture }) => {
   check(await page.locator('#meter-errors svg path').count() > 0, 'the service’s error rate is drawn');
 
   await type(page, '/investigate');
-  await page.locator('#modal[open]').waitFor();
-  await picture(page, 'story-modal');
-  await page.keyboard.press('Escape');
-  await page.locator('#modal[open]').waitFor({ state: 'hidden' });
+  // Either a form to fill in, or a private sentence on how to ask.
+  await page.locator('#modal[open], [data-private="true"]').first().waitFor();
+  await picture(page, 'story-bare-command');
+  if (await page.locator('#modal[open]').count() > 0) {
+    await page.keyboard.press('Escape');
+    await page.locator('#modal[open]').waitFor({ state: 'hidden' });
+  } else {
+    await page.locator('.dismiss').first().click();
+  }
 
   await type(page, `/investigate ${SERVICE}`);
   await openThreadWith(page, RESULT, VERDICT_WITHIN);
@@ -71,7 +78,7 @@ await run(['demo'], async ({ open, picture }) => {
   await picture(page, 'story-verdict');
 
   await page.locator('#replies [data-action="show_evidence"]').last().click();
-  await page.locator('#modal[open]').waitFor();
+  await page.locator('#modal[open], #replies [data-private="true"]').first().waitFor();
   await picture(page, 'story-evidence');
   await page.keyboard.press('Escape');
 
@@ -98,7 +105,7 @@ await run(['demo'], async ({ open, picture }) => {
   await picture(page, 'story-recovered');
 
   await page.locator('[data-place="home"]').click();
-  await page.locator('#home .block').first().waitFor();
+  await page.locator('#home > *').first().waitFor();
   await picture(page, 'story-home');
 
   for (const how of [{ dark: true }, { phone: true }, { phone: true, dark: true }]) {

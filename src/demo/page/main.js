@@ -8,7 +8,7 @@ import { closeModal, showModal } from './dialogs.js';
 import { avatar } from './message.js';
 import { offerScenarios, showService, wireControls } from './service.js';
 
-const ROLES = { on_call: 'on call', approver: 'approver', developer: 'made the change', stranger: 'stranger' };
+const ROLES = { on_call: 'on call', approver: 'approver', developer: 'developer', stranger: 'stranger' };
 
 let world = null;
 let you = sessionStorage.getItem('you') ?? '';
@@ -146,12 +146,19 @@ function drawPeople() {
   byId('people').replaceChildren(...world.users.map((user) => el('label', { class: 'person' },
     el('input', { type: 'radio', name: 'you', value: user.id, checked: user.id === you, onchange: () => become(user.id) }),
     avatar(user.id, user.display_name),
-    el('span', { class: 'person-name' }, user.display_name, el('small', {}, ROLES[user.role] ?? user.role)))));
+    el('span', { class: 'person-name' }, firstName(user), el('span', { class: 'rest' }, restOfName(user)), el('small', {}, ROLES[user.role] ?? user.role)))));
 }
+
+const firstName = (user) => user.display_name.split(' ')[0];
+const restOfName = (user) => user.display_name.slice(firstName(user).length);
 
 function become(user) {
   you = user;
   sessionStorage.setItem('you', user);
+  // What only the other one may see goes at once.
+  world.ephemerals = [];
+  showModal(null, context);
+  draw();
   connect();
 }
 
@@ -170,6 +177,7 @@ function connect() {
   on('everything', (all) => {
     world = all;
     you = all.you;
+    document.body.dataset.you = you;
     messages.clear();
     all.messages.forEach((object) => messages.set(`${object.channel} ${object.ts}`, object));
     byId('workspace').textContent = all.workspace.name;

@@ -4,6 +4,9 @@ import { attempt, byId, el, send, toast } from './dom.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const [WIDTH, HEIGHT] = [300, 48];
+const MINUTE = 60_000;
+const DRAWN = 90;
+const CHIPS = 3;
 
 function svg(tag, attributes, ...children) {
   const node = document.createElementNS(SVG, tag);
@@ -12,13 +15,32 @@ function svg(tag, attributes, ...children) {
   return node;
 }
 
+/** The mean over some points, each as heavy as its requests. */
+function mean(points, spec) {
+  const requests = points.reduce((sum, point) => sum + point.requests, 0);
+  return requests > 0 ? points.reduce((sum, point) => sum + spec.read(point) * point.requests, 0) / requests : null;
+}
+
+/** The last minute: a single interval holds too few orders to say anything. */
+function now(points, spec) {
+  const end = points.length > 0 ? Date.parse(points.at(-1).at) : 0;
+  return mean(points.filter((point) => end - Date.parse(point.at) < MINUTE), spec);
+}
+
+/** At most `DRAWN` points for the line, neighbours taken together. */
+function smoothed(points, spec) {
+  const size = Math.ceil(points.length / DRAWN);
+  const groups = [];
+  for (let end = points.length; end > 0; end -= size) groups.unshift(points.slice(Math.max(0, end - size), end));
+  return groups.map((group) => ({ at: group.at(-1).at, value: mean(group, spec) }));
+}
+
 /** One figure with its line over time. `spec`: {label, read(point), text(value), floor, bad} */
 function meter(root, view, spec) {
-  const points = view.points.filter((point) => Number.isFinite(spec.read(point)));
-  const last = points.at(-1);
-  const value = last ? spec.read(last) : null;
+  const points = smoothed(view.points.filter((point) => point.requests > 0), spec);
+  const value = now(view.points, spec);
   const state = value === null ? 'none' : value >= spec.bad ? 'bad' : 'good';
-  const top = Math.max(spec.floor, ...points.map(spec.read)) * 1.08;
+  const top = Math.max(spec.floor, ...points.map((point) => point.value)) * 1.08;
   root.className = `meter ${state}`;
   root.replaceChildren(
     el('figcaption', {}, el('span', { class: 'meter-label' }, spec.label),
@@ -35,7 +57,7 @@ function line(points, marks, spec, top) {
   const [first, last] = [Date.parse(points[0].at), Date.parse(points.at(-1).at)];
   const x = (at) => ((Date.parse(at) - first) / Math.max(last - first, 1)) * WIDTH;
   const y = (value) => HEIGHT - 1 - (value / top) * (HEIGHT - 3);
-  const path = points.map((point, index) => `${index ? 'L' : 'M'}${x(point.at).toFixed(1)} ${y(spec.read(point)).toFixed(1)}`).join('');
+  const path = points.map((point, index) => `${index ? 'L' : 'M'}${x(point.at).toFixed(1)} ${y(point.value).toFixed(1)}`).join('');
   drawing.append(
     svg('path', { class: 'area', d: `${path}L${WIDTH} ${HEIGHT}L0 ${HEIGHT}Z` }),
     svg('line', { class: 'limit', x1: 0, x2: WIDTH, y1: y(spec.bad), y2: y(spec.bad) }),
@@ -52,7 +74,7 @@ function line(points, marks, spec, top) {
 
 function described(points, spec) {
   if (points.length === 0) return `${spec.label}: no figures yet`;
-  const values = points.map(spec.read);
+  const values = points.map((point) => point.value);
   return `${spec.label}: now ${spec.text(values.at(-1))}, highest ${spec.text(Math.max(...values))}`
     + ` since ${points[0].at.slice(11, 16)} UTC`;
 }
@@ -66,10 +88,22 @@ const LATENCY = {
   text: (value) => `${Math.round(value).toLocaleString('en-US').replaceAll(',', '\u202f')} ms`,
 };
 
+/** The version and the first settings, numbers before words; the others where somebody asks for them. */
+function showConfig(view) {
+  const chip = ([key, value]) => el('span', { class: 'chip' }, `${key} `, el('b', {}, value));
+  const settings = Object.entries(view.config);
+  const wordy = ([, value]) => (value.trim() === '' || Number.isNaN(Number(value)) ? 1 : 0);
+  settings.sort((a, b) => wordy(a) - wordy(b));
+  const others = settings.slice(CHIPS);
+  const list = others.map(([key, value]) => `${key} ${value}`).join('\n');
+  byId('service-config').replaceChildren(
+    ...(view.version ? [chip(['version', view.version])] : []), ...settings.slice(0, CHIPS).map(chip),
+    ...(others.length ? [el('span', { class: 'chip', title: list, 'aria-label': `and ${list}` }, `+${others.length}`)] : []));
+}
+
 export function showService(view) {
   byId('service-name').textContent = view.name || 'Checkout service';
-  const chips = Object.entries(view.config).map(([key, value]) => el('span', { class: 'chip' }, `${key} `, el('b', {}, value)));
-  byId('service-config').replaceChildren(view.version ? el('span', { class: 'chip' }, 'version ', el('b', {}, view.version)) : '', ...chips);
+  showConfig(view);
   const mark = view.marks.at(-1);
   byId('service-mark').textContent = mark ? `${mark.label}, ${mark.at.slice(11, 16)} UTC` : '';
   meter(byId('meter-errors'), view, ERRORS);
