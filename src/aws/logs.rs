@@ -42,7 +42,10 @@ const FILTER_PAGES: usize = 20;
 /// Stopping a query is a courtesy with a time limit of its own.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
-const QUERY: &str = "fields @timestamp, @ingestionTime, @log, @logStream, @message | sort @timestamp asc";
+/// Lambda writes `START` and `END` around every invocation, which is half of many logs and says nothing
+/// that the stream's name and `REPORT` do not.
+const QUERY: &str = "fields @timestamp, @ingestionTime, @log, @logStream, @message \
+    | filter @message not like /^(START|END) RequestId: / | sort @timestamp asc";
 
 /// What was read.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -416,7 +419,8 @@ async fn filter_window(
             .end_time(until.as_millisecond() - 1)
             .set_next_token(token);
         let page = within(deadline, ACTION, call.send()).await?;
-        events.extend(page.events().iter().filter_map(|event| {
+        let own = page.events().iter().filter(|event| !is_platform_line(event.message().unwrap_or_default()));
+        events.extend(own.filter_map(|event| {
             let time = |milliseconds: Option<i64>| Timestamp::from_millisecond(milliseconds?).ok();
             Some(LogEvent {
                 at: time(event.timestamp())?,
@@ -434,6 +438,11 @@ async fn filter_window(
         }
     }
     Ok((events, false))
+}
+
+/// As the query leaves them out.
+fn is_platform_line(message: &str) -> bool {
+    message.starts_with("START RequestId: ") || message.starts_with("END RequestId: ")
 }
 
 #[cfg(test)]

@@ -160,6 +160,32 @@ async fn lines_are_read_without_insights_where_it_is_denied() {
 }
 
 #[tokio::test]
+async fn what_lambda_writes_around_an_invocation_is_left_out_either_way() {
+    let account = Account::open().await;
+    account.deploy_checkout();
+    for (line, message) in
+        ["START RequestId: a Version: 2\n", "{}\n", "END RequestId: a\n", "REPORT RequestId: a\n"]
+            .into_iter()
+            .enumerate()
+    {
+        account.world.put_log(
+            GROUP,
+            "s",
+            at("12:10:00") + Duration::from_secs(line as u64),
+            message.to_owned(),
+        );
+    }
+    let clients = account.clients().await;
+    let by_query = read(&clients).await;
+    account.world.rate_fault("logs:StartQuery", 1.0, Fault::access_denied("logs:StartQuery"));
+    let by_filter = read(&clients).await;
+    for evidence in [by_query, by_filter] {
+        let lines: Vec<&str> = evidence.logs.iter().flatten().map(|event| event.message.as_str()).collect();
+        assert_eq!(lines, ["{}\n", "REPORT RequestId: a\n"]);
+    }
+}
+
+#[tokio::test]
 async fn a_query_that_never_ends_is_stopped_at_the_deadline() {
     let account = Account::open().await;
     fill(&account);
