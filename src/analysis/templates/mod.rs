@@ -308,7 +308,13 @@ impl Miner {
         if self.shapes.len() - self.joined >= self.settle_at {
             self.settle();
             let live = self.shapes.len() - self.joined;
-            self.settle_at = FIRST_SETTLEMENT.max(2 * live);
+            // Doubling keeps the cost of settling linear; a full table that did not shrink stays full.
+            let room = self.options.max_shapes.saturating_sub(live);
+            self.settle_at = if 4 * room >= self.options.max_shapes {
+                FIRST_SETTLEMENT.max(2 * live).min(self.options.max_shapes)
+            } else {
+                usize::MAX
+            };
         }
         TemplateId(id)
     }
