@@ -44,6 +44,15 @@ await run([], async ({ open, picture }) => {
     }
   }
 
+  const keys = await open({});
+  await keys.locator('#messages').focus();
+  await keys.keyboard.press('ArrowDown');
+  await keys.keyboard.press('ArrowDown');
+  await keys.keyboard.press('Tab');
+  await keys.keyboard.press('Enter');
+  await keys.locator('#thread:not([hidden])').waitFor();
+  check(await keys.locator('#replies .message').count() === 3, 'the second message’s thread opens by keyboard');
+
   const page = await open({});
   const markup = '<img src=x onerror="document.title=`gone`"> <script>document.title="gone"</script> *<b>bold</b>* `<i>`';
   await page.locator('#compose-text').fill(markup);

@@ -64,11 +64,13 @@ function input(block, around) {
   const control = element(block.element ?? {}, block, around);
   const inner = control.matches('input, textarea, select') ? control : control.querySelector('input, select, textarea');
   const id = `field-${block.block_id}`;
-  if (inner && !inner.matches('[type=radio], [type=checkbox]')) inner.id = id;
+  const group = control.matches('.choices');
+  if (group) control.setAttribute('aria-labelledby', `${id}-label`);
+  else if (inner) inner.id = id;
   const error = el('p', { class: 'error', id: `${id}-error`, role: 'alert', hidden: true });
   inner?.setAttribute('aria-describedby', error.id);
   return el('div', { class: 'input', 'data-input': block.block_id },
-    el('label', { for: inner?.id }, plain(block.label), block.optional && el('span', { class: 'optional' }, ' (optional)')),
+    el('label', { id: `${id}-label`, for: group ? undefined : inner?.id }, plain(block.label), block.optional && el('span', { class: 'optional' }, ' (optional)')),
     control,
     block.hint && el('p', { class: 'hint' }, plain(block.hint)),
     error);

@@ -67,6 +67,19 @@ export function messageList(root, context) {
     if (node !== wanted) root.insertBefore(node, wanted);
   }
 
+  // With the arrow keys from message to message; Tab goes on to what a message offers.
+  root.addEventListener('keydown', (event) => {
+    const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+    const on = document.activeElement;
+    if (!step || (on !== root && !on.matches('.message'))) return;
+    const all = [...root.querySelectorAll(':scope > .message')];
+    const from = all.indexOf(on);
+    const next = from < 0 ? all.at(step < 0 ? -1 : 0) : all[from + step];
+    if (!next) return;
+    event.preventDefault();
+    next.focus();
+    next.scrollIntoView({ block: 'nearest' });
+  });
   // Pictures grow the list after it was drawn.
   root.addEventListener('load', () => { if (atEnd) toEnd(); }, true);
 

@@ -44,7 +44,9 @@ export function message(object, context) {
   const node = el('article', {
     class: ['message', object.private && 'private', author.bot && 'from-app', object.subtype === 'tombstone' && 'gone']
       .filter(Boolean).join(' '),
+    tabindex: '-1',
     'data-ts': object.ts,
+    'data-key': object.ts,
     'data-event': object.metadata?.event_type,
     'data-private': object.private ? 'true' : undefined,
     'aria-label': `${author.name} at ${clock(object.ts)}`,

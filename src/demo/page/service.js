@@ -4,7 +4,7 @@ import { attempt, byId, el, send, toast } from './dom.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const [WIDTH, HEIGHT] = [300, 48];
-const MINUTE = 60_000;
+const RECENT = 30_000;
 const DRAWN = 90;
 const CHIPS = 3;
 
@@ -21,10 +21,10 @@ function mean(points, spec) {
   return requests > 0 ? points.reduce((sum, point) => sum + spec.read(point) * point.requests, 0) / requests : null;
 }
 
-/** The last minute: a single interval holds too few orders to say anything. */
+/** The last half minute: a single interval holds too few orders to say anything. */
 function now(points, spec) {
   const end = points.length > 0 ? Date.parse(points.at(-1).at) : 0;
-  return mean(points.filter((point) => end - Date.parse(point.at) < MINUTE), spec);
+  return mean(points.filter((point) => end - Date.parse(point.at) < RECENT), spec);
 }
 
 /** At most `DRAWN` points for the line, neighbours taken together. */
