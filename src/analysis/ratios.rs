@@ -101,6 +101,12 @@ pub fn timing_alone(minutes: f64) -> f64 {
     0.5 + (TIMING_ALONE - 0.5) * libm::exp(-minutes.max(0.0) / 12.0)
 }
 pub const SOURCE_MISSING: f64 = 0.60;
+/// A cause that is no change, by one sign only.
+pub const ONE_SIGN: f64 = 0.90;
+/// The same by two and more: nobody undid anything to prove it.
+pub const NO_CHANGE_PROVEN: f64 = 0.97;
+/// 'No incident' with too few requests to tell.
+pub const TOO_FEW_REQUESTS: f64 = 0.78;
 pub const WITHOUT_PROOF: f64 = 0.95;
 pub const HIGHEST: f64 = 0.99;
 

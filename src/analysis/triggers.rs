@@ -10,7 +10,6 @@ use super::metrics::entities::{self, Entity, mean};
 use super::metrics::measure::{counts_what_is_left, is_percent};
 use super::metrics::{Gauge, Manner, Measure, Metrics, Role, Trouble, trouble};
 use super::ratios;
-use super::steps;
 use super::symptom::Symptom;
 use super::words;
 use crate::domain::evidence::Scope;
@@ -152,6 +151,8 @@ fn lag(symptom: &Symptom, first: usize, last: usize) -> f64 {
     symptom.lag_density(from - grace, until - grace, ratios::trigger_lag)
 }
 
+/// Demand around the onset against the hour before it and against the habit of this hour. A shift
+/// hours earlier is no trigger, one after the onset is a consequence.
 fn demand(found: &mut Triggers, symptom: &Symptom, metrics: &Metrics) {
     let Some((offered, track)) = metrics.own().and_then(|own| Some((own.offered()?, own.demand()?))) else {
         return;
@@ -159,64 +160,56 @@ fn demand(found: &mut Triggers, symptom: &Symptom, metrics: &Metrics) {
     if symptom.primary.is_none() {
         return;
     }
-    // Against the quarter to the whole hour before: the last minutes before the onset may be part of it.
-    let hour = symptom.grid.periods(60);
-    let quarter = symptom.grid.periods(10);
     let at = symptom.begin.min(offered.len());
-    let before = mean(
-        &offered
-            [at.saturating_sub(hour)..at.saturating_sub(quarter).max(at.saturating_sub(hour) + 1).min(at)],
-    );
-    let flat = before
-        .zip(mean(&offered[at..]))
-        .map(|(before, during)| if before > 0.0 { during / before } else { 1.0 });
-    let rise = steps::rise_in_level(&offered).filter(|rise| rise.strength >= 12.0);
-    let Some(rise) = rise else {
-        found.demand_flat = flat;
-        return;
-    };
-    let end = rise.end.unwrap_or(offered.len());
+    let Some((before, during)) = around(&offered, symptom, at) else { return };
+    let ratio = if before > 0.0 { during / before } else { 1.0 };
     let habit = [&track.day_ago, &track.week_ago]
         .into_iter()
-        .filter_map(|values| trouble::level_then(values, rise.begin, end))
+        .filter_map(|values| around(values, symptom, at))
         .map(|(before, during)| if before > 0.0 { during / before } else { 1.0 })
         .fold(1.0, f64::max);
-    let factor = rise.ratio() / habit.max(1.0);
-    let (first, last) = rise.interval();
-    // Earlier than the onset, or with it; retries after it are a consequence.
-    let with =
-        first <= symptom.last + 1 && rise.end.is_none_or(|end| end > symptom.begin + symptom.grid.periods(3));
+    let factor = ratio / habit;
+    // Where it was half-way up: retries that begin after the onset do not count.
+    let from = at.saturating_sub(symptom.grid.periods(45));
+    let half = before + 0.5 * (during - before);
+    let begin = (from..offered.len())
+        .rev()
+        .take_while(|index| offered[*index].is_none_or(|value| value > half))
+        .last();
+    let with = begin.is_some_and(|begin| begin <= symptom.last + symptom.grid.periods(2));
     if factor < 1.4 || !with {
-        found.demand_flat = flat.map(|flat| flat.min(factor.max(1.0)));
-        if with && habit >= 1.3 && rise.ratio() >= 1.3 {
-            found.usual_rise = Some((rise.before, rise.during, rise.begin));
+        found.demand_flat = Some(ratio);
+        if habit >= 1.3 && ratio >= 1.3 {
+            found.usual_rise = Some((before, during, begin.unwrap_or(at)));
         }
         return;
     }
+    let begin = begin.unwrap_or(at);
     let others = metrics
         .entities
         .iter()
         .filter(|entity| entity.role != Role::Own)
         .filter_map(Entity::demand)
-        .filter_map(|track| steps::rise_in_level(&track.values))
-        .filter(|other| {
-            other.strength >= 12.0
-                && other.ratio() >= 1.3
-                && other.begin.abs_diff(rise.begin) <= symptom.grid.periods(5)
-        })
+        .filter_map(|track| around(&track.values, symptom, at))
+        .filter(|(before, during)| *before > 0.0 && during / before >= 1.3)
         .count();
     // A surge of 1.4 rarely hurts, one of 3 often does.
     let size = ((factor - 1.0) / 2.0).clamp(0.1, 1.0);
-    let rate = ratios::SURGE_HURTS * size * lag(symptom, first, last.min(symptom.last));
-    found.surge = Some(Surge {
-        before: rise.before,
-        during: rise.during,
-        factor,
-        begin: rise.begin,
-        query: track.query(),
-        others,
-        rate,
-    });
+    let first = begin.saturating_sub(symptom.grid.periods(3)).min(symptom.last);
+    let rate = ratios::SURGE_HURTS * size * lag(symptom, first, begin.min(symptom.last));
+    found.surge = Some(Surge { before, during, factor, begin, query: track.query(), others, rate });
+}
+
+/// The level from an hour to ten minutes before a period, and from it on (without the newest, which
+/// may be incomplete, where there are others).
+fn around(values: &[Option<f64>], symptom: &Symptom, at: usize) -> Option<(f64, f64)> {
+    let hour = symptom.grid.periods(60);
+    let margin = symptom.grid.periods(10);
+    let before = values.get(at.saturating_sub(hour)..at.saturating_sub(margin))?;
+    let end = symptom.end.unwrap_or(values.len()).min(values.len());
+    let during = values.get(at..end)?;
+    let during = if during.len() > 2 { &during[..during.len() - 1] } else { during };
+    Some((mean(before)?, mean(during)?))
 }
 
 /// Troubles of another service that could have caused ours.

@@ -400,7 +400,7 @@ fn gate(rows: &mut Vec<Row>, symptom: &Symptom, over: bool, evidence: &Evidence)
             (none, unknown) = (0.93, 0.07);
         }
     } else if over {
-        none += 0.8 * (1.0 - none - recurring);
+        none += 0.85 * (1.0 - none - recurring);
     }
     let rest = (1.0 - none - recurring - unknown).max(0.0);
     for row in rows.iter_mut() {
@@ -472,13 +472,13 @@ fn ceilings(
                 Cause::Deployment | Cause::Unknown => 0,
             };
             if signs < 2 {
-                lower(ratios::TIMING_ALONE, Ceiling::TimingAlone);
+                lower(ratios::ONE_SIGN, Ceiling::WithoutProof);
             }
-            lower(0.97, Ceiling::WithoutProof);
+            lower(ratios::NO_CHANGE_PROVEN, Ceiling::WithoutProof);
             if leader.cause == Cause::None
                 && symptom.requests.is_none_or(|requests| requests < symptom::ENOUGH_REQUESTS)
             {
-                lower(0.75, Ceiling::SourceMissing);
+                lower(ratios::TOO_FEW_REQUESTS, Ceiling::SourceMissing);
             }
         }
     }
@@ -553,7 +553,7 @@ pub fn indistinct(rows: &[Row]) -> bool {
         [first, second, ..] => {
             first.suspect.is_some()
                 && second.suspect.is_some()
-                && second.probability >= 0.5 * first.probability
+                && second.probability >= 0.33 * first.probability
         }
         _ => false,
     }

@@ -713,6 +713,15 @@ pub fn is_claim(text: &str) -> bool {
     let text = text.to_lowercase();
     let any = |words: &[&str]| words.iter().any(|word| text.contains(word));
     any(&[
+        "note to",
+        "the verdict",
+        "verdict:",
+        "confidence 1",
+        "confidence=",
+        "analyst",
+        "investigator",
+        "whoever reads",
+        "ai agent",
         "ignore previous",
         "ignore all previous",
         "ignore the above",
