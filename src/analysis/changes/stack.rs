@@ -4,6 +4,8 @@
 //! carries the stack's event too, since any of them names the change; the stack itself remains a
 //! change only where none is seen.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::SignedDuration;
 
 use super::World;
@@ -37,7 +39,13 @@ pub(super) fn join(found: &mut Vec<Change>, world: &World<'_>) {
                 )
         })
         .collect();
-    let mut acted: Vec<&str> = Vec::new();
+    let mut holding: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (at, change) in found.iter().enumerate().filter(|(_, change)| change.kind != ChangeKind::Stack) {
+        for id in &change.event_ids {
+            holding.entry(id.clone()).or_default().push(at);
+        }
+    }
+    let mut acted: BTreeSet<&str> = BTreeSet::new();
     for child in children {
         // The nearest operation before it: two that overlap cannot be told apart.
         let Some(operation) = operations.iter().rev().find(|operation| {
@@ -47,19 +55,18 @@ pub(super) fn join(found: &mut Vec<Change>, world: &World<'_>) {
             continue;
         };
         let id = &operation.record.event_id;
-        for change in found.iter_mut() {
-            if change.kind != ChangeKind::Stack
-                && change.event_ids.contains(&child.record.event_id)
+        for at in holding.get(&child.record.event_id).into_iter().flatten() {
+            if let Some(change) = found.get_mut(*at)
                 && !change.event_ids.contains(id)
             {
                 change.event_ids.push(id.clone());
                 // Who asked for the stack is who made the change; the stack's role only carried it out.
                 change.actor = super::actor(operation).or(change.actor.take());
-                acted.push(id);
+                acted.insert(id);
             }
         }
     }
     found.retain(|change| {
-        change.kind != ChangeKind::Stack || !change.event_ids.iter().any(|id| acted.contains(&id.as_str()))
+        change.kind != ChangeKind::Stack || !change.event_ids.iter().any(|id| acted.contains(id.as_str()))
     });
 }
