@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use super::metrics::{Measure, Metrics, Track};
+use super::metrics::{Entity, Measure, Metrics, Track};
 use crate::domain::evidence::{Scope, Series};
 use crate::domain::report::{Onset, Symptoms};
 
@@ -45,7 +45,7 @@ pub fn yardsticks(scope: &Scope, series: &[Series], onset: &Onset) -> Vec<Yardst
     let end = metrics.grid.len;
     let mut found = Vec::new();
     for track in own.of_measure(Measure::Failures) {
-        let Some(requests) = own.requests_for(track) else { continue };
+        let Some(requests) = requests_of(own, track) else { continue };
         let share = |from: usize, to: usize| {
             let (mut failed, mut all) = (0.0, 0.0);
             for index in from..to {
@@ -101,6 +101,25 @@ fn yardstick(track: &Track, levels: Symptoms, separation: f64) -> Yardstick {
     }
 }
 
+/// The requests that a failure count is a share of. Counts of the same source come first: they are
+/// read again at the same fine period, where the provider's own counts are not.
+///
+/// The SampleCount of any metric that is observed once a request is the number of requests.
+fn requests_of(own: &Entity, failures: &Track) -> Option<Vec<Option<f64>>> {
+    let sum = |track: &Track| track.values.iter().flatten().sum::<f64>();
+    let busiest = |filter: &dyn Fn(&Track) -> bool| {
+        own.tracks
+            .iter()
+            .filter(|track| track.namespace == failures.namespace && track.dimensions == failures.dimensions)
+            .filter(|track| filter(track) && sum(track) > 0.0)
+            .max_by(|a, b| sum(a).total_cmp(&sum(b)))
+            .map(|track| track.values.clone())
+    };
+    busiest(&|track| track.measure == Measure::Requests)
+        .or_else(|| busiest(&|track| track.stat == "SampleCount" && sum(track) >= sum(failures)))
+        .or_else(|| own.requests_for(failures))
+}
+
 fn median(values: &[Option<f64>], from: usize, to: usize) -> Option<f64> {
     let mut known: Vec<f64> = values.get(from..to.min(values.len()))?.iter().flatten().copied().collect();
     known.sort_by(f64::total_cmp);
@@ -123,7 +142,7 @@ pub fn measure(yardstick: &Yardstick, scope: &Scope, series: &[Series], since: T
         }
         return symptoms;
     }
-    let Some(requests) = own.requests_for(track) else { return symptoms };
+    let Some(requests) = requests_of(own, track) else { return symptoms };
     for (index, (failed, all)) in track.values.iter().zip(&requests).enumerate() {
         if let (Some(at), Some(failed), Some(all)) = (after(index), failed, all)
             && *all > 0.0
@@ -199,6 +218,24 @@ mod tests {
         let after = measure(first, &scope(later + minutes(1)), &again, since);
         let rates: Vec<f64> = after.error_rate.iter().map(|(_, rate)| *rate).collect();
         assert_eq!(rates, [0.05, 0.0]);
+    }
+
+    #[test]
+    fn the_sample_count_of_a_latency_counts_requests() {
+        let mut failed = vec![5.0; 30];
+        failed.extend([40.0; 10]);
+        let count = |start, period, values: &[f64]| Series {
+            stat: "SampleCount".into(),
+            ..series("ProcessingTime", period, start, values)
+        };
+        let stored = [count(noon(), 60, &[100.0; 40]), series("Failures", 60, noon(), &failed)];
+        let onset = noon() + minutes(30);
+        let onset = Onset { at: onset, earliest: onset, latest: onset };
+        let found = yardsticks(&scope(noon() + minutes(40)), &stored, &onset);
+        let later = noon() + minutes(41);
+        let again = [count(later, 10, &[20.0, 20.0]), series("Failures", 10, later, &[1.0, 1.0])];
+        let after = measure(&found[0], &scope(later + minutes(1)), &again, later);
+        assert_eq!(after.error_rate.iter().map(|(_, rate)| *rate).collect::<Vec<_>>(), [0.05, 0.05]);
     }
 
     #[test]
