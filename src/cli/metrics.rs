@@ -91,15 +91,22 @@ fn read_series(input: impl Read) -> anyhow::Result<Vec<(Timestamp, f64)>> {
         }
         let (time, value) = (cell(columns.0), cell(columns.1));
         if record.len() <= columns.0.max(columns.1) && record.len() < 2 {
-            anyhow::bail!("line {line}: '{time}' is no pair of timestamp and value");
+            anyhow::bail!("line {line}: {} is no pair of timestamp and value", quoted(&time));
         }
-        let at = read_time(&time).with_context(|| format!("line {line}: '{time}' is no time"))?;
-        let value = read_value(&value).with_context(|| format!("line {line}: '{value}' is no number"))?;
+        let at = read_time(&time).with_context(|| format!("line {line}: {} is no time", quoted(&time)))?;
+        let value =
+            read_value(&value).with_context(|| format!("line {line}: {} is no number", quoted(&value)))?;
         points.push((at, value));
     }
     anyhow::ensure!(!points.is_empty(), "it holds no rows");
     points.sort_by_key(|point| point.0);
     Ok(points)
+}
+
+/// The beginning of a cell as it may be shown on a terminal.
+fn quoted(cell: &str) -> String {
+    let shown: String = cell.chars().take(40).flat_map(char::escape_debug).collect();
+    if cell.chars().count() > 40 { format!("'{shown}…'") } else { format!("'{shown}'") }
 }
 
 /// The first of comma, semicolon and tab that occurs in the first line.

@@ -33,6 +33,8 @@ const CUT: f64 = 3.0;
 const NEAR: usize = 5;
 /// Least variance of the noise, as a share of the whole series': nobody sees smaller steps.
 const LEAST_NOISE: f64 = 1e-3;
+/// Fewer values than this say nothing.
+const LEAST_VALUES: usize = 8;
 /// The least number of values between two changes.
 const SHORTEST: usize = 3;
 /// Values left and right of a change within which its posterior mass is summed.
@@ -47,39 +49,36 @@ const MOST_VALUES: usize = 1200;
 pub fn level_shifts(values: &[f64]) -> Vec<Shift> {
     let kept: Vec<(usize, f64)> =
         values.iter().copied().enumerate().filter(|(_, value)| value.is_finite()).collect();
-    let Some(series) = prepare(&kept) else { return Vec::new() };
-    let together = series.len().div_ceil(MOST_VALUES).max(1);
+    let Some(raw) = finite_squares(&kept) else { return Vec::new() };
+    let together = raw.len().div_ceil(MOST_VALUES).max(1);
     let coarse: Vec<f64> =
-        series.chunks(together).map(|chunk| chunk.iter().sum::<f64>() / chunk.len() as f64).collect();
-    let posterior = posterior(&coarse);
+        raw.chunks(together).map(|chunk| chunk.iter().sum::<f64>() / chunk.len() as f64).collect();
+    let Some(series) = prepare(&coarse) else { return Vec::new() };
+    let posterior = posterior(&series);
     let peaks = peaks(&posterior);
     let mut changes: Vec<(usize, f64)> = peaks
         .into_iter()
-        .map(|(at, probability)| (place(&series, at * together, together), probability))
+        .map(|(at, probability)| (place(&raw, at * together, together), probability))
         .collect();
     changes.dedup_by_key(|change| change.0);
     describe(&kept, &changes)
 }
 
-/// The values on a unit scale, without season and without lone spikes; `None` where nothing varies.
-fn prepare(kept: &[(usize, f64)]) -> Option<Vec<f64>> {
-    if kept.len() < 8 {
-        return None;
-    }
+/// The values in units of their largest, so that their squares are finite; `None` where they are too
+/// few or all zero.
+fn finite_squares(kept: &[(usize, f64)]) -> Option<Vec<f64>> {
     let largest = kept.iter().map(|(_, value)| value.abs()).fold(0.0, f64::max);
-    if largest == 0.0 {
-        return None;
-    }
-    // First to a size whose squares are finite, then to unit variance.
-    let raw: Vec<f64> = kept.iter().map(|(_, value)| value / largest).collect();
-    let plain = without_spikes(&without_season(&raw));
+    (kept.len() >= LEAST_VALUES && largest > 0.0)
+        .then(|| kept.iter().map(|(_, value)| value / largest).collect())
+}
+
+/// The values with unit variance, without season and without lone spikes; `None` where nothing varies.
+fn prepare(raw: &[f64]) -> Option<Vec<f64>> {
+    let plain = without_spikes(&without_season(raw));
     let mean = plain.iter().sum::<f64>() / plain.len() as f64;
     let variance = plain.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / plain.len() as f64;
     let deviation = variance.sqrt();
-    if deviation <= 1e-12 {
-        return None;
-    }
-    Some(plain.iter().map(|value| (value - mean) / deviation).collect())
+    (deviation > 1e-12).then(|| plain.iter().map(|value| (value - mean) / deviation).collect())
 }
 
 /// Pulls values that stand alone towards their four neighbours (Hampel's filter).

@@ -21,10 +21,31 @@ pub(super) fn without_season(values: &[f64]) -> Vec<f64> {
     if best < LEAST_EXPLAINED {
         return values.to_vec();
     }
-    // Multiples of a period explain as much; the first that is nearly as good is the period.
-    let period = candidates.iter().find(|candidate| candidate.1 >= best - 0.1).map_or(0, |found| found.0);
+    // Multiples of a period explain as much, and so do its neighbours where few cycles are seen: the
+    // period is the best of its neighbourhood, and the first such that is nearly as good as any.
+    let period = candidates
+        .iter()
+        .find(|(period, share)| {
+            let near = |other: usize| other.abs_diff(*period) <= (*period / 5).max(1);
+            *share >= best - 0.1 && candidates.iter().all(|other| !near(other.0) || other.1 <= *share)
+        })
+        .map_or(0, |found| found.0);
+    if period == 0 {
+        return values.to_vec();
+    }
     let (_, phases) = explained(values, period);
-    values.iter().enumerate().map(|(index, value)| value - phases[index % period]).collect()
+    let plain: Vec<f64> =
+        values.iter().enumerate().map(|(index, value)| value - phases[index % period]).collect();
+    // A step blurs the moving average and so the phases. The running median of what is left keeps a
+    // step sharp: against it the phases are measured once more.
+    let half = (period / 2).max(2);
+    let mut phases: Vec<Vec<f64>> = vec![Vec::new(); period];
+    for (index, value) in values.iter().enumerate() {
+        let window = &plain[index.saturating_sub(half)..(index + half + 1).min(plain.len())];
+        phases[index % period].push(value - median(window));
+    }
+    let levels: Vec<f64> = phases.iter().map(|phase| median(phase)).collect();
+    values.iter().enumerate().map(|(index, value)| value - levels[index % period]).collect()
 }
 
 /// Adjusted share of variance that the phases of this period explain, and the phases' levels.

@@ -81,6 +81,14 @@ fn drift_and_season_are_no_shift() {
 }
 
 #[test]
+fn a_long_daily_habit_is_no_shift_and_the_step_on_it_is_one() {
+    let points = daily(11, |since| if since >= -DAY { 40.0 } else { 0.0 });
+    let values: Vec<f64> = points.iter().map(|point| point.1).collect();
+    let shifts = level_shifts(&values);
+    assert!(shifts.len() == 1 && shifts[0].index.abs_diff(3 * 1440) <= 30, "{shifts:?}");
+}
+
+#[test]
 fn holes_keep_their_place_in_the_index() {
     let mut values = noise(4, 200, 0.0);
     values[120..].iter_mut().for_each(|value| *value += 5.0);
