@@ -6,7 +6,7 @@ const SVG = 'http://www.w3.org/2000/svg';
 const [WIDTH, HEIGHT] = [300, 48];
 const RECENT = 30_000;
 const DRAWN = 90;
-const CHIPS = 3;
+const CHIPS = 2;
 
 function svg(tag, attributes, ...children) {
   const node = document.createElementNS(SVG, tag);

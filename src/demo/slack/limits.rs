@@ -455,3 +455,6 @@ pub fn check_metadata(metadata: &Value) -> Result<(), &'static str> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -140,4 +140,16 @@ mod tests {
         let typed = "  two  spaces\nand @nobody. ";
         assert_eq!(compose(&Workspace::demo(), typed).0, typed);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_that_is_typed_becomes_markup(typed in "[<>&@#a-z0-9:/. !^|]{0,40}") {
+            let (text, _) = compose(&Workspace::demo(), &typed);
+            // Angle brackets are left only around what `compose` itself put there.
+            for inside in text.split('<').skip(1) {
+                let inside = inside.split('>').next().unwrap_or_default();
+                proptest::prop_assert!(["@U0", "#C0", "!subteam^S0", "http"].iter().any(|begin| inside.starts_with(begin)));
+            }
+        }
+    }
 }
