@@ -38,6 +38,7 @@ use state::{Effect, State};
 use workspace::Workspace;
 
 pub use message::{Author, Message, Reaction};
+pub use outbound::sign;
 pub use people::{Action, Chosen, Outcome, Place, Submitted, UserError};
 pub use state::{Counter, Delivery, Ephemeral, Update, View};
 
