@@ -19,6 +19,8 @@ use crate::domain::evidence::{Gap, LogEvent};
 const WINDOW: Duration = Duration::from_hours(3);
 /// Lines arrive seconds late, and clocks differ: the end is padded.
 const PAD: Duration = Duration::from_mins(1);
+/// Log groups of one query.
+const GROUPS: usize = 50;
 /// Windows that are queried at once to begin with: a busy service's minutes fit into one query each.
 const SLICES: i64 = 8;
 /// A window with more lines than a query returns is cut and asked once more. Each round takes as long
@@ -69,29 +71,35 @@ pub async fn read(
         let gap = Gap::new("logs", "no log group of the service is known");
         return LinesRead { gaps: vec![gap], ..LinesRead::default() };
     }
+    let (groups, beyond) = groups.split_at(groups.len().min(GROUPS));
     let (start, end) = (at - WINDOW, now.min(at + WINDOW) + PAD);
     let time = deadline.saturating_duration_since(Instant::now());
     let insights_until = Instant::now() + time.mul_f64(INSIGHTS_SHARE);
     let mut read = match insights(clients, groups, start, end, insights_until).await {
         Ok(read) => read,
-        Err((mut read, error)) => {
-            let slow = matches!(error, ReadError::TimedOut { .. });
-            read.gaps.push(Gap::new("logs", format!("Logs Insights: {error}")));
-            // What Insights read in part is kept only where it is more than what the fallback reads.
+        Err((partial, error)) => {
             let filtered = filter(clients, groups, start, end, deadline).await;
-            let more = |one: &LinesRead| one.events.as_ref().map_or(0, Vec::len);
-            let mut best = if more(&filtered) >= more(&read) && (filtered.events.is_some() || !slow) {
-                LinesRead { bytes_scanned: read.bytes_scanned, ..filtered }
-            } else {
-                read.gaps.extend(filtered.gaps);
-                return finish(read, now);
-            };
-            best.gaps.splice(0..0, read.gaps);
-            best
+            let mut kept = more_of(partial, filtered);
+            kept.gaps.insert(0, Gap::new("logs", format!("Logs Insights: {error}")));
+            kept
         }
     };
+    if !beyond.is_empty() {
+        let reason = format!("{} log groups beyond the first {GROUPS} were not read", beyond.len());
+        read.gaps.push(Gap::new("logs", reason));
+    }
     read.gaps.dedup();
     finish(read, now)
+}
+
+/// The reading with more lines. Both were of the same window, so they are never mixed.
+fn more_of(queried: LinesRead, filtered: LinesRead) -> LinesRead {
+    let lines = |read: &LinesRead| read.events.as_ref().map(Vec::len);
+    if lines(&filtered) >= lines(&queried) {
+        LinesRead { bytes_scanned: queried.bytes_scanned, ..filtered }
+    } else {
+        LinesRead { gaps: queried.gaps.into_iter().chain(filtered.gaps).collect(), ..queried }
+    }
 }
 
 fn finish(mut read: LinesRead, now: Timestamp) -> LinesRead {

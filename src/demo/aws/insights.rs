@@ -2,6 +2,7 @@
 //!
 //! Rule: a query's state follows from the world's clock when somebody asks for it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
@@ -179,14 +180,14 @@ struct Record<'a> {
 }
 
 impl Record<'_> {
-    fn field(&self, name: &str) -> Option<String> {
+    fn field(&self, name: &str) -> Option<Cow<'_, str>> {
         match name {
-            "@message" => Some(self.line.message.clone()),
-            "@timestamp" => Some(show_time(self.line.at_ms)),
-            "@ingestionTime" => Some(show_time(self.line.ingested.as_millisecond())),
-            "@logStream" => Some(self.line.stream.clone()),
-            "@log" => Some(format!("{}:{}", self.account, self.group)),
-            "@ptr" => Some(self.line.event_id()),
+            "@message" => Some(Cow::Borrowed(&self.line.message)),
+            "@timestamp" => Some(Cow::Owned(show_time(self.line.at_ms))),
+            "@ingestionTime" => Some(Cow::Owned(show_time(self.line.ingested.as_millisecond()))),
+            "@logStream" => Some(Cow::Borrowed(&self.line.stream)),
+            "@log" => Some(Cow::Owned(format!("{}:{}", self.account, self.group))),
+            "@ptr" => Some(Cow::Owned(self.line.event_id())),
             _ => {
                 let json =
                     self.json.get_or_init(|| serde_json::from_str(&self.line.message).ok()).as_ref()?;
@@ -194,8 +195,8 @@ impl Record<'_> {
                 let value =
                     json.get(name).or_else(|| name.split('.').try_fold(json, |inner, key| inner.get(key)))?;
                 match value {
-                    Value::String(text) => Some(text.clone()),
-                    Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+                    Value::String(text) => Some(Cow::Borrowed(text)),
+                    Value::Number(_) | Value::Bool(_) => Some(Cow::Owned(value.to_string())),
                     _ => None,
                 }
             }
@@ -276,22 +277,22 @@ fn compute(query: &Query, state: &State, finished: Timestamp) -> Value {
 
 fn select(record: &Record<'_>, fields: &[String]) -> Row {
     let names = fields.iter().map(String::as_str).chain(["@ptr"]);
-    names.filter_map(|name| Some((name.to_owned(), record.field(name)?))).collect()
+    names.filter_map(|name| Some((name.to_owned(), record.field(name)?.into_owned()))).collect()
 }
 
 fn show_row(row: &[(String, String)]) -> Value {
     row.iter().map(|(field, value)| json!({"field": field, "value": value})).collect()
 }
 
-fn cell(row: &[(String, String)], field: &str) -> Option<String> {
-    row.iter().find(|(name, _)| name == field).map(|(_, value)| value.clone())
+fn cell<'a>(row: &'a [(String, String)], field: &str) -> Option<Cow<'a, str>> {
+    row.iter().find(|(name, _)| name == field).map(|(_, value)| Cow::Borrowed(value.as_str()))
 }
 
 /// Sorts as numbers where both are, else as text; rows without the field come last.
-fn sort<T>(items: &mut [T], descending: bool, key: impl Fn(&T) -> Option<String>) {
+fn sort<T>(items: &mut [T], descending: bool, key: impl Fn(&T) -> Option<Cow<'_, str>>) {
     items.sort_by_cached_key(|item| {
         let key = key(item);
-        SortKey { missing: key.is_none(), text: key.unwrap_or_default(), descending }
+        SortKey { missing: key.is_none(), text: key.unwrap_or_default().into_owned(), descending }
     });
 }
 
@@ -321,7 +322,7 @@ impl PartialOrd for SortKey {
     }
 }
 
-fn holds(condition: &Condition, field_of: &dyn Fn(&str) -> Option<String>) -> bool {
+fn holds<'a>(condition: &Condition, field_of: &dyn Fn(&str) -> Option<Cow<'a, str>>) -> bool {
     match condition {
         Condition::All(parts) => parts.iter().all(|part| holds(part, field_of)),
         Condition::Any(parts) => parts.iter().any(|part| holds(part, field_of)),
@@ -358,7 +359,7 @@ fn aggregate(records: &[Record<'_>], counts: &[Aggregate], by: &[Grouping]) -> V
     for record in records {
         let key = by.iter().map(|grouping| match grouping {
             Grouping::Bin(width, _) => Some(show_time(record.line.at_ms.div_euclid(*width) * width)),
-            Grouping::Field(field) => record.field(field),
+            Grouping::Field(field) => record.field(field).map(Cow::into_owned),
         });
         groups.entry(key.collect()).or_default().push(record);
     }
