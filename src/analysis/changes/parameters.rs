@@ -57,11 +57,16 @@ pub(super) fn changes(world: &World<'_>) -> Vec<Change> {
     found
 }
 
+/// The parameters that a call names; one without a name where it names none.
 fn names(call: &Call<'_>) -> Vec<String> {
-    if let Some(serde_json::Value::Array(names)) = call.field(&["names"]) {
-        return names.iter().filter_map(scalar).collect();
+    let list = call.field(&["names"]).and_then(serde_json::Value::as_array);
+    let mut names: Vec<String> = list.into_iter().flatten().filter_map(scalar).collect();
+    if names.is_empty() {
+        names.push(
+            call.text(&["name"]).map_or_else(|| "a parameter".to_owned(), |name| path(&name).to_owned()),
+        );
     }
-    vec![call.text(&["name"]).map_or_else(|| "a parameter".to_owned(), |name| path(&name).to_owned())]
+    names
 }
 
 /// A parameter's path, also of its ARN.

@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 
-use super::World;
 use super::call::Call;
-use crate::domain::change::{Change, ChangeKind};
+use super::relation::is_part;
+use super::{DEPLOYMENT_GAP, World};
+use crate::domain::change::{Change, ChangeKind, Effect};
 
 /// Children of one operation come within this time.
 const OPERATION: SignedDuration = SignedDuration::from_mins(60);
@@ -66,7 +67,43 @@ pub(super) fn join(found: &mut Vec<Change>, world: &World<'_>) {
             }
         }
     }
+    let acted: BTreeSet<String> = acted.into_iter().map(str::to_owned).chain(join_by_name(found)).collect();
     found.retain(|change| {
-        change.kind != ChangeKind::Stack || !change.event_ids.iter().any(|id| acted.contains(id.as_str()))
+        change.kind != ChangeKind::Stack || !change.event_ids.iter().any(|id| acted.contains(id))
     });
+}
+
+/// Joins operations whose children do not say that a stack made them: the same hand, right after, on
+/// what the stack is named for. Tells the events of the operations that were joined.
+fn join_by_name(found: &mut [Change]) -> Vec<String> {
+    let operations: Vec<(usize, String)> = found
+        .iter()
+        .enumerate()
+        .filter(|(_, change)| {
+            change.kind == ChangeKind::Stack && matches!(change.effect, Effect::Took { .. })
+        })
+        .filter_map(|(at, change)| Some((at, change.event_ids.first()?.clone())))
+        .collect();
+    let mut joined = Vec::new();
+    for (operation, id) in operations {
+        let Some(stack) = found.get(operation).cloned() else { continue };
+        for change in found.iter_mut() {
+            let after = change.at.duration_since(stack.at);
+            let own = change.resource.rsplit('/').next().unwrap_or(&change.resource).to_lowercase();
+            if change.kind != ChangeKind::Stack
+                && !own.is_empty()
+                && after >= SignedDuration::ZERO
+                && after <= DEPLOYMENT_GAP
+                && change.actor.is_some()
+                && change.actor == stack.actor
+                && is_part(&stack.resource.to_lowercase(), &own)
+                && matches!(change.effect, Effect::Took { .. })
+                && !change.event_ids.contains(&id)
+            {
+                change.event_ids.push(id.clone());
+                joined.push(id.clone());
+            }
+        }
+    }
+    joined
 }

@@ -243,6 +243,25 @@ fn what_a_stack_did_carries_its_event_and_its_author() {
 }
 
 #[test]
+fn a_stack_and_what_its_author_deploys_right_after_are_one_change() {
+    let mut case = Case::new();
+    let stack = |name: &str| json!({"stackName": name});
+    case.call("stack", "12:00:00", "cloudformation", "UpdateStack", stack("checkout-stack"), Value::Null);
+    case.call(
+        "code",
+        "12:00:08",
+        "lambda",
+        "UpdateFunctionCode20150331v2",
+        json!({"functionName": "checkout"}),
+        Value::Null,
+    );
+    case.file("lambda/checkout/aliases.json", &json!({"Aliases": []}));
+    assert_eq!(case.only().event_ids, ["code", "stack"]);
+    case.call("other", "12:00:04", "cloudformation", "UpdateStack", stack("network"), Value::Null);
+    assert_eq!(case.with("other").kind, ChangeKind::Stack);
+}
+
+#[test]
 fn a_resource_is_known_by_the_hosts_secrets_and_groups_that_functions_name() {
     let mut case = Case::new();
     case.file(
