@@ -41,6 +41,8 @@ pub struct Stage {
     pub upstream_ms: f64,
     pub background: (f64, f64),
     pub handled: bool,
+    /// How much of the usual strength a fault has; below 1 in some incidents of busy services.
+    pub faint: f64,
     /// Whether the same hours of earlier days were kept.
     pub earlier: bool,
     /// Seconds of a metric's period.
@@ -171,6 +173,7 @@ impl Stage {
             handled: random.chance(0.45),
             earlier: random.chance(0.88),
             period: if random.chance(0.1) { 300 } else { 60 },
+            faint: if rate > 600.0 && random.chance(0.3) { random.between(0.2, 0.5) } else { 1.0 },
             retries: random.choose(&[0.0, 0.0, 1.0, 2.0]),
             amplitude: random.between(0.05, 0.4),
             phase: random.between(0.0, 24.0),
@@ -313,6 +316,11 @@ impl Stage {
             turn: Box::new(turn),
         });
         shipped
+    }
+
+    /// A share of requests between the two, less in an incident that is faint.
+    pub fn share(&mut self, low: f64, high: f64) -> f64 {
+        self.random.between(low, high) * self.faint
     }
 
     pub fn fault(&mut self, kind: FaultKind, ramp: i64) {

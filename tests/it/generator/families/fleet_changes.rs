@@ -36,7 +36,7 @@ pub fn flag_turned(stage: &mut Stage) -> Truth {
     let service = stage.fleet.name.clone();
     let seconds = stage.random.choose(&[30, 60, 120, 300]);
     let at = stage.onset - stage.random.whole(5, 60);
-    let share = stage.random.between(0.1, 0.7);
+    let share = stage.share(0.1, 0.7);
     let failure = stage.random.choose(&[Failure::Exception, Failure::Exception, Failure::Opaque]);
     let id = settings::flag(stage, &service, &key, at, seconds, ("false", "true"));
     overlay(stage, at, seconds, breaks(failure, share));
@@ -74,7 +74,7 @@ pub fn parameter_put(stage: &mut Stage) -> Truth {
 pub fn secret_replaced(stage: &mut Stage) -> Truth {
     let at = stage.onset - stage.random.whole(20, 120);
     let id = settings::secret(stage, at);
-    let share = stage.random.between(0.2, 0.9);
+    let share = stage.share(0.2, 0.9);
     overlay(stage, stage.onset, 180, breaks(Failure::CredentialRejected, share));
     Truth::change(vec![id], &[], "either", 0.97)
 }
@@ -82,7 +82,7 @@ pub fn secret_replaced(stage: &mut Stage) -> Truth {
 pub fn permission_removed(stage: &mut Stage) -> Truth {
     let at = stage.onset - stage.random.whole(10, 60);
     let id = settings::permission(stage, at);
-    let share = stage.random.between(0.2, 0.95);
+    let share = stage.share(0.2, 0.95);
     overlay(stage, stage.onset, 60, breaks(Failure::Denied, share));
     Truth::change(vec![id], &[], "either", 0.97)
 }
@@ -90,7 +90,7 @@ pub fn permission_removed(stage: &mut Stage) -> Truth {
 pub fn network_closed(stage: &mut Stage) -> Truth {
     let at = stage.onset - stage.random.whole(2, 30);
     let id = settings::network(stage, at);
-    let share = stage.random.between(0.3, 0.95);
+    let share = stage.share(0.3, 0.95);
     overlay(stage, stage.onset, 90, breaks(Failure::Unreachable, share));
     Truth::change(vec![id], &[], "either", 0.97)
 }
@@ -101,7 +101,7 @@ pub fn database_limited(stage: &mut Stage) -> Truth {
     let id = settings::database(stage, at, sessions);
     stage.gauges.push(Gauge::DatabaseSessions);
     stage.gauges.dedup();
-    let share = stage.random.between(0.15, 0.6);
+    let share = stage.share(0.15, 0.6);
     overlay(stage, stage.onset, 120, breaks(Failure::TooManySessions, share));
     Truth::change(vec![id], &[], "either", 0.97)
 }
@@ -131,7 +131,7 @@ pub fn dependency_released(stage: &mut Stage) -> Truth {
     } else {
         stage.trail.other_task(&mut stage.random, &actor, at, &name)
     };
-    let share = stage.random.between(0.2, 0.8);
+    let share = stage.share(0.2, 0.8);
     stage.faults.push(Fault {
         kind: FaultKind::DependencyFails { which: 0, share },
         from: stage.onset,

@@ -187,7 +187,7 @@ pub fn misdirected(stage: &mut Stage) -> Truth {
         Role::Store => stage.store.clone_from(&after),
         _ => {}
     }
-    let share = stage.random.between(0.12, 0.9);
+    let share = stage.share(0.12, 0.9);
     let at = stage.before_onset();
     let mut release = stage.like_now(at);
     set(&mut release.config, &key, &after);
@@ -230,7 +230,7 @@ pub fn batch_raised(stage: &mut Stage) -> Truth {
 }
 
 fn defect(stage: &mut Stage, failure: Failure, weight: f64) -> Vec<String> {
-    let share = stage.random.between(0.08, 0.8);
+    let share = stage.share(0.08, 0.8);
     let at = stage.before_onset();
     let mut release = stage.like_now(at);
     release.code = true;

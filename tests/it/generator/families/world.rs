@@ -10,7 +10,7 @@ use super::super::stage::{Gauge, Stage};
 use super::Truth;
 
 pub fn dependency_outage(stage: &mut Stage) -> Truth {
-    let share = stage.random.between(0.12, 0.9);
+    let share = stage.share(0.12, 0.9);
     let ramp = stage.random.choose(&[5, 60, 180]);
     stage.fault(FaultKind::DependencyFails { which: 0, share }, ramp);
     Truth::nobody(&["dependency"], 1.0)
@@ -134,7 +134,7 @@ pub fn quota_used_up(stage: &mut Stage) -> Truth {
 }
 
 fn struck(stage: &mut Stage, failure: Failure, low: f64, high: f64, ramp: i64) {
-    let share = stage.random.between(low, high);
+    let share = stage.share(low, high);
     stage.fault(FaultKind::Struck { failure, share }, ramp);
 }
 
