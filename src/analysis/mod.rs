@@ -25,6 +25,9 @@ pub mod triggers;
 pub mod weigh;
 pub mod words;
 
+#[cfg(test)]
+mod tests;
+
 use crate::domain::change::Change;
 use crate::domain::evidence::Evidence;
 use crate::domain::report::{Report, Symptoms};

@@ -8,12 +8,14 @@ use jiff::Timestamp;
 use super::keys::{self, Class, Failure, Fit};
 use super::logs::LogSurvey;
 use super::logs::phrases::Mechanism;
-use super::metrics::Manner;
 use super::ratios;
 use super::symptom::Symptom;
 use super::words;
 use crate::domain::change::{Change, ChangeKind, Effect, Relation};
 use crate::domain::evidence::Evidence;
+
+/// Seconds.
+const LONGEST_ROLLOUT: i64 = 2 * 3600;
 
 /// Failures by version in the same minutes.
 #[derive(Debug, Clone, PartialEq)]
@@ -169,7 +171,11 @@ fn suspect<'c>(
     evidence: &Evidence,
 ) -> Suspect<'c> {
     let effect = match &change.effect {
-        Effect::Took { from, until } => Some((from.as_second(), until.as_second().max(from.as_second()))),
+        Effect::Took { from, until } => {
+            let (from, until) = (from.as_second(), until.as_second());
+            // No rollout takes longer; a later time is when somebody last looked at it.
+            Some((from, if until - from > LONGEST_ROLLOUT { from } else { until.max(from) }))
+        }
         Effect::None { .. } => None,
     };
     let real = symptom.primary.is_some();
@@ -231,14 +237,9 @@ pub fn soft(suspect: &Suspect<'_>) -> f64 {
         product *= split.ratio;
     }
     if let Some(reversal) = &suspect.reversal {
-        product *= if reversal.minutes.is_some() { ratios::REVERSAL } else { reversal_unseen(reversal) };
+        product *= if reversal.minutes.is_some() { ratios::REVERSAL } else { ratios::REVERSAL_FAILED };
     }
     product
-}
-
-/// Undone and the symptom goes on: telling only once there was time to see it.
-fn reversal_unseen(_reversal: &Reversal) -> f64 {
-    ratios::REVERSAL_FAILED
 }
 
 fn is_about_sharing(mechanism: Mechanism) -> bool {
@@ -417,12 +418,4 @@ fn reversal(at: Timestamp, symptom: &Symptom) -> Reversal {
         (-3.0..=15.0).contains(&minutes).then_some(minutes.max(0.0))
     });
     Reversal { at, minutes }
-}
-
-/// The manner in words.
-pub fn manner_word(manner: Manner) -> &'static str {
-    match manner {
-        Manner::Failing => "failures",
-        Manner::Slow => "latency",
-    }
 }

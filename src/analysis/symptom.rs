@@ -181,6 +181,10 @@ fn reality(symptom: &Symptom, from_metrics: bool, with_logs: bool, strongest: Op
     if let Some(primary) = &symptom.primary {
         let margin = primary.rise.strength - trouble::SIGNIFICANT;
         let sure = 1.0 / (1.0 + (-margin - 1.0).exp());
+        if symptom.requests.is_some_and(|requests| requests < ENOUGH_REQUESTS) {
+            // A few requests of which some failed: not enough to call it an incident, whatever the share.
+            return sure.min(0.35);
+        }
         // Logs are a sample, chosen by somebody's log level.
         return if symptom.from_logs && from_metrics { sure.min(0.7) } else { sure.min(0.995) };
     }

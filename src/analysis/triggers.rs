@@ -163,6 +163,10 @@ fn demand(found: &mut Triggers, symptom: &Symptom, metrics: &Metrics) {
     let at = symptom.begin.min(offered.len());
     let Some((before, during)) = around(&offered, symptom, at) else { return };
     let ratio = if before > 0.0 { during / before } else { 1.0 };
+    if symptom.requests.is_some_and(|requests| requests < 2.0 * super::symptom::ENOUGH_REQUESTS) {
+        // A handful of requests more is no surge.
+        return;
+    }
     let habit = [&track.day_ago, &track.week_ago]
         .into_iter()
         .filter_map(|values| around(values, symptom, at))
@@ -752,7 +756,9 @@ fn one_zone(found: &mut Triggers, symptom: &Symptom, logs: &LogSurvey) {
         other_failing,
         other_lines.max(other_failing),
     );
-    if failing / lines < 4.0 * (other_failing / other_lines) || factor < 3.0 {
+    // The other zones have to work, not merely to fail less.
+    let others = other_failing / other_lines;
+    if others > 0.1 && others > 0.12 * failing / lines || failing / lines < 4.0 * others || factor < 3.0 {
         return;
     }
     let rate = ratios::ZONE_HURTS * ratios::trigger_lag(1.0);

@@ -9,7 +9,7 @@ use super::keys::{self, Failure};
 use super::logs::phrases::Mechanism;
 use super::metrics::{Gauge, Manner};
 use super::ratios;
-use super::suspects::{self, Suspect};
+use super::suspects::Suspect;
 use super::symptom::{self, Symptom};
 use super::triggers::Triggers;
 use crate::domain::change::Relation;
@@ -557,9 +557,4 @@ pub fn indistinct(rows: &[Row]) -> bool {
         }
         _ => false,
     }
-}
-
-/// The soft evidence of a suspect in one number, for tests and the report.
-pub fn soft(suspect: &Suspect<'_>) -> f64 {
-    suspects::soft(suspect)
 }

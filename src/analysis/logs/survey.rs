@@ -367,8 +367,8 @@ mod tests {
         LogEvent {
             at: Timestamp::from_second(1_770_379_200 + minute * 60).unwrap(),
             ingested_at: None,
-            group: "/aws/lambda/a".to_owned(),
-            stream: stream.to_owned(),
+            group: "/aws/lambda/a".into(),
+            stream: stream.into(),
             event_id: String::new(),
             message: message.to_owned(),
         }

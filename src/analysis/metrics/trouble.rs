@@ -52,6 +52,19 @@ impl Trouble {
     }
 }
 
+impl Trouble {
+    /// The level before a period and from it on, until it was over; the newest period, which may be
+    /// incomplete, left out where there are others.
+    pub fn levels_at(&self, begin: usize) -> (f64, f64) {
+        let end = self.rise.end.unwrap_or(self.values.len()).min(self.values.len());
+        let inside = self.values.get(begin.min(end)..end).unwrap_or_default();
+        let inside =
+            if inside.len() > 2 && self.rise.end.is_none() { &inside[..inside.len() - 1] } else { inside };
+        let before = self.values.get(begin.saturating_sub(60)..begin).and_then(mean);
+        (before.unwrap_or(self.rise.before), mean(inside).unwrap_or(self.rise.during))
+    }
+}
+
 /// All rises of failures and latency of a service, strongest first.
 pub fn troubles(entity: &Entity) -> Vec<Trouble> {
     let mut found: Vec<Trouble> = entity

@@ -73,18 +73,25 @@ fn symptoms(writer: &mut Writer<'_>) {
             .map(|end| format!(", and it is over since {} UTC", writer.at(end)))
             .unwrap_or_default();
         let shape = shape(trouble);
+        // Told as of the incident's onset, so that what came before it does not blur the level.
+        let begin = trouble.rise.begin.max(symptom.begin);
+        let (before, during) = trouble.levels_at(begin);
+        let early = (trouble.rise.begin + symptom.grid.periods(4) < symptom.begin)
+            .then(|| format!(", after a first rise at {since} UTC"))
+            .unwrap_or_default();
+        let since = writer.at(begin);
         let statement = match trouble.manner {
             Manner::Failing => format!(
-                "Failures {shape} from {} to {} of requests at {since} UTC{until}.",
-                percent(trouble.rise.before),
-                percent(trouble.rise.during)
+                "Failures {shape} from {} to {} of requests at {since} UTC{early}{until}.",
+                percent(before),
+                percent(during)
             ),
             Manner::Slow => format!(
-                "Latency ({}) {shape} from {} to {} ({}) at {since} UTC{until}.",
+                "Latency ({}) {shape} from {} to {} ({}) at {since} UTC{early}{until}.",
                 trouble.stat,
-                milliseconds(trouble.rise.before),
-                milliseconds(trouble.rise.during),
-                times(trouble.rise.ratio())
+                milliseconds(before),
+                milliseconds(during),
+                times(if before > 0.0 { during / before } else { f64::INFINITY })
             ),
         };
         let agent = if symptom.from_logs { Agent::Logs } else { Agent::Metrics };

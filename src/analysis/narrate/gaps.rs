@@ -1,7 +1,7 @@
 //! What was missing, and could have refuted the verdict.
 
 use super::Findings;
-use crate::analysis::metrics::{Measure, Metrics, Role};
+use crate::analysis::metrics::{Measure, Role};
 use crate::analysis::symptom::ENOUGH_REQUESTS;
 use crate::domain::change::ChangeKind;
 use crate::domain::evidence::Gap;
@@ -78,6 +78,5 @@ pub fn gaps(findings: &Findings<'_>) -> Vec<Gap> {
             );
         }
     }
-    let _ = Metrics::own;
     gaps
 }

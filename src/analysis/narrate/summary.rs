@@ -128,14 +128,16 @@ fn symptom(findings: &Findings<'_>) -> String {
         .map(|end| format!(", until {} UTC", clock(symptom.grid.at(end), now)))
         .unwrap_or_default();
     let fails = failing.map(|one| {
-        format!("{} of requests fail instead of {}", percent(one.rise.during), percent(one.rise.before))
+        let (before, during) = one.levels_at(one.rise.begin.max(symptom.begin));
+        format!("{} of requests fail instead of {}", percent(during), percent(before))
     });
     let slows = slow.map(|one| {
+        let (before, during) = one.levels_at(one.rise.begin.max(symptom.begin));
         format!(
             "{} latency is {} instead of {}",
             stat_word(&one.stat),
-            milliseconds(one.rise.during),
-            milliseconds(one.rise.before)
+            milliseconds(during),
+            milliseconds(before)
         )
     });
     let what = match (fails, slows) {
