@@ -51,11 +51,17 @@ impl<'a> Call<'a> {
     pub fn by_stack(&self) -> bool {
         const STACKS: &str = "cloudformation.amazonaws.com";
         let raw = &self.record.raw;
-        [raw.pointer("/userIdentity/invokedBy"), raw.get("sourceIPAddress"), raw.get("userAgent")]
+        // What a caller says of itself as its user agent proves nothing.
+        [raw.pointer("/userIdentity/invokedBy"), raw.get("sourceIPAddress")]
             .into_iter()
             .flatten()
             .any(|value| value.as_str() == Some(STACKS))
-            || self.record.actor.name.ends_with("/AWSCloudFormation")
+            || self.in_stack_session()
+    }
+
+    /// True where the call was made in the session in which CloudFormation takes a stack's own role.
+    pub fn in_stack_session(&self) -> bool {
+        self.record.actor.name.ends_with("/AWSCloudFormation")
     }
 }
 

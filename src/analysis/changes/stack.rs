@@ -51,7 +51,9 @@ pub(super) fn join(found: &mut Vec<Change>, world: &World<'_>) {
         // The nearest operation before it: two that overlap cannot be told apart.
         let Some(operation) = operations.iter().rev().find(|operation| {
             let after = child.record.at.duration_since(operation.record.at);
-            after >= SignedDuration::ZERO && after <= OPERATION
+            // CloudFormation acts as who asked, or with a role of the stack's own.
+            let same = child.in_stack_session() || child.record.actor == operation.record.actor;
+            same && after >= SignedDuration::ZERO && after <= OPERATION
         }) else {
             continue;
         };

@@ -235,11 +235,18 @@ fn what_a_stack_did_carries_its_event_and_its_author() {
         json!({"functionName": "checkout"}),
         Value::Null,
     )
-    .last("sourceIPAddress", json!("cloudformation.amazonaws.com"));
+    .last("sourceIPAddress", json!("cloudformation.amazonaws.com"))
+    .last(
+        "userIdentity",
+        json!({"type": "AssumedRole", "arn": "arn:aws:sts::123456789012:assumed-role/exec/AWSCloudFormation"}),
+    );
+    case.call("else", "12:02:00", "iam", "DetachRolePolicy", json!({"roleName": "far"}), Value::Null)
+        .last("userAgent", json!("cloudformation.amazonaws.com"));
     case.file("lambda/checkout/aliases.json", &json!({"Aliases": []}));
-    let change = case.only();
+    let change = case.with("child");
     assert_eq!(change.event_ids, ["child", "stack"]);
     assert_eq!(change.actor.unwrap().name, "ana");
+    assert_eq!(case.with("else").event_ids, ["else"]);
 }
 
 #[test]
