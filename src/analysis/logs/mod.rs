@@ -3,8 +3,11 @@
 //! Log text is evidence about failures and nothing else. What a line claims about its own cause
 //! (a deployment hint, an instruction to whoever reads) is kept apart as a claim and weighs nothing.
 
+mod json;
+mod lexicon;
 pub mod line;
 pub mod phrases;
+mod plain;
 pub mod survey;
 
 pub use survey::{Kind, LogSurvey};

@@ -1,0 +1,321 @@
+//! An ontology of configuration keys: from the words of a name and the values before and after to
+//! what the change does, and from that to how well it explains how requests fail.
+//!
+//! It works on keys that it has never seen: classes are found by words, effects by type and
+//! direction of the value. The rule that is not obvious: a mismatch is evidence as well. A bucket's
+//! name does not make a certificate expire, however close in time.
+
+mod class;
+mod compatibility;
+
+use compatibility::{by_manner, compatibility};
+
+use super::logs::phrases::Mechanism;
+use super::metrics::Manner;
+use super::words;
+use crate::domain::change::KeyChange;
+
+pub use class::{Class, class};
+
+/// Where the value went.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Direction {
+    Up(f64),
+    Down(f64),
+    On,
+    Off,
+    Replaced,
+    Added,
+    Removed,
+    /// One side or both are not known.
+    Unknown,
+}
+
+/// `true`, `off`, … as truth values; numbers are not.
+pub fn truth(value: &str) -> Option<bool> {
+    match value.trim().to_ascii_lowercase().as_str() {
+        "true" | "on" | "yes" | "enabled" => Some(true),
+        "false" | "off" | "no" | "disabled" => Some(false),
+        _ => None,
+    }
+}
+
+/// A number with or without a unit: `30s`, `512MB`, `1.5`.
+pub fn number(value: &str) -> Option<f64> {
+    let value = value.trim();
+    let end = value
+        .char_indices()
+        .find(|(index, c)| !(c.is_ascii_digit() || *c == '.' || (*index == 0 && matches!(c, '-' | '+'))))
+        .map_or(value.len(), |(index, _)| index);
+    let unit = value.get(end..)?.trim();
+    if unit.len() > 7 || !unit.chars().all(|c| c.is_ascii_alphabetic() || c == '%' || c == '/') {
+        return None;
+    }
+    let number: f64 = value.get(..end)?.parse().ok()?;
+    let factor = match unit.to_ascii_lowercase().as_str() {
+        "s" | "sec" | "secs" | "seconds" => 1000.0,
+        "m" | "min" | "minutes" => 60_000.0,
+        "h" => 3_600_000.0,
+        _ => 1.0,
+    };
+    Some(number * factor)
+}
+
+pub fn direction(change: &KeyChange) -> Direction {
+    match (change.before.as_deref(), change.after.as_deref()) {
+        (Some(before), Some(after)) => {
+            if let (Some(was), Some(is)) = (truth(before), truth(after)) {
+                return match (was, is) {
+                    (false, true) => Direction::On,
+                    (true, false) => Direction::Off,
+                    _ => Direction::Replaced,
+                };
+            }
+            match (number(before), number(after)) {
+                (Some(was), Some(is)) if is > was => Direction::Up(ratio(is, was)),
+                (Some(was), Some(is)) if is < was => Direction::Down(ratio(was, is)),
+                _ => Direction::Replaced,
+            }
+        }
+        (None, Some(after)) if truth(after) == Some(true) => Direction::On,
+        (None, Some(_)) => Direction::Added,
+        (Some(_), None) => Direction::Removed,
+        (None, None) => Direction::Unknown,
+    }
+}
+
+fn ratio(large: f64, small: f64) -> f64 {
+    if small > 0.0 { large / small } else { f64::INFINITY }
+}
+
+/// How requests fail: the mechanism of the new failures, the manner of the symptom, their words.
+#[derive(Debug, Clone, Default)]
+pub struct Failure {
+    /// (mechanism, share of the new failing lines).
+    pub mechanisms: Vec<(Mechanism, f64)>,
+    /// The new failing lines, lower-case.
+    pub texts: Vec<String>,
+    pub manner: Option<Manner>,
+}
+
+/// How well one key explains the failure.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fit {
+    pub class: Class,
+    pub direction: Direction,
+    /// Likelihood ratio, 0.1 to 10.
+    pub ratio: f64,
+    /// The new value itself stands in the error: a host, a number of seconds.
+    pub named: Option<String>,
+}
+
+impl Fit {
+    /// It explains the failure, rather than merely not contradicting it.
+    pub fn explains(&self) -> bool {
+        self.ratio >= 2.5
+    }
+}
+
+pub fn fit(change: &KeyChange, failure: &Failure) -> Fit {
+    let class = class(&change.key, change.before.as_deref(), change.after.as_deref());
+    let direction = direction(change);
+    if class == Class::Inert {
+        return Fit { class, direction, ratio: 0.1, named: None };
+    }
+    let named = value_in_error(change, class, failure);
+    let by_mechanism = failure
+        .mechanisms
+        .iter()
+        .filter(|(_, share)| *share >= 0.2)
+        .map(|(mechanism, _)| compatibility(class, direction, *mechanism))
+        .fold(None, |best: Option<f64>, ratio| Some(best.map_or(ratio, |best| best.max(ratio))));
+    let mut ratio = by_mechanism.unwrap_or_else(|| by_manner(class, direction, failure.manner));
+    if shares_words(change, failure) {
+        ratio = (ratio * 3.0).max(3.0);
+    }
+    // A large move is likelier to hurt than a small one, whatever it governs.
+    if let Direction::Up(factor) | Direction::Down(factor) = direction
+        && ratio >= 1.0
+    {
+        ratio *= if factor >= 4.0 {
+            1.3
+        } else if factor < 1.3 {
+            0.6
+        } else {
+            1.0
+        };
+    }
+    if named.is_some() {
+        ratio = 10.0;
+    }
+    Fit { class, direction, ratio: ratio.clamp(0.1, 10.0), named }
+}
+
+/// The part of the new value, absent from the old, that the errors name.
+fn value_in_error(change: &KeyChange, class: Class, failure: &Failure) -> Option<String> {
+    let after = change.after.as_deref()?;
+    let old = change.before.as_deref().map(words::tokens).unwrap_or_default();
+    for token in words::tokens(after) {
+        if !old.contains(&token) && failure.texts.iter().any(|text| words::contains_token(text, &token)) {
+            return Some(token);
+        }
+    }
+    if matches!(
+        class,
+        Class::Timeout | Class::Capacity | Class::Concurrency | Class::Memory | Class::RateLimit
+    ) && change.before.is_some()
+        && let Some(value) = number(after)
+        && value > 0.0
+    {
+        let timed = class == Class::Timeout;
+        let mechanism_fits = failure.mechanisms.iter().any(|(mechanism, share)| {
+            *share >= 0.2
+                && match class {
+                    Class::Timeout => {
+                        matches!(mechanism, Mechanism::Timeout | Mechanism::FunctionTimeout | Mechanism::Pool)
+                    }
+                    _ => matches!(
+                        mechanism,
+                        Mechanism::Pool | Mechanism::Memory | Mechanism::Overload | Mechanism::Throttled
+                    ),
+                }
+        });
+        let same = |found: f64| {
+            (found - value).abs() < 1e-6
+                || (timed && ((found * 1000.0 - value).abs() < 1e-6 || (found - value * 1000.0).abs() < 1e-6))
+        };
+        if mechanism_fits && failure.texts.iter().any(|text| words::numbers(text).into_iter().any(same)) {
+            return Some(after.to_owned());
+        }
+    }
+    None
+}
+
+/// The key's telling words stand in the errors.
+fn shares_words(change: &KeyChange, failure: &Failure) -> bool {
+    const COMMON: [&str; 40] = [
+        "max", "min", "size", "count", "limit", "enable", "enabled", "use", "new", "feature", "flag", "the",
+        "time", "timeout", "seconds", "second", "ms", "http", "https", "url", "api", "service", "client",
+        "server", "request", "default", "prod", "app", "config", "mode", "version", "name", "host", "port",
+        "rate", "number", "level", "type", "id", "key",
+    ];
+    let own: Vec<String> = words::split(&change.key)
+        .into_iter()
+        .filter(|word| {
+            word.len() >= 4 && !COMMON.contains(&word.as_str()) && !COMMON.contains(&words::stem(word))
+        })
+        .collect();
+    own.iter().any(|word| {
+        let stem = words::stem(word);
+        failure.texts.iter().any(|text| words::split(text).iter().any(|other| words::stem(other) == stem))
+    })
+}
+
+/// Two keys that hurt together: callers over what they share. (callers' key index, capacity's key
+/// index, callers, capacity) where callers now exceed the capacity and did not before.
+pub fn starved(changes: &[KeyChange]) -> Option<(usize, usize, f64, f64)> {
+    let classes: Vec<Class> =
+        changes.iter().map(|one| class(&one.key, one.before.as_deref(), one.after.as_deref())).collect();
+    let value = |text: &Option<String>| text.as_deref().and_then(number);
+    for (callers, caller) in changes.iter().enumerate() {
+        if classes[callers] != Class::Concurrency {
+            continue;
+        }
+        for (pool, capacity) in changes.iter().enumerate() {
+            let pooled = words::split(&capacity.key).iter().any(|word| {
+                matches!(
+                    words::stem(word),
+                    "pool" | "connection" | "conn" | "socket" | "slot" | "thread" | "worker"
+                )
+            });
+            if classes[pool] != Class::Capacity || !pooled {
+                continue;
+            }
+            if let (Some(calls), Some(room)) = (value(&caller.after), value(&capacity.after)) {
+                let fitted = match (value(&caller.before), value(&capacity.before)) {
+                    (Some(calls), Some(room)) => calls <= room,
+                    _ => true,
+                };
+                if calls > room && fitted {
+                    return Some((callers, pool, calls, room));
+                }
+            }
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(key: &str, before: &str, after: &str) -> KeyChange {
+        KeyChange { key: key.to_owned(), before: Some(before.to_owned()), after: Some(after.to_owned()) }
+    }
+
+    fn failing(text: &str) -> Failure {
+        let mechanism = crate::analysis::logs::phrases::mechanism(text, None);
+        Failure {
+            mechanisms: mechanism.map(|mechanism| vec![(mechanism, 1.0)]).unwrap_or_default(),
+            texts: vec![text.to_lowercase()],
+            manner: Some(Manner::Failing),
+        }
+    }
+
+    #[test]
+    fn keys_never_seen_are_classed_by_their_words() {
+        for (key, before, after, expected) in [
+            ("DB_POOL_SIZE", "10", "5", Class::Capacity),
+            ("ledgerWriterThreads", "16", "2", Class::Capacity),
+            ("upstream.read-timeout", "5s", "200ms", Class::Timeout),
+            ("MAX_CONCURRENT", "5", "8", Class::Concurrency),
+            ("/shop/checkout/rate-limit", "800", "20", Class::RateLimit),
+            ("NODE_HEAP_MB", "768", "96", Class::Memory),
+            ("LOG_LEVEL", "INFO", "DEBUG", Class::Inert),
+            ("releaseTag", "r1", "r2", Class::Inert),
+            ("INVOICE_BUCKET", "a-prod", "a-prd", Class::Place),
+            ("partner_api_version", "2024-10", "2025-01", Class::Contract),
+            ("newPricing.enabled", "false", "true", Class::Flag),
+            ("/petstore/searchdelay", "0", "500", Class::Fault),
+            ("/petstore/searcherrorpercent", "0", "40", Class::Fault),
+            ("JWT_AUDIENCE", "api.prod", "api.prd", Class::Credential),
+            ("retry_max_attempts", "3", "0", Class::Retry),
+            ("ReservedConcurrentExecutions", "100", "2", Class::Capacity),
+        ] {
+            assert_eq!(class(key, Some(before), Some(after)), expected, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_explains_beats_one_that_does_not() {
+        let pool = failing("Database connection timeout - pool exhausted");
+        assert!(fit(&change("DB_POOL_SIZE", "10", "5"), &pool).explains());
+        assert!(fit(&change("MAX_CONCURRENT", "5", "8"), &pool).explains());
+        assert!(!fit(&change("LOG_LEVEL", "INFO", "WARN"), &pool).explains());
+        let expired = failing("x509: certificate has expired or is not yet valid");
+        assert!(fit(&change("S3_BUCKET", "prod-artifacts-1", "prod-artifact-1"), &expired).ratio < 0.2);
+        let host = failing("no route to host orders-db-old.cluster-c1.internal");
+        let fitting = fit(
+            &change("DB_HOST", "orders-db.cluster-c1.internal", "orders-db-old.cluster-c1.internal"),
+            &host,
+        );
+        assert_eq!(fitting.named.as_deref(), Some("orders-db-old.cluster-c1.internal"));
+        let cut = failing("Task timed out after 2.00 seconds");
+        assert_eq!(fit(&change("Timeout", "30", "2"), &cut).named.as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn eight_callers_starve_a_pool_of_five() {
+        let keys = [change("DB_POOL_SIZE", "10", "5"), change("MAX_CONCURRENT", "5", "8")];
+        assert_eq!(starved(&keys), Some((1, 0, 8.0, 5.0)));
+        assert_eq!(starved(&[change("DB_POOL_SIZE", "10", "9"), change("MAX_CONCURRENT", "5", "8")]), None);
+    }
+
+    #[test]
+    fn numbers_carry_units() {
+        assert_eq!(number("30s"), Some(30_000.0));
+        assert_eq!(number("512"), Some(512.0));
+        assert_eq!(number("https://a"), None);
+        assert_eq!(number("1e400"), None);
+    }
+}

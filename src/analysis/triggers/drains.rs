@@ -1,0 +1,287 @@
+//! What runs out: gauges that climb to their limit, latency that creeps, days that are counted down.
+//!
+//! The rule that is not obvious: a gauge that moves with demand, or climbs like this every day, is
+//! used and not used up.
+
+use super::{Drain, Expiry, Triggers, lag};
+use crate::analysis::logs::LogSurvey;
+use crate::analysis::metrics::entities::{self, Entity, mean};
+use crate::analysis::metrics::measure::{counts_what_is_left, is_percent};
+use crate::analysis::metrics::{Gauge, Measure};
+use crate::analysis::ratios;
+use crate::analysis::symptom::Symptom;
+
+/// Resources that run out.
+pub(super) fn gauges(found: &mut Triggers, symptom: &Symptom, own: &Entity) {
+    let mut read = false;
+    for (gauge, track) in entities::gauges(own) {
+        if gauge == Gauge::DaysLeft {
+            days_left(found, symptom, track);
+            continue;
+        }
+        if track.values.iter().flatten().count() < 20 {
+            continue;
+        }
+        read = true;
+        // What rises and falls with demand is used, not used up; so is what does so every day.
+        if follows(&track.values, own) || usual(symptom, track) {
+            continue;
+        }
+        if let Some(drain) = drain(
+            symptom,
+            gauge,
+            &track.values,
+            counts_what_is_left(&track.metric),
+            None,
+            is_percent(&track.metric),
+            track.query(),
+        ) && found.drain.as_ref().is_none_or(|known| known.rate < drain.rate)
+        {
+            found.drain = Some(drain);
+        }
+    }
+    found.gauges_calm = read && found.drain.is_none();
+}
+
+/// Whether a gauge moves with demand: correlated by period, and demand itself moved.
+fn follows(values: &[Option<f64>], own: &Entity) -> bool {
+    let Some(offered) = own.offered() else { return false };
+    let pairs: Vec<(f64, f64)> =
+        values.iter().zip(&offered).filter_map(|(gauge, demand)| gauge.zip(*demand)).collect();
+    if pairs.len() < 20 {
+        return false;
+    }
+    let count = pairs.len() as f64;
+    let (x, y) = pairs.iter().fold((0.0, 0.0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
+    let (x, y) = (x / count, y / count);
+    let (mut xy, mut xx, mut yy) = (0.0, 0.0, 0.0);
+    for (gauge, demand) in &pairs {
+        xy += (gauge - x) * (demand - y);
+        xx += (gauge - x).powi(2);
+        yy += (demand - y).powi(2);
+    }
+    let spread = (yy / count).sqrt() / y.abs().max(1e-9);
+    xx > 0.0 && yy > 0.0 && spread > 0.08 && xy / (xx * yy).sqrt() > 0.75
+}
+
+/// Whether the same hours of an earlier day saw the same climb.
+fn usual(symptom: &Symptom, track: &entities::Track) -> bool {
+    let climb = |values: &[Option<f64>]| -> Option<f64> {
+        let end = symptom.begin.min(values.len());
+        let early = mean(values.get(..(end / 4).max(1))?)?;
+        let late = mean(values.get(end.saturating_sub(end / 8 + 1)..end)?)?;
+        Some(late - early)
+    };
+    let Some(today) = climb(&track.values) else { return false };
+    [&track.day_ago, &track.week_ago]
+        .into_iter()
+        .filter_map(|values| climb(values))
+        .any(|then| today > 0.0 && then > 0.5 * today)
+}
+
+/// Latency that climbs for half an hour and more before requests fail: something fills up, whether a
+/// gauge shows it or not.
+pub(super) fn creep(symptom: &Symptom, own: &Entity) -> Option<Drain> {
+    symptom.primary.as_ref()?;
+    let block = symptom.grid.periods(10);
+    let end = symptom.grid.len;
+    own.of_measure(Measure::Latency)
+        .filter(|track| track.stat != "Maximum")
+        .filter_map(|track| {
+            let levels: Vec<(usize, f64)> = (0..end / block)
+                .filter_map(|index| {
+                    let from = end - (end / block - index) * block;
+                    let mut values: Vec<f64> =
+                        track.values.get(from..from + block)?.iter().flatten().copied().collect();
+                    values.sort_by(f64::total_cmp);
+                    Some((from, values.get(values.len() / 2).copied().filter(|value| *value > 0.0)?.ln()))
+                })
+                .collect();
+            let mut begin = levels.len().checked_sub(1)?;
+            while begin > 0 && levels[begin - 1].1 < levels[begin].1 + 0.01 {
+                begin -= 1;
+            }
+            // A flat stretch before it is not part of it.
+            while begin + 2 < levels.len() && levels[begin + 1].1 - levels[begin].1 < 0.04 {
+                begin += 1;
+            }
+            let rising: Vec<f64> = levels[begin..].windows(2).map(|pair| pair[1].1 - pair[0].1).collect();
+            let whole = levels.last()?.1 - levels[begin].1;
+            let largest = rising.iter().copied().fold(0.0, f64::max);
+            let steps = rising.iter().filter(|step| **step > 0.04).count();
+            let minutes = (rising.len() * block) as f64 * symptom.grid.step as f64 / 60.0;
+            (steps >= 4 && minutes >= 40.0 && whole >= 0.5 && largest <= 0.6 * whole).then(|| Drain {
+                gauge: Gauge::Queue,
+                query: track.query(),
+                from: levels[begin].1.exp(),
+                to: levels.last().map_or(0.0, |level| level.1.exp()),
+                minutes,
+                knee: (begin > 1).then_some(levels[begin].0),
+                rate: ratios::LIMIT_HURTS * 0.004,
+            })
+        })
+        .max_by(|a, b| a.minutes.total_cmp(&b.minutes).then_with(|| b.query.cmp(&a.query)))
+}
+
+fn days_left(found: &mut Triggers, symptom: &Symptom, track: &entities::Track) {
+    if symptom.primary.is_none() {
+        return;
+    }
+    let lowest = track.values.iter().flatten().copied().fold(f64::INFINITY, f64::min);
+    if lowest <= 0.0 {
+        let crossed =
+            track.values.iter().position(|value| value.is_some_and(|value| value <= 0.0)).unwrap_or(0);
+        let rate = ratios::EXPIRY_HURTS * lag(symptom, crossed.min(symptom.last), symptom.last.max(crossed));
+        let rate = rate.max(if crossed <= symptom.last { 1e-3 } else { 0.0 });
+        let known = found.expiry.get_or_insert(Expiry { text: None, days_left: None, rate: 0.0 });
+        known.days_left = Some(lowest);
+        known.rate = known.rate.max(rate);
+    }
+}
+
+/// A level that goes one way for long and nears its limit by the onset.
+fn drain(
+    symptom: &Symptom,
+    gauge: Gauge,
+    values: &[Option<f64>],
+    falling: bool,
+    limit: Option<f64>,
+    is_percent: bool,
+    query: String,
+) -> Option<Drain> {
+    symptom.primary.as_ref()?;
+    // A leak is felt while it still goes on: what counts is up to an hour after the onset.
+    let end = (symptom.last + 1 + symptom.grid.periods(60)).min(values.len());
+    let points: Vec<(f64, f64)> = values[..end]
+        .iter()
+        .enumerate()
+        .filter_map(|(index, value)| value.map(|value| (index as f64, if falling { -value } else { value })))
+        .collect();
+    if points.len() < 20 {
+        return None;
+    }
+    // CPU follows demand minute by minute; only what accumulates can be drained.
+    if gauge == Gauge::Cpu {
+        return None;
+    }
+    let (slope, noise) = slope(&points)?;
+    let (knee, from, to) = trend(&points, noise)?;
+    let span = points.last()?.0 - knee as f64;
+    let minutes = span * symptom.grid.step as f64 / 60.0;
+    let moved = to - from;
+    if slope <= 0.0 || minutes < 30.0 || moved < 4.0 * noise || moved < 0.04 * from.abs().max(to.abs()) {
+        return None;
+    }
+    let level = if falling { -to } else { to };
+    // Percentages have their limit at 100. Of other gauges it is not known: the level must have come
+    // to a stand at its own maximum, or have grown to a multiple.
+    let growth = if from.abs() > 1e-9 {
+        (to / from).abs().max((from / to.abs().max(1e-9)).abs())
+    } else {
+        f64::INFINITY
+    };
+    let near = match (limit, falling) {
+        (Some(limit), _) if limit > 0.0 => (level / limit).clamp(0.0, 1.0),
+        (_, true) => (1.0 - level / (-from).max(1e-9)).clamp(0.0, 1.0),
+        _ if is_percent && (0.0..=100.5).contains(&level) => level / 100.0,
+        _ if growth >= 2.0 => 0.9,
+        _ if growth >= 1.15 && stands(&points) => 0.8,
+        _ => 0.0,
+    };
+    if near < 0.7 {
+        return None;
+    }
+    let nearness = ((near - 0.65) / 0.25).clamp(0.1, 1.0);
+    let rate = ratios::LIMIT_HURTS * nearness * ratios::trigger_lag(5.0);
+    let (from, to) = if falling { (-from, -to) } else { (from, to) };
+    if knee > symptom.last {
+        return None;
+    }
+    let inside = knee > points.len() / 12 + 3;
+    Some(Drain { gauge, query, from, to, minutes, knee: inside.then_some(knee), rate })
+}
+
+/// Whether the last tenth goes no further than the tenth before it: a ceiling is reached.
+fn stands(points: &[(f64, f64)]) -> bool {
+    let tenth = (points.len() / 10).max(3);
+    let median = |part: &[(f64, f64)]| {
+        let mut values: Vec<f64> = part.iter().map(|point| point.1).collect();
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied()
+    };
+    let end = points.len();
+    let (Some(last), Some(previous), Some(first)) = (
+        median(&points[end - tenth..]),
+        median(&points[end.saturating_sub(2 * tenth)..end - tenth]),
+        median(&points[..tenth]),
+    ) else {
+        return false;
+    };
+    (last - previous).abs() <= 0.08 * (last - first).abs()
+}
+
+/// Least squares over the whole, and the noise around a running median of differences.
+fn slope(points: &[(f64, f64)]) -> Option<(f64, f64)> {
+    let count = points.len() as f64;
+    let mean_x = points.iter().map(|point| point.0).sum::<f64>() / count;
+    let mean_y = points.iter().map(|point| point.1).sum::<f64>() / count;
+    let covariance: f64 = points.iter().map(|point| (point.0 - mean_x) * (point.1 - mean_y)).sum();
+    let variance: f64 = points.iter().map(|point| (point.0 - mean_x).powi(2)).sum();
+    let mut differences: Vec<f64> = points.windows(2).map(|pair| (pair[1].1 - pair[0].1).abs()).collect();
+    differences.sort_by(f64::total_cmp);
+    let noise = differences.get(differences.len() * 3 / 4)? / 1.15 / std::f64::consts::SQRT_2;
+    (variance > 0.0).then(|| (covariance / variance, noise.max(1e-6)))
+}
+
+/// Where the way up begins, the level there and at the end: medians of tenths that never fall back.
+fn trend(points: &[(f64, f64)], noise: f64) -> Option<(usize, f64, f64)> {
+    let part = (points.len() / 20).max(3);
+    let levels: Vec<(usize, f64)> = points
+        .chunks(part)
+        .filter(|chunk| chunk.len() * 2 > part)
+        .map(|chunk| {
+            let mut values: Vec<f64> = chunk.iter().map(|point| point.1).collect();
+            values.sort_by(f64::total_cmp);
+            (chunk[0].0 as usize, values[values.len() / 2])
+        })
+        .collect();
+    let (_, last) = *levels.last()?;
+    let mut begin = levels.len() - 1;
+    while begin > 0 && levels[begin - 1].1 <= levels[begin].1 + 0.6 * noise {
+        begin -= 1;
+    }
+    // A flat stretch before the slope is not part of it.
+    while begin + 1 < levels.len() && levels[begin + 1].1 - levels[begin].1 < 0.02 * (last - levels[begin].1)
+    {
+        begin += 1;
+    }
+    // At least a quarter of the parts go up: a step has one.
+    let steps_up = levels[begin..].windows(2).filter(|pair| pair[1].1 > pair[0].1 + 1e-9).count();
+    let largest = levels[begin..].windows(2).map(|pair| pair[1].1 - pair[0].1).fold(0.0, f64::max);
+    let whole = last - levels[begin].1;
+    (steps_up >= 3 && largest < 0.6 * whole).then_some((levels[begin].0, levels[begin].1, last))
+}
+
+/// Lambda's REPORT lines tell the memory used where no metric does.
+pub(super) fn memory_of_reports(found: &mut Triggers, symptom: &Symptom, logs: &LogSurvey) {
+    let Some(field) = logs.numeric.get("Max Memory Used") else { return };
+    let values: Vec<Option<f64>> = field
+        .sum
+        .iter()
+        .zip(&field.count)
+        .map(|(sum, count)| (*count > 0).then(|| sum / f64::from(*count)))
+        .collect();
+    if let Some(drain) = drain(
+        symptom,
+        Gauge::Memory,
+        &values,
+        false,
+        logs.memory_limit,
+        false,
+        "Max Memory Used of REPORT lines".to_owned(),
+    ) && found.drain.as_ref().is_none_or(|known| known.rate < drain.rate)
+    {
+        found.drain = Some(drain);
+        found.gauges_calm = false;
+    }
+}

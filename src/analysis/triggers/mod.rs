@@ -1,0 +1,154 @@
+//! Causes that are not a change, by the signs that they leave: demand, a dependency, a resource that
+//! runs out, a date that passed, the provider.
+//!
+//! The rule that is not obvious: a sign that comes after the onset is a consequence. A dependency
+//! that fails later fails because of us, or for reasons of its own.
+
+mod demand;
+mod drains;
+mod others;
+mod said;
+
+use super::logs::LogSurvey;
+use super::logs::phrases::Mechanism;
+use super::metrics::{Gauge, Metrics, Trouble};
+use super::ratios;
+use super::symptom::Symptom;
+use crate::domain::evidence::Scope;
+
+/// More requests than this hour's habit.
+#[derive(Debug, Clone)]
+pub struct Surge {
+    pub before: f64,
+    pub during: f64,
+    /// During over before, after taking out what earlier days did at this hour.
+    pub factor: f64,
+    pub begin: usize,
+    pub query: String,
+    /// Other services with a rise of the same size in the same minutes.
+    pub others: usize,
+    pub rate: f64,
+}
+
+/// A dependency in trouble before or with the service.
+#[derive(Debug, Clone)]
+pub struct Outage {
+    pub name: String,
+    pub trouble: Trouble,
+    pub rate: f64,
+}
+
+/// A resource that runs out.
+#[derive(Debug, Clone)]
+pub struct Drain {
+    pub gauge: Gauge,
+    pub query: String,
+    pub from: f64,
+    pub to: f64,
+    /// Minutes that it has been going up.
+    pub minutes: f64,
+    /// Where the slope began, if it did so inside the window.
+    pub knee: Option<usize>,
+    pub rate: f64,
+}
+
+#[derive(Debug, Clone)]
+pub struct Expiry {
+    /// The error that says so.
+    pub text: Option<String>,
+    /// Days left by a metric, at its lowest.
+    pub days_left: Option<f64>,
+    pub rate: f64,
+}
+
+#[derive(Debug, Clone)]
+pub struct ZoneTrouble {
+    /// Peers that fail in the same minutes.
+    pub peers: Vec<String>,
+    pub of: usize,
+    pub text: Option<String>,
+    /// The zone that the failures come from, where a field says so.
+    pub zone: Option<String>,
+    pub rate: f64,
+}
+
+/// One tenant, path or client whose share of the work shifted.
+#[derive(Debug, Clone)]
+pub struct MixShift {
+    pub field: String,
+    pub value: String,
+    pub before: f64,
+    pub during: f64,
+}
+
+/// All signs found.
+#[derive(Debug, Clone, Default)]
+pub struct Triggers {
+    pub surge: Option<Surge>,
+    /// Demand was read and did not rise.
+    pub demand_flat: Option<f64>,
+    /// Demand rose, but as it does at this hour on other days: before, during, first period.
+    pub usual_rise: Option<(f64, f64, usize)>,
+    pub mix: Option<MixShift>,
+    pub outages: Vec<Outage>,
+    /// Dependencies whose series were read and show nothing.
+    pub healthy: Vec<String>,
+    /// Dependencies, and hosts outside, that the new errors name.
+    pub blamed: Vec<String>,
+    /// Somebody who is named has answered with a failure of its own: no mere silence.
+    pub answered: bool,
+    pub drain: Option<Drain>,
+    /// Latency that crept up for long before requests failed.
+    pub creep: Option<Drain>,
+    /// Gauges were read and none is running out.
+    pub gauges_calm: bool,
+    pub expiry: Option<Expiry>,
+    pub zone: Option<ZoneTrouble>,
+    /// Failing lines and lines of the failing zone, and of the others.
+    pub zone_split: Option<(f64, f64, f64, f64)>,
+    /// What the errors say has run out, where that is never a matter of load: disk, a quota.
+    pub spent: Option<Mechanism>,
+    /// Peers were read and are calm.
+    pub peers_calm: usize,
+}
+
+pub fn find(
+    symptom: &Symptom,
+    metrics: Option<&Metrics>,
+    logs: Option<&LogSurvey>,
+    scope: &Scope,
+) -> Triggers {
+    let mut found = Triggers::default();
+    let texts: Vec<(String, Option<Mechanism>, f64)> = logs
+        .map(|logs| {
+            symptom
+                .new_kinds(logs)
+                .into_iter()
+                .map(|(kind, share)| (kind.example.clone(), kind.mechanism, share))
+                .collect()
+        })
+        .unwrap_or_default();
+    if let Some(metrics) = metrics {
+        demand::demand(&mut found, symptom, metrics);
+        others::dependencies(&mut found, symptom, metrics);
+        others::peers(&mut found, symptom, metrics);
+        if let Some(own) = metrics.own() {
+            drains::gauges(&mut found, symptom, own);
+            found.creep = drains::creep(symptom, own);
+        }
+    }
+    if let Some(logs) = logs {
+        drains::memory_of_reports(&mut found, symptom, logs);
+        found.mix = demand::mix(symptom, logs);
+    }
+    said::phrases(&mut found, symptom, &texts, logs, scope);
+    found
+}
+
+/// Density of a trigger's lag, for one that began somewhere in its own interval.
+fn lag(symptom: &Symptom, first: usize, last: usize) -> f64 {
+    let (from, until) = (symptom.grid.second(first), symptom.grid.second(last) + symptom.grid.step - 1);
+    // Two things seen in the same period have no order: half a period of grace.
+    let grace = symptom.grid.step / 2 + 30;
+    symptom.lag_density(from - grace, until - grace, ratios::trigger_lag)
+}

@@ -1,0 +1,74 @@
+//! Other services in trouble: those that are called, and those that have nothing to do with it.
+
+use super::{Outage, Triggers, ZoneTrouble, lag};
+use crate::analysis::metrics::{Entity, Manner, Measure, Metrics, Role, Trouble, trouble};
+use crate::analysis::ratios;
+use crate::analysis::symptom::Symptom;
+
+/// Troubles of another service that could have caused ours.
+fn concurrent(symptom: &Symptom, entity: &Entity) -> Option<Trouble> {
+    let grid = symptom.grid;
+    trouble::troubles(entity)
+        .into_iter()
+        .filter(|one| {
+            one.matters()
+                && one.rise.strength >= trouble::SIGNIFICANT + 3.0
+                && match one.manner {
+                    Manner::Failing => one.rise.during >= 2.0 * one.rise.before,
+                    Manner::Slow => one.rise.ratio() >= 1.3,
+                }
+        })
+        .find(|one| {
+            let (first, last) = one.rise.interval();
+            let lasts = one.rise.end.is_none_or(|end| end > symptom.begin + grid.periods(3));
+            first <= symptom.last + 1 && last + grid.periods(30) >= symptom.first && lasts
+        })
+}
+
+pub(super) fn dependencies(found: &mut Triggers, symptom: &Symptom, metrics: &Metrics) {
+    for entity in metrics.others(Role::Dependency) {
+        let measured = entity.tracks.iter().any(|track| {
+            matches!(track.measure, Measure::Failures | Measure::Latency | Measure::Availability)
+        });
+        if symptom.primary.is_none() || !measured {
+            continue;
+        }
+        match concurrent(symptom, entity) {
+            Some(trouble) => {
+                let (first, last) = trouble.rise.interval();
+                let size = match trouble.manner {
+                    Manner::Failing => ((trouble.rise.during - trouble.rise.before) / 0.05).clamp(0.2, 1.0),
+                    Manner::Slow => ((trouble.rise.ratio() - 1.0) / 1.0).clamp(0.2, 1.0),
+                };
+                let rate =
+                    ratios::DEPENDENCY_HURTS * size * lag(symptom, first, last.min(symptom.last.max(first)));
+                found.outages.push(Outage { name: entity.name.clone(), trouble, rate });
+            }
+            None => found.healthy.push(entity.name.clone()),
+        }
+    }
+    found.outages.sort_by(|a, b| b.rate.total_cmp(&a.rate).then_with(|| a.name.cmp(&b.name)));
+}
+
+pub(super) fn peers(found: &mut Triggers, symptom: &Symptom, metrics: &Metrics) {
+    if symptom.primary.is_none() {
+        return;
+    }
+    let near = symptom.grid.periods(6);
+    let mut failing = Vec::new();
+    let mut count = 0;
+    for entity in metrics.others(Role::Peer) {
+        count += 1;
+        if let Some(trouble) = concurrent(symptom, entity)
+            && trouble.rise.begin.abs_diff(symptom.begin) <= near
+        {
+            failing.push(entity.name.clone());
+        }
+    }
+    found.peers_calm = count - failing.len();
+    if failing.len() >= 2 || (failing.len() == 1 && count == 1 && !found.outages.is_empty()) {
+        let share = failing.len() as f64 / count.max(1) as f64;
+        let rate = ratios::ZONE_HURTS * share * lag(symptom, symptom.first, symptom.last);
+        found.zone = Some(ZoneTrouble { peers: failing, of: count, text: None, zone: None, rate });
+    }
+}
