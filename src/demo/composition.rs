@@ -80,6 +80,47 @@ pub struct Composition {
     database: PathBuf,
     stop: CancellationToken,
     tasks: TaskTracker,
+    /// Last, so that it ends after everything that runs on it.
+    _outside: Outside,
+}
+
+/// Threads of their own for the world outside the bot: shoppers and AWS do not wait while the bot
+/// thinks, as they would where both shared a few threads.
+struct Outside(Option<tokio::runtime::Runtime>);
+
+/// Two are enough for a few hundred orders a minute and the bot's questions.
+const OUTSIDE_THREADS: usize = 2;
+
+impl Outside {
+    fn new() -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(OUTSIDE_THREADS)
+            .thread_name("outside")
+            .enable_all()
+            .build()
+            .context("starting the world's threads")?;
+        Ok(Self(Some(runtime)))
+    }
+
+    /// What is spawned while the guard lives runs outside.
+    fn enter(&self) -> Option<tokio::runtime::EnterGuard<'_>> {
+        self.0.as_ref().map(tokio::runtime::Runtime::enter)
+    }
+
+    /// Binds there, because a listener wakes the threads that it was bound on.
+    async fn bind(&self, address: SocketAddr) -> anyhow::Result<TcpListener> {
+        let runtime = self.0.as_ref().context("the world has ended")?;
+        runtime.spawn(bind(address)).await.context("binding an address")?
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        // A runtime that is dropped plainly would block, which asynchronous code must not.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 /// Makes the routes that stand beside the bot's own, once the world is there.
@@ -96,10 +137,11 @@ impl Composition {
         addresses: Addresses,
         more: MoreRoutes<'_>,
     ) -> anyhow::Result<Self> {
+        let outside = Outside::new()?;
         let bot_listener = bind(addresses.bot).await?;
-        let checkout_listener = bind(addresses.checkout).await?;
-        let aws_listener = bind(addresses.aws).await?;
-        let slack_listener = bind(addresses.slack).await?;
+        let checkout_listener = outside.bind(addresses.checkout).await?;
+        let aws_listener = outside.bind(addresses.aws).await?;
+        let slack_listener = outside.bind(addresses.slack).await?;
         let addresses = Addresses {
             bot: bot_listener.local_addr()?,
             checkout: checkout_listener.local_addr()?,
@@ -114,25 +156,41 @@ impl Composition {
         let (stage, history_took) = make_history(&world, &story, &past).await?;
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
-        story::start(&stage, &stop, &tasks);
-        let shop = axum::serve(checkout_listener, checkout::router(Arc::clone(&stage.service)));
-        let stopped = stop.clone();
-        tasks.spawn(async move { stopped.run_until_cancelled(shop.into_future()).await.is_some() });
-        let account = world.clone().serve(aws_listener);
-        let stopped = stop.clone();
-        tasks.spawn(async move { stopped.run_until_cancelled(account).await.is_some() });
         let slack = SlackWorld::new(Options {
             clock_offset: world.now().duration_since(Timestamp::now()),
             ..Options::default()
         });
-        let slack_api = slack.serve(slack_listener)?;
+        let slack_api = {
+            let _inside = outside.enter();
+            story::start(&stage, &stop, &tasks);
+            let shop = axum::serve(checkout_listener, checkout::router(Arc::clone(&stage.service)));
+            let stopped = stop.clone();
+            tasks.spawn(async move { stopped.run_until_cancelled(shop.into_future()).await.is_some() });
+            let account = world.clone().serve(aws_listener);
+            let stopped = stop.clone();
+            tasks.spawn(async move { stopped.run_until_cancelled(account).await.is_some() });
+            slack.serve(slack_listener)?
+        };
         slack.set_bot(&format!("http://{}", addresses.bot), SIGNING_SECRET);
         let database =
             std::env::temp_dir().join(format!("incident-commander-demo-{}.db", uuid::Uuid::new_v4()));
         let settings = settings(&world, addresses, &slack_api, &database)?;
         let routes = more(&slack, &stage);
         let bot = Bot::start(settings, Clock::starting_at(world.now()), bot_listener, routes).await?;
-        Ok(Self { addresses, story, past, world, slack, stage, history_took, bot, database, stop, tasks })
+        Ok(Self {
+            addresses,
+            story,
+            past,
+            world,
+            slack,
+            stage,
+            history_took,
+            bot,
+            database,
+            stop,
+            tasks,
+            _outside: outside,
+        })
     }
 
     pub fn bot_url(&self) -> String {

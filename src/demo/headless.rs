@@ -34,12 +34,16 @@ pub fn hours(past: &Past, story: &Story) -> i64 {
     (on(past.day, story.live_from).duration_since(on(past.day, past.from)).as_secs() + 1800) / 3600
 }
 
-/// What the driver saw and measured.
-struct Outcome {
-    incident: Value,
-    thread: Vec<Value>,
-    criteria: Vec<Criterion>,
-    to_root_cause: Duration,
+/// How a story ended.
+#[derive(Debug)]
+pub struct Ending {
+    /// The stored incident, as `GET /incidents/INC-1` gives it.
+    pub incident: Value,
+    /// The alarm's message and its replies.
+    pub thread: Vec<Value>,
+    pub criteria: Vec<Criterion>,
+    /// From the alarm to the result in its thread.
+    pub to_root_cause: Duration,
 }
 
 /// Plays the story to its end.
@@ -60,7 +64,7 @@ pub async fn play(story: Story, past: Past, format: Format) -> anyhow::Result<()
     ));
     let watching = tokio::spawn(watch(demo.slack.clone(), teller));
     let left = DEADLINE.saturating_sub(begun.elapsed());
-    let outcome = tokio::time::timeout(left, drive(&demo, teller)).await;
+    let outcome = tokio::time::timeout(left, tell_story(&demo, &|what| teller.tell(what))).await;
     watching.abort();
     let figures = error_rates(&demo);
     demo.stop().await;
@@ -68,7 +72,14 @@ pub async fn play(story: Story, past: Past, format: Format) -> anyhow::Result<()
     finish(&outcome, &figures, begun, format)
 }
 
-async fn drive(demo: &Composition, teller: Teller) -> anyhow::Result<Outcome> {
+/// Hears what the driver does.
+pub type Listener<'a> = &'a (dyn Fn(&str) + Send + Sync);
+
+/// Raises the alarm and does what people do until the story has ended.
+///
+/// # Errors
+/// Where something does not come in time. A criterion that does not hold is no error here.
+pub async fn tell_story(demo: &Composition, tell: Listener<'_>) -> anyhow::Result<Ending> {
     let slack = &demo.slack;
     let alarmed = Instant::now();
     let alarm = demo.raise_alarm()?;
@@ -88,22 +99,24 @@ async fn drive(demo: &Composition, teller: Teller) -> anyhow::Result<Outcome> {
         .and_then(|metadata| metadata.pointer("/event_payload/incident")?.as_str())
         .context("the result names no incident")?
         .to_owned();
-    teller.tell(&format!(
-        "{incident_id}: the result came {:.1} s after the alarm",
-        to_root_cause.as_secs_f64()
-    ));
+    tell(&format!("{incident_id}: the result came {:.1} s after the alarm", to_root_cause.as_secs_f64()));
     if demo.story.heals_by_rollback() {
-        approve(demo, &result, &alarm, teller).await?;
+        approve(demo, &result, &alarm, tell).await?;
     }
     let url = format!("{}/incidents/{incident_id}", demo.bot_url());
     let incident: Value = reqwest::get(&url).await?.error_for_status()?.json().await?;
     let thread = thread_of(slack, &alarm).iter().map(|message| slack.message_json(message)).collect();
     let criteria = criteria::judge(&demo.story, &incident);
-    Ok(Outcome { incident, thread, criteria, to_root_cause })
+    Ok(Ending { incident, thread, criteria, to_root_cause })
 }
 
 /// A stranger clicks in vain, an approver clicks, and the recovery is awaited.
-async fn approve(demo: &Composition, result: &Message, alarm: &str, teller: Teller) -> anyhow::Result<()> {
+async fn approve(
+    demo: &Composition,
+    result: &Message,
+    alarm: &str,
+    tell: Listener<'_>,
+) -> anyhow::Result<()> {
     let slack = &demo.slack;
     let (ts, button) = slack
         .wait_for("the Rollback button", RESULT_WITHIN, |slack| {
@@ -114,14 +127,14 @@ async fn approve(demo: &Composition, result: &Message, alarm: &str, teller: Tell
         })
         .await
         .map_err(|error| anyhow::anyhow!("{error}; the result offers {:?}", result.action_ids()))?;
-    teller.tell("Sam, who is no approver, clicks Rollback");
+    tell("Sam, who is no approver, clicks Rollback");
     slack.click(id::STRANGER, id::ALERTS, &ts, button).await?;
     let refusal = slack
         .wait_for("a private answer to Sam", REFUSAL_WITHIN, |slack| slack.ephemerals(id::STRANGER).pop())
         .await
         .map_err(anyhow::Error::msg)?;
-    teller.tell(&format!("only Sam sees: {}", first_line(&refusal.message.text)));
-    teller.tell("Alex, an approver who did not ask for it, clicks Rollback and confirms");
+    tell(&format!("only Sam sees: {}", first_line(&refusal.message.text)));
+    tell("Alex, an approver who did not ask for it, clicks Rollback and confirms");
     slack.click(id::APPROVER, id::ALERTS, &ts, button).await?;
     slack
         .wait_for("the word about recovery", RECOVERY_WITHIN, |slack| {
@@ -160,7 +173,7 @@ fn error_rates(demo: &Composition) -> BTreeMap<&'static str, f64> {
 }
 
 fn finish(
-    outcome: &Outcome,
+    outcome: &Ending,
     figures: &BTreeMap<&'static str, f64>,
     begun: Instant,
     format: Format,
@@ -261,7 +274,9 @@ fn shown(message: &Message) -> String {
     if !message.text.is_empty() {
         return message.text.clone();
     }
-    message.attachments.first().and_then(|first| first["fallback"].as_str()).unwrap_or("(blocks)").to_owned()
+    let fallback = message.attachments.first().and_then(|first| first["fallback"].as_str());
+    let picture = message.blocks.iter().find_map(|block| block["alt_text"].as_str());
+    fallback.or(picture).unwrap_or("a message without text").to_owned()
 }
 
 fn first_line(text: &str) -> String {

@@ -1,4 +1,5 @@
 mod checkout;
+mod demo_stories;
 mod edge;
 mod generator;
 mod house;

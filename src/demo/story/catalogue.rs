@@ -138,9 +138,10 @@ fn normal() -> Story {
     Story {
         name: "normal",
         title: "An alarm about nothing",
-        about: "An ordinary lunch: about 5 % of the orders time out on a locked row, as on every day. \
+        about: "An ordinary noon: about 5 % of the orders time out on a locked row, as on every day. \
                 An alarm with a careless threshold goes off all the same.",
         released_this_morning: false,
+        demand: Demand { points: vec![(540.0, 5.0), (735.0, 6.0)], ..Demand::working_day() },
         steps: in_order(innocent_releases()),
         alarm: Alarm { description: "More than 5 failed orders a minute", threshold: 5.0, ..errors_alarm() },
         truth: blames_nobody(&["none"]),

@@ -87,8 +87,7 @@ impl Traces {
             let health = if neighbour.name == "payments" { payments } else { Health::WELL };
             let mean = neighbour.per_minute * TICK.as_secs_f64() / 60.0;
             for _ in 0..poisson(&mut random, mean) {
-                let offset = SignedDuration::from_millis(random.i64(..TICK.as_millis() as i64));
-                let at = from.saturating_add(offset).unwrap_or(from);
+                let at = within_tick(from, &mut random);
                 self.write_call(world, neighbour, health, at, &mut random);
             }
         }
@@ -132,6 +131,12 @@ impl Traces {
     }
 }
 
+/// A moment within the tick that begins at `from`.
+fn within_tick(from: Timestamp, random: &mut fastrand::Rng) -> Timestamp {
+    let offset = SignedDuration::from_millis(random.i64(0..TICK.as_millis() as i64));
+    from.saturating_add(offset).unwrap_or(from)
+}
+
 /// A Poisson number by Knuth's product of uniforms, which is fine for small means.
 fn poisson(random: &mut fastrand::Rng, mean: f64) -> u32 {
     let limit = (-mean).exp();
@@ -141,4 +146,19 @@ fn poisson(random: &mut fastrand::Rng, mean: f64) -> u32 {
         count += 1;
     }
     count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_lie_within_their_tick() {
+        let mut random = fastrand::Rng::with_seed(3);
+        let from: Timestamp = "2026-02-06T12:00:00Z".parse().unwrap();
+        for _ in 0..1000 {
+            let at = within_tick(from, &mut random);
+            assert!(at >= from && at < crate::checkout::time::later(from, TICK), "{at}");
+        }
+    }
 }

@@ -1,0 +1,50 @@
+//! Each story over the wire: the bot reads the account and the channel as it would in production,
+//! and its stored incident is judged by the story's truth.
+
+use std::net::SocketAddr;
+
+use incident_commander::demo::headless::tell_story;
+use incident_commander::demo::story::{self, Past};
+use incident_commander::demo::{Addresses, Composition};
+
+/// Plays the story to its end and names the criteria that do not hold.
+async fn play(name: &str) {
+    let story = story::find(name).unwrap();
+    let free = Addresses::from(SocketAddr::from(([127, 0, 0, 1], 0)));
+    let demo = Composition::start(story, Past::default(), free, &|_, _| None).await.unwrap();
+    let ending = tell_story(&demo, &|_| {}).await;
+    demo.stop().await;
+    let ending = ending.unwrap();
+    let failing: Vec<_> = ending.criteria.iter().filter(|criterion| !criterion.holds).collect();
+    assert!(failing.is_empty(), "{failing:#?}\n{:#}", ending.incident);
+}
+
+macro_rules! stories {
+    ($($test:ident: $name:literal;)*) => {
+        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $test() {
+            play($name).await;
+        })*
+
+        #[test]
+        fn every_story_is_told() {
+            let told = [$($name),*];
+            for story in story::stories() {
+                assert!(told.contains(&story.name), "{} has no test", story.name);
+            }
+        }
+    };
+}
+
+stories! {
+    the_configuration_bug_is_found_undone_and_the_recovery_seen: "deployment-config-bug";
+    an_alarm_about_nothing_blames_nobody: "normal";
+    a_pool_that_runs_dry_is_no_deployment: "db-pool-exhaustion";
+    a_leak_is_no_deployment: "memory-leak";
+    a_slow_payment_service_is_a_dependency: "cascading-failure";
+    hints_that_lie_change_nothing: "lying-hints";
+    the_nearest_deployment_is_cleared: "innocent-deployment";
+    versions_tell_while_cloudtrail_is_silent: "silent-cloudtrail";
+    half_of_the_change_is_innocent_of_an_outage: "payments-outage";
+    what_was_rolled_back_is_not_offered_again: "already-rolled-back";
+}
