@@ -59,7 +59,9 @@ pub(super) fn changes(world: &World<'_>) -> Vec<Change> {
 
 /// The parameters that a call names; one without a name where it names none.
 fn names(call: &Call<'_>) -> Vec<String> {
-    let list = call.field(&["names"]).and_then(serde_json::Value::as_array);
+    // One call only takes several.
+    let several = call.field(&["names"]).filter(|_| call.verb == "DeleteParameters");
+    let list = several.and_then(serde_json::Value::as_array);
     let mut names: Vec<String> = list.into_iter().flatten().filter_map(scalar).collect();
     if names.is_empty() {
         names.push(

@@ -32,6 +32,8 @@ pub(super) const LIMITING: &[&str] = &["PutFunctionConcurrency", "DeleteFunction
 
 /// A call and the time that AWS notes for what it changed differ by no more than this.
 const NEAR: SignedDuration = SignedDuration::from_mins(2);
+/// Deployments of one function that may be under way at once.
+const INTERLEAVED: usize = 3;
 /// A share of traffic below this goes unnoticed in a service's own figures.
 const NOTICEABLE: f64 = 0.1;
 
@@ -159,11 +161,14 @@ impl<'w, 'a> Function<'w, 'a> {
                 continue;
             }
             let moved = Move::of(call, groups.last());
-            let joins = groups.last().is_some_and(|group| group.takes(call, moved.as_ref()));
-            if !joins {
+            // Two pipelines may work on one function at once, their calls between each other's.
+            let recent = groups.len().saturating_sub(INTERLEAVED);
+            let open = groups.iter().skip(recent).rposition(|group| group.takes(call, moved.as_ref()));
+            let at = open.map_or(groups.len(), |open| recent + open);
+            if at == groups.len() {
                 groups.push(Group::default());
             }
-            if let Some(group) = groups.last_mut() {
+            if let Some(group) = groups.get_mut(at) {
                 group.calls.push(*call);
                 group.moves.extend(moved);
             }

@@ -397,6 +397,24 @@ fn two_updates_of_the_code_are_two_changes_however_near() {
 }
 
 #[test]
+fn calls_of_another_between_them_do_not_break_a_deployment_apart() {
+    let mut case = Case::new();
+    deployment(&mut case, "d", "12:00", "41", "42", &json!({}));
+    two_versions(&mut case, "42", &json!({}));
+    case.call(
+        "ana",
+        "12:00:07",
+        "lambda",
+        "UpdateFunctionCode20150331v2",
+        json!({"functionName": "checkout"}),
+        Value::Null,
+    )
+    .last("userIdentity", json!({"type": "IAMUser", "userName": "ana"}));
+    assert_eq!(case.with("d-alias").event_ids.len(), 4);
+    assert_eq!(case.with("ana").event_ids, ["ana"]);
+}
+
+#[test]
 fn a_failed_call_and_a_dry_run_change_nothing() {
     let mut case = Case::new();
     case.call(
