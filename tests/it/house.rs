@@ -12,7 +12,8 @@ use tokio::net::TcpListener;
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct House {
-    pub bot: Bot,
+    /// Held so that it runs as long as the house stands.
+    _bot: Bot,
     pub url: String,
     pub client: reqwest::Client,
     _folder: tempfile::TempDir,
@@ -46,7 +47,7 @@ impl House {
         let clock = Clock::starting_at("2026-02-06T12:18:00Z".parse().unwrap());
         let bot = Bot::start(settings, clock, listener, None).await.unwrap();
         let url = format!("http://{}", bot.address());
-        Self { bot, url, client: reqwest::Client::new(), _folder: folder }
+        Self { _bot: bot, url, client: reqwest::Client::new(), _folder: folder }
     }
 
     /// Posts a body as plain `curl -d` would.
