@@ -138,7 +138,7 @@ impl Fleet {
             timeout: release.timeout,
             description: release.description,
         };
-        let actor = if release.by_person { trail.person(random) } else { trail.pipeline(random) };
+        let mut actor = if release.by_person { trail.person(random) } else { trail.pipeline(random) };
         let mut at = release.at;
         let mut event_ids = Vec::new();
         if random.chance(0.12) {
@@ -155,6 +155,7 @@ impl Fleet {
                 &actor,
                 Call::write(at - 8, "cloudformation", "UpdateStack", request, json!({"stackId": stack})),
             ));
+            actor = Trail::through_stack(&actor);
         }
         if self.platform == Platform::Ecs {
             let arn = self.task_arn(trail, version.number);

@@ -42,12 +42,13 @@ impl<'a> Call<'a> {
     }
 }
 
+const CLOUDFORMATION: &str = "cloudformation.amazonaws.com";
+
 const AGENTS: &[&str] = &[
     "aws-cli/2.15.30 Python/3.11.8 Linux/5.10 exe/x86_64.amzn.2",
     "APN/1.0 HashiCorp/1.0 Terraform/1.7.4 (+https://www.terraform.io) terraform-provider-aws/5.40.0",
     "Boto3/1.34.60 md/Botocore#1.34.60 ua/2.0 os/linux",
     "aws-sdk-go-v2/1.25.2 os/linux lang/go#1.22.1",
-    "cloudformation.amazonaws.com",
     "aws-sdk-js/3.525.0 ua/2.0 os/linux lang/js md/nodejs#20.11.1",
 ];
 
@@ -82,6 +83,14 @@ impl Trail {
         self.assumed(random, &role, &format!("{person}@tidal.example"))
     }
 
+    /// The same caller's calls as CloudFormation makes them on its behalf.
+    pub fn through_stack(actor: &Actor) -> Actor {
+        let mut stack = actor.clone();
+        stack.identity["invokedBy"] = json!(CLOUDFORMATION);
+        stack.agent = CLOUDFORMATION;
+        stack
+    }
+
     /// The service itself, under its own role.
     pub fn workload(&self, random: &mut Random, role: &str, session: &str) -> Actor {
         self.assumed(random, role, session)
@@ -104,6 +113,17 @@ impl Trail {
     /// Records a call and returns its event's id.
     pub fn record(&mut self, random: &mut Random, actor: &Actor, call: Call) -> String {
         let id = random.uuid();
+        let address = if actor.agent == CLOUDFORMATION {
+            CLOUDFORMATION.to_owned()
+        } else {
+            format!(
+                "{}.{}.{}.{}",
+                random.whole(11, 220),
+                random.whole(0, 255),
+                random.whole(0, 255),
+                random.whole(1, 254)
+            )
+        };
         let mut record = json!({
             "eventVersion": "1.09",
             "userIdentity": actor.identity,
@@ -111,7 +131,7 @@ impl Trail {
             "eventSource": format!("{}.amazonaws.com", call.service),
             "eventName": call.name,
             "awsRegion": self.region,
-            "sourceIPAddress": format!("{}.{}.{}.{}", random.whole(11, 220), random.whole(0, 255), random.whole(0, 255), random.whole(1, 254)),
+            "sourceIPAddress": address,
             "userAgent": actor.agent,
             "requestParameters": call.request,
             "responseElements": if call.error.is_some() { Value::Null } else { call.response },
