@@ -272,8 +272,10 @@ impl Symptom {
                 let before = kind.between(0, from) as f64;
                 let during = kind.between(from, to) as f64;
                 let expected = (before + 0.5) / from.max(1) as f64 * (to - from).max(1) as f64;
-                (during >= 1.0 && during > 3.0 * expected.min(before * 2.0 + 0.3))
-                    .then_some((kind, during - expected.min(during)))
+                // A kind that was there before has to exceed its own chance as well.
+                let chance = before >= 1.0 && during - expected <= 3.0 * (expected + 1.0).sqrt();
+                let more = during >= 1.0 && during > 3.0 * expected.min(before * 2.0 + 0.3);
+                (more && !chance).then_some((kind, during - expected.min(during)))
             })
             .collect();
         let total: f64 = kinds.iter().map(|(_, excess)| excess).sum();

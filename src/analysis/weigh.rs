@@ -387,7 +387,7 @@ fn gate(rows: &mut Vec<Row>, symptom: &Symptom, over: bool, evidence: &Evidence)
     let mut none = 1.0 - symptom.real;
     let mut recurring = 0.0;
     if symptom.habit.is_some() {
-        recurring = 0.93 * symptom.real;
+        recurring = ratios::HABIT_SEEN * symptom.real;
     }
     let mut unknown = 0.0;
     if symptom.primary.is_none() {
@@ -397,7 +397,7 @@ fn gate(rows: &mut Vec<Row>, symptom: &Symptom, over: bool, evidence: &Evidence)
         if unread {
             (none, unknown) = (0.25, 0.75);
         } else if symptom.log_noise.is_some() {
-            (none, unknown) = (0.93, 0.07);
+            (none, unknown) = (ratios::ONLY_TELEMETRY, 1.0 - ratios::ONLY_TELEMETRY);
         }
     } else if over {
         none += 0.85 * (1.0 - none - recurring);

@@ -108,8 +108,22 @@ fn by_structure(text: &str) -> Option<Mechanism> {
         "\"exp\"",
         "api key",
         "apikey",
-    ]) && any(&["expir", " lapsed", "past its", "past the", "no longer valid", "validity", "outlived"])
-        && !any(&["cache", "lock", "lease", "pool", "timeout expired", "renewed"])
+        "product key",
+        "access key",
+        "entitlement",
+        "contract",
+        "trial",
+    ]) && any(&[
+        "expir",
+        " lapsed",
+        "past its",
+        "past the",
+        "no longer valid",
+        "validity",
+        "outlived",
+        " ended",
+        "ran out on",
+    ]) && !any(&["cache", "lock", "lease", "pool", "timeout expired", "renewed"])
     {
         return Some(Mechanism::Expired);
     }

@@ -33,10 +33,13 @@ pub(super) fn demand(found: &mut Triggers, symptom: &Symptom, metrics: &Metrics)
     // Where it was half-way up: retries that begin after the onset do not count.
     let from = at.saturating_sub(symptom.grid.periods(45));
     let half = before + 0.5 * (during - before);
+    // The newest periods may be incomplete: they do not end the run.
+    let newest = offered.len().saturating_sub(2);
     let begin = (from..offered.len())
         .rev()
-        .take_while(|index| offered[*index].is_none_or(|value| value > half))
-        .last();
+        .take_while(|index| *index >= newest || offered[*index].is_none_or(|value| value > half))
+        .last()
+        .filter(|begin| *begin < newest);
     let with = begin.is_some_and(|begin| begin <= symptom.last + symptom.grid.periods(2));
     if factor < 1.4 || !with {
         found.demand_flat = Some(ratio);

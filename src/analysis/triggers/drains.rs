@@ -255,11 +255,40 @@ fn trend(points: &[(f64, f64)], noise: f64) -> Option<(usize, f64, f64)> {
     {
         begin += 1;
     }
+    begin = knee_of(&levels).filter(|knee| *knee > begin).unwrap_or(begin);
     // At least a quarter of the parts go up: a step has one.
     let steps_up = levels[begin..].windows(2).filter(|pair| pair[1].1 > pair[0].1 + 1e-9).count();
     let largest = levels[begin..].windows(2).map(|pair| pair[1].1 - pair[0].1).fold(0.0, f64::max);
     let whole = last - levels[begin].1;
     (steps_up >= 3 && largest < 0.6 * whole).then_some((levels[begin].0, levels[begin].1, last))
+}
+
+/// The part from which a flat line turns into a slope, by least squares over both; `None` where no
+/// flat line comes first.
+fn knee_of(levels: &[(usize, f64)]) -> Option<usize> {
+    let error = |from: usize, to: usize, sloped: bool| -> f64 {
+        let part = &levels[from..to];
+        let count = part.len() as f64;
+        let (x, y) = part.iter().fold((0.0, 0.0), |sum, level| (sum.0 + level.0 as f64, sum.1 + level.1));
+        let (x, y) = (x / count, y / count);
+        let (mut xy, mut xx) = (0.0, 0.0);
+        for level in part {
+            xy += (level.0 as f64 - x) * (level.1 - y);
+            xx += (level.0 as f64 - x).powi(2);
+        }
+        let slope = if sloped && xx > 0.0 { xy / xx } else { 0.0 };
+        part.iter().map(|level| (level.1 - y - slope * (level.0 as f64 - x)).powi(2)).sum()
+    };
+    let count = levels.len();
+    if count < 7 {
+        return None;
+    }
+    let whole = error(0, count, true);
+    let (best, knee) = (2..count - 3)
+        .map(|knee| (error(0, knee, false) + error(knee, count, true), knee))
+        .min_by(|a, b| a.0.total_cmp(&b.0))?;
+    // The bend has to explain most of what a straight line leaves.
+    (best < 0.6 * whole).then_some(knee)
 }
 
 /// Lambda's REPORT lines tell the memory used where no metric does.

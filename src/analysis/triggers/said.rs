@@ -65,7 +65,12 @@ pub(super) fn phrases(
             .cloned()
             .collect();
         if named.is_empty() {
-            named.extend(words::tokens(&lower).into_iter().filter(|token| is_party(token, scope)));
+            named.extend(
+                words::tokens(&lower)
+                    .into_iter()
+                    .filter(|token| is_party(token, scope) && acts(&lower, token)),
+            );
+            named.extend(provider_of_an_api(&lower));
         }
         found.answered |= !named.is_empty() && *mechanism == Some(Mechanism::Upstream);
         for name in named {
@@ -108,6 +113,57 @@ fn is_party(token: &str, scope: &Scope) -> bool {
         && !word
         && !token.eq_ignore_ascii_case(&scope.service)
         && !scope.peers.iter().any(|peer| peer.eq_ignore_ascii_case(token))
+}
+
+/// Whether the text says that this name did something or had something done to it. Host names need
+/// no such sign.
+fn acts(text: &str, token: &str) -> bool {
+    if token.contains('.') {
+        return true;
+    }
+    let Some(at) = text.find(token) else { return false };
+    let before = text.get(..at).unwrap_or("").trim_end_matches([' ', '\'', '"', ':', '/', '(']);
+    let after = text.get(at + token.len()..).unwrap_or("").trim_start_matches([' ', '\'', '"', ':', ')']);
+    let calls = [
+        "to", "from", "for", "calling", "upstream", "service", "by", "with", "against", "circuit", "via",
+        "on",
+    ];
+    let does = [
+        "returned",
+        "responded",
+        "answered",
+        "replied",
+        "rejected",
+        "refused",
+        "failed",
+        "unavailable",
+        "is ",
+        "timed",
+        "did not",
+        "gave",
+        "said",
+        "closed",
+        "status",
+        "error",
+        "5",
+        "4",
+    ];
+    before.rsplit(' ').next().is_some_and(|word| calls.contains(&word))
+        || does.iter().any(|verb| after.starts_with(verb))
+}
+
+/// `acme API: too many requests`: the word before `api`, where it is a name.
+fn provider_of_an_api(text: &str) -> Option<String> {
+    const NO_NAMES: [&str; 14] = [
+        "the", "our", "rest", "internal", "http", "json", "public", "this", "that", "partner", "remote",
+        "external", "upstream", "aws",
+    ];
+    let at = text.find(" api")?;
+    if text.get(at + 4..).and_then(|rest| rest.chars().next()).is_some_and(char::is_alphanumeric) {
+        return None;
+    }
+    let name = text.get(..at)?.rsplit(|c: char| !c.is_alphanumeric()).next()?;
+    (name.len() >= 4 && !NO_NAMES.contains(&name)).then(|| name.to_owned())
 }
 
 /// Failures that come from one availability zone while the others work.
