@@ -112,5 +112,16 @@ await run(['demo'], async ({ open, picture }) => {
     const other = await open(how);
     await openThreadWith(other, RECOVERY, 30_000);
     await picture(other, `story-${how.phone ? 'phone' : 'laptop'}${how.dark ? '-dark' : ''}`);
+    await other.close();
   }
+
+  await page.locator('[data-place]').first().click();
+  await page.locator('#send-orders').click();
+  await page.locator('#activity', { hasText: /orders were placed/ }).waitFor({ timeout: 60_000 });
+  check(true, `the orders are sent: ${await page.locator('#activity').innerText()}`);
+  await page.locator('#scenario').selectOption('normal');
+  await page.locator('#start-scenario').click();
+  await page.locator('#scenario[data-playing="normal"]').waitFor({ timeout: 60_000 });
+  check(await page.locator(RECOVERY).count() === 0, 'another story begins, without what was before');
+  await picture(page, 'story-another');
 });

@@ -91,6 +91,7 @@ function draw() {
   byId('thread').hidden = !thread || isHome;
   document.body.classList.toggle('with-thread', Boolean(thread) && !isHome);
   if (thread) threadList.show(all.filter(inThread));
+  else threadList.clear();
 }
 
 function drawHome() {
@@ -173,13 +174,19 @@ function connect() {
   stream = new EventSource(`/page/live?user=${encodeURIComponent(you)}`);
   const on = (name, act) => stream.addEventListener(name, (event) => act(JSON.parse(event.data)));
   stream.addEventListener('open', () => connected(true));
-  stream.addEventListener('error', () => connected(false));
+  stream.addEventListener('error', () => {
+    connected(false);
+    // The browser tries again by itself, but not after an answer that was no stream.
+    if (stream.readyState === EventSource.CLOSED) setTimeout(connect, 1500);
+  });
   on('everything', (all) => {
     world = all;
     you = all.you;
     document.body.dataset.you = you;
     messages.clear();
     all.messages.forEach((object) => messages.set(`${object.channel} ${object.ts}`, object));
+    // Another story begins with an empty channel: a thread of the one before is gone.
+    if (thread && !messages.has(`${place} ${thread}`)) thread = null;
     byId('workspace').textContent = all.workspace.name;
     document.title = `${all.app.name} – ${all.workspace.name}`;
     offerScenarios(all.scenarios);
