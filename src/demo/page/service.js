@@ -60,8 +60,8 @@ function line(points, marks, spec, top) {
   const path = points.map((point, index) => `${index ? 'L' : 'M'}${x(point.at).toFixed(1)} ${y(point.value).toFixed(1)}`).join('');
   drawing.append(
     svg('path', { class: 'area', d: `${path}L${WIDTH} ${HEIGHT}L0 ${HEIGHT}Z` }),
-    svg('line', { class: 'limit', x1: 0, x2: WIDTH, y1: y(spec.bad), y2: y(spec.bad) }),
     svg('path', { class: 'line', d: path }));
+  if (spec.bad <= top) drawing.append(svg('line', { class: 'limit', x1: 0, x2: WIDTH, y1: y(spec.bad), y2: y(spec.bad) }));
   for (const mark of marks) {
     const at = x(mark.at);
     if (at < 0 || at > WIDTH) continue;
