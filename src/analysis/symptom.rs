@@ -61,7 +61,23 @@ pub fn observe(alert: &Alert, metrics: Option<&Metrics>, logs: Option<&LogSurvey
     troubles.retain(|one| ends_plausibly(one, grid));
     let from_metrics = !troubles.is_empty();
     let by_logs = logs.and_then(|logs| in_logs(logs));
-    let pick = |manner: Manner| troubles.iter().find(|one| one.manner == manner && one.matters()).cloned();
+    // An alert follows its symptom within the hour as a rule: of two rises the one near it is meant,
+    // and the series that the alert names needs less to be believed.
+    let fired = grid.index(alert.at).unwrap_or(grid.len);
+    let weight = |one: &Trouble| {
+        let periods = fired.saturating_sub(one.rise.begin) as f64;
+        let minutes = periods * grid.step as f64 / 60.0;
+        let named = if is_named(alert, one) { 2.0 } else { 1.0 };
+        one.rise.strength * named * libm::exp(-minutes / 90.0)
+    };
+    let believed = |one: &Trouble| one.matters() || (is_named(alert, one) && one.hints());
+    let pick = |manner: Manner| {
+        troubles
+            .iter()
+            .filter(|one| one.manner == manner && believed(one))
+            .max_by(|a, b| weight(a).total_cmp(&weight(b)).then_with(|| b.query.cmp(&a.query)))
+            .cloned()
+    };
     let failing = pick(Manner::Failing);
     let slow = pick(Manner::Slow);
     let wants_latency = alert.symptom() == Some(Named::Latency);
@@ -107,6 +123,16 @@ pub fn observe(alert: &Alert, metrics: Option<&Metrics>, logs: Option<&LogSurvey
     symptom
 }
 
+/// Whether the alert is about this very series.
+fn is_named(alert: &Alert, one: &Trouble) -> bool {
+    let says = |text: &Option<String>, word: &str| {
+        text.as_deref().is_some_and(|text| text.to_lowercase().contains(&word.to_lowercase()))
+    };
+    let metric = one.metric.as_str();
+    (says(&alert.metric, metric) || says(&alert.alert_name, metric))
+        && (says(&alert.alert_name, &one.stat) || says(&alert.metric, &one.stat))
+}
+
 /// A rise that ended long before the alert and now is another incident; one that fills the window up
 /// to its end is a fall, not a rise.
 fn ends_plausibly(one: &Trouble, grid: Grid) -> bool {
@@ -128,6 +154,7 @@ fn in_logs(logs: &LogSurvey) -> Option<Trouble> {
         manner: Manner::Failing,
         rise,
         query: "error lines among all lines".to_owned(),
+        metric: "error lines".to_owned(),
         stat: "Sum".to_owned(),
         values,
         day_ago: Vec::new(),
@@ -179,7 +206,9 @@ fn habit(primary: &Trouble) -> Option<Habit> {
 /// Probability that users were hurt.
 fn reality(symptom: &Symptom, from_metrics: bool, with_logs: bool, strongest: Option<&Trouble>) -> f64 {
     if let Some(primary) = &symptom.primary {
-        let margin = primary.rise.strength - trouble::SIGNIFICANT;
+        // That an alert fired on this is evidence of its own.
+        let margin =
+            (primary.rise.strength - trouble::SIGNIFICANT).max(if primary.matters() { -1.0 } else { 0.5 });
         let sure = 1.0 / (1.0 + (-margin - 1.0).exp());
         if symptom.requests.is_some_and(|requests| requests < ENOUGH_REQUESTS) {
             // A few requests of which some failed: not enough to call it an incident, whatever the share.

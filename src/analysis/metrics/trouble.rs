@@ -17,6 +17,7 @@ pub struct Trouble {
     pub rise: Rise,
     /// What was read.
     pub query: String,
+    pub metric: String,
     pub stat: String,
     /// The share of failures (0 to 1) or the milliseconds, by period.
     pub values: Vec<Option<f64>>,
@@ -36,6 +37,11 @@ pub struct Trouble {
 pub const SIGNIFICANT: f64 = 9.0;
 
 impl Trouble {
+    /// Enough for a series that an alert has just named.
+    pub fn hints(&self) -> bool {
+        self.rise.strength >= 0.5 * SIGNIFICANT && self.rise.ratio() >= 1.05
+    }
+
     /// Big and sure enough to speak of.
     pub fn matters(&self) -> bool {
         if self.rise.strength < SIGNIFICANT {
@@ -159,6 +165,7 @@ fn share_trouble(
         manner: Manner::Failing,
         rise,
         query: track.query(),
+        metric: track.metric.clone(),
         stat: track.stat.clone(),
         values: shares,
         day_ago,
@@ -179,6 +186,7 @@ fn slow(track: &Track) -> Option<Trouble> {
         manner: Manner::Slow,
         rise,
         query: track.query(),
+        metric: track.metric.clone(),
         stat: track.stat.clone(),
         values: track.values.clone(),
         day_ago: track.day_ago.clone(),
