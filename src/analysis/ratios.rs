@@ -102,11 +102,13 @@ pub fn timing_alone(minutes: f64) -> f64 {
 }
 pub const SOURCE_MISSING: f64 = 0.60;
 /// A cause that is no change, by one sign only.
-pub const ONE_SIGN: f64 = 0.90;
+pub const ONE_SIGN: f64 = 0.93;
 /// The same by two and more: nobody undid anything to prove it.
 pub const NO_CHANGE_PROVEN: f64 = 0.98;
 /// The same minutes of an earlier day looked alike: a coincidence of that kind is rare.
 pub const HABIT_SEEN: f64 = 0.96;
+/// The symptom ended by itself some minutes ago: what is left is to say so.
+pub const OVER_ALREADY: f64 = 0.88;
 /// Error lines rose and nothing else did, in series that were read.
 pub const ONLY_TELEMETRY: f64 = 0.96;
 /// 'No incident' with too few requests to tell.

@@ -210,7 +210,8 @@ fn search(length: usize, gain: impl Fn(usize, usize) -> f64) -> Option<(Vec<f64>
     let mut best = (0, length, 0.0);
     for begin in SHORTEST..=length - SHORTEST {
         let mut best_here = (length, gain(begin, length));
-        let mut end = begin + SHORTEST.max(stride);
+        // A rise that ended long ago is another incident's.
+        let mut end = (begin + SHORTEST.max(stride)).max(length - length / 3);
         while end + SHORTEST <= length {
             // An end is one more thing to choose: it must earn its keep.
             let here = gain(begin, end) - 3.0;

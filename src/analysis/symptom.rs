@@ -212,7 +212,7 @@ fn reality(symptom: &Symptom, from_metrics: bool, with_logs: bool, strongest: Op
         let sure = 1.0 / (1.0 + (-margin - 1.0).exp());
         if symptom.requests.is_some_and(|requests| requests < ENOUGH_REQUESTS) {
             // A few requests of which some failed: not enough to call it an incident, whatever the share.
-            return sure.min(0.35);
+            return sure.min(0.25);
         }
         // Logs are a sample, chosen by somebody's log level.
         return if symptom.from_logs && from_metrics { sure.min(0.7) } else { sure.min(0.995) };
@@ -222,7 +222,7 @@ fn reality(symptom: &Symptom, from_metrics: bool, with_logs: bool, strongest: Op
         return 0.5;
     }
     let hint = strongest.map_or(0.0, |one| one.rise.strength / trouble::SIGNIFICANT).clamp(0.0, 1.0);
-    let quiet = if symptom.requests.is_none_or(|requests| requests < ENOUGH_REQUESTS) { 0.30 } else { 0.08 };
+    let quiet = if symptom.requests.is_none_or(|requests| requests < ENOUGH_REQUESTS) { 0.22 } else { 0.08 };
     quiet + 0.1 * hint
 }
 

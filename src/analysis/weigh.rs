@@ -400,7 +400,7 @@ fn gate(rows: &mut Vec<Row>, symptom: &Symptom, over: bool, evidence: &Evidence)
             (none, unknown) = (ratios::ONLY_TELEMETRY, 1.0 - ratios::ONLY_TELEMETRY);
         }
     } else if over {
-        none += 0.85 * (1.0 - none - recurring);
+        none += ratios::OVER_ALREADY * (1.0 - none - recurring);
     }
     let rest = (1.0 - none - recurring - unknown).max(0.0);
     for row in rows.iter_mut() {

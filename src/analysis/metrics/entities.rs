@@ -7,8 +7,8 @@ use super::measure::{self, Gauge, Measure};
 use crate::analysis::grid::Grid;
 use crate::domain::evidence::{Scope, Series};
 
-/// Longest look back that is analysed, in seconds: half a day.
-const LONGEST_WINDOW: i64 = 12 * 3600;
+/// Longest look back that is analysed, in seconds: what is older is habit, not history.
+const LONGEST_WINDOW: i64 = 4 * 3600;
 /// A hole of this many seconds separates today's window from the history before it.
 const GAP_BETWEEN_WINDOWS: i64 = 3 * 3600;
 const DAY: i64 = 86_400;
