@@ -18,6 +18,7 @@ use super::aws::{AwsWorld, Identity, WorldClock, WorldOptions};
 use super::slack::workspace::id;
 use super::slack::{Options, SlackWorld};
 use super::story::{self, ALIAS, DEPENDENCIES, LOG_GROUP, NAMESPACE, PEERS, Past, Stage, Story};
+use super::tap::Tap;
 use crate::app::Bot;
 use crate::checkout::{self, SERVICE_NAME};
 use crate::clock::Clock;
@@ -76,6 +77,8 @@ pub struct Composition {
     pub stage: Arc<Stage>,
     /// How long the history took.
     pub history_took: Duration,
+    /// When AWS and Slack were busy.
+    pub tap: Tap,
     bot: Bot,
     database: PathBuf,
     stop: CancellationToken,
@@ -160,16 +163,17 @@ impl Composition {
             clock_offset: world.now().duration_since(Timestamp::now()),
             ..Options::default()
         });
+        let tap = Tap::default();
         let slack_api = {
             let _inside = outside.enter();
             story::start(&stage, &stop, &tasks);
             let shop = axum::serve(checkout_listener, checkout::router(Arc::clone(&stage.service)));
             let stopped = stop.clone();
             tasks.spawn(async move { stopped.run_until_cancelled(shop.into_future()).await.is_some() });
-            let account = world.clone().serve(aws_listener);
+            let account = axum::serve(aws_listener, tap.around(world.router()));
             let stopped = stop.clone();
-            tasks.spawn(async move { stopped.run_until_cancelled(account).await.is_some() });
-            slack.serve(slack_listener)?
+            tasks.spawn(async move { stopped.run_until_cancelled(account.into_future()).await.is_some() });
+            slack.serve_through(slack_listener, |router| tap.around(router))?
         };
         slack.set_bot(&format!("http://{}", addresses.bot), SIGNING_SECRET);
         let database =
@@ -185,12 +189,18 @@ impl Composition {
             slack,
             stage,
             history_took,
+            tap,
             bot,
             database,
             stop,
             tasks,
             _outside: outside,
         })
+    }
+
+    /// The bot's own database, to look into.
+    pub fn store(&self) -> &crate::store::Store {
+        self.bot.store()
     }
 
     pub fn bot_url(&self) -> String {

@@ -13,6 +13,7 @@ pub mod page;
 mod run;
 pub mod slack;
 pub mod story;
+pub mod tap;
 
 use std::net::SocketAddr;
 

@@ -150,9 +150,21 @@ impl SlackWorld {
     /// # Errors
     /// Where the listener has no address.
     pub fn serve(&self, listener: TcpListener) -> std::io::Result<String> {
+        self.serve_through(listener, |router| router)
+    }
+
+    /// The same, with something around the routes that watches them.
+    ///
+    /// # Errors
+    /// Where the listener has no address.
+    pub fn serve_through(
+        &self,
+        listener: TcpListener,
+        around: impl FnOnce(axum::Router) -> axum::Router,
+    ) -> std::io::Result<String> {
         let address = listener.local_addr()?;
         self.set_public_url(&format!("http://{address}"));
-        let (router, stop) = (self.router(), self.inner.stop.clone());
+        let (router, stop) = (around(self.router()), self.inner.stop.clone());
         self.inner.tasks.spawn(async move {
             let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
             if let Err(error) = served.await {

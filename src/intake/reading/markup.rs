@@ -77,7 +77,7 @@ fn strip_emphasis(text: &str) -> String {
         let drop = match character {
             '`' => true,
             '*' | '~' => !(inside(before) && inside(after)),
-            '_' => !inside(before) != !inside(after) && after.is_none_or(|c| !c.is_ascii_digit()),
+            '_' => inside(before) != inside(after) && after.is_none_or(|c| !c.is_ascii_digit()),
             _ => false,
         };
         if !drop {

@@ -82,7 +82,7 @@ const MEASURES: &[&str] = &[
 pub fn of(parts: &Parts) -> Names {
     let title = title(parts);
     let labels = title.as_deref().map(labels).unwrap_or_default();
-    let measure = title.as_deref().and_then(|title| measure(title));
+    let measure = title.as_deref().and_then(measure);
     let one = |value: Option<&str>| value.filter(|value| value.chars().count() <= 200).map(str::to_owned);
     let service = one(parts.value(SERVICE_FIELDS))
         .or_else(|| labels.service.clone())

@@ -146,10 +146,10 @@ pub fn heading_state(text: &str) -> Option<AlertState> {
                             .starts_with(|c: char| "#\"':-–|(".contains(c) || c.is_ascii_digit())))
         })
     };
-    if RESOLVED_HEADS.iter().any(|head| head_at(head)) {
+    if RESOLVED_HEADS.iter().any(&head_at) {
         return Some(AlertState::Resolved);
     }
-    if FIRING_HEADS.iter().any(|head| head_at(head)) {
+    if FIRING_HEADS.iter().any(head_at) {
         return Some(AlertState::Firing);
     }
     for (ending, state) in [
