@@ -40,7 +40,7 @@ pub async fn serve(mut story: Story, past: Past, first: SocketAddr) -> anyhow::R
             }))
         };
         eprintln!("{}: making {} hours of history …", story.title, headless::hours(&past, &story));
-        let demo = Composition::start(story.clone(), past.clone(), addresses, &routes).await?;
+        let demo = Box::pin(Composition::start(story.clone(), past.clone(), addresses, &routes)).await?;
         drop(routes);
         addresses = demo.addresses;
         announce(&demo);
@@ -92,7 +92,7 @@ async fn drive(
                 }
                 command = commands.recv() => {
                     let command = command.context("the page is gone")?;
-                    if let Some(next) = obey(demo, command, &view).await? {
+                    if let Some(next) = obey(demo, command, &view) {
                         return Ok(next);
                     }
                 }
@@ -105,15 +105,11 @@ async fn drive(
     }
 }
 
-async fn obey(
-    demo: &Composition,
-    command: Command,
-    view: &watch::Sender<ServiceView>,
-) -> anyhow::Result<Option<Story>> {
+fn obey(demo: &Composition, command: Command, view: &watch::Sender<ServiceView>) -> Option<Story> {
     match command {
         Command::StartScenario { name } => {
             say(view, Some(format!("Starting {name}")));
-            return Ok(story::find(&name));
+            return story::find(&name);
         }
         Command::SendOrders { count } => {
             say(view, Some(format!("Sending {count} orders")));
@@ -143,7 +139,7 @@ async fn obey(
             });
         }
     }
-    Ok(None)
+    None
 }
 
 fn say(view: &watch::Sender<ServiceView>, activity: Option<String>) {

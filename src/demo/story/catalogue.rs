@@ -143,7 +143,7 @@ fn normal() -> Story {
         released_this_morning: false,
         demand: Demand { points: vec![(540.0, 5.0), (735.0, 6.0)], ..Demand::working_day() },
         steps: in_order(innocent_releases()),
-        alarm: Alarm { description: "More than 5 failed orders a minute", threshold: 5.0, ..errors_alarm() },
+        alarm: Alarm { description: "More than 2 failed orders a minute", threshold: 2.0, ..errors_alarm() },
         truth: blames_nobody(&["none"]),
         ..deployment_config_bug()
     }
