@@ -278,6 +278,11 @@ impl Store {
         }
         let event = if recovered { Event::Recovered } else { Event::NotRecovered };
         move_state(&mut transaction, approval.incident, event).await?;
+        sqlx::query("UPDATE approvals SET outcome = ?2 WHERE id = ?1")
+            .bind(&approval.id)
+            .bind(what)
+            .execute(&mut *transaction)
+            .await?;
         note(&mut transaction, approval.incident, now, what).await?;
         super::jobs::enqueue(&mut transaction, &JobKind::Headline, Some(approval.incident), now).await?;
         transaction.commit().await?;

@@ -43,13 +43,10 @@ pub async fn verify(bench: &Bench, approval: &str) -> anyhow::Result<Done> {
                 headline::refresh(bench, row.id, &[], Some(&judgement.figures)).await?;
                 return Ok(Done::Again(LOOK_AGAIN));
             }
-            // Said once, and looked at again later: traffic may come back.
+            // Said once, and looked at again later, until the incident closes: traffic may come back.
             Word::TooEarly => {
                 say(bench, &row, &format!("{purpose}/early"), None, &judgement.figures).await?;
-                if now < applied_at.saturating_add(within * 6)? {
-                    return Ok(Done::Again(within));
-                }
-                bench.store.note_recovery(&approval, false, &judgement.figures, now).await?;
+                return Ok(Done::Again(within));
             }
             Word::Recovered => {
                 bench.store.note_recovery(&approval, true, &judgement.figures, now).await?;
@@ -64,12 +61,9 @@ pub async fn verify(bench: &Bench, approval: &str) -> anyhow::Result<Done> {
             }
         }
         tell(bench, &approval, &purpose, &judgement.figures).await?;
-    } else {
+    } else if bench.store.posted(row.id, &purpose).await?.is_none() {
         // Decided by an earlier run of this step that did not come to telling.
-        let told = row.report.as_ref().map(|report| report.summary.clone()).unwrap_or_default();
-        if bench.store.posted(row.id, &purpose).await?.is_none() {
-            tell(bench, &approval, &purpose, &told).await?;
-        }
+        tell(bench, &approval, &purpose, approval.outcome.as_deref().unwrap_or_default()).await?;
     }
     Ok(Done::Finished)
 }
@@ -111,7 +105,8 @@ async fn look(bench: &Bench, row: &IncidentRow, since: jiff::Timestamp) -> anyho
     let scope = crate::domain::evidence::Scope { now, ..evidence.scope.clone() };
     let yardsticks = aftermath::yardsticks(&evidence.scope, stored, &onset);
     // Earlier days and other services were read too; only what may show this service is read again.
-    let fine: Vec<Query> = stored.iter().map(|series| Query::of(series, FINE)).filter(|query| query.period == FINE).collect();
+    let fine: Vec<Query> =
+        stored.iter().map(|series| Query::of(series, FINE)).filter(|query| query.period == FINE).collect();
     let coarse: Vec<Query> = stored.iter().map(|series| Query::of(series, 60)).collect();
     let deadline = Instant::now() + READ_DEADLINE;
     let (fine, coarse) = tokio::join!(
