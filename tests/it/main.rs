@@ -1,6 +1,7 @@
 mod checkout;
 mod demo_stories;
 mod edge;
+mod accuracy;
 mod generator;
 mod house;
 mod page;

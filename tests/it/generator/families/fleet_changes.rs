@@ -103,7 +103,7 @@ pub fn database_limited(stage: &mut Stage) -> Truth {
     stage.gauges.dedup();
     let share = stage.share(0.15, 0.6);
     overlay(stage, stage.onset, 120, breaks(Failure::TooManySessions, share));
-    Truth::change(vec![id], &[], "either", 0.97)
+    Truth::change(vec![id], &["max_connections"], "either", 0.97)
 }
 
 pub fn concurrency_reserved(stage: &mut Stage) -> Truth {
