@@ -92,6 +92,10 @@ pub const INERT: f64 = 0.04;
 pub const REVERSAL: f64 = 20.0;
 pub const REVERSAL_FAILED: f64 = 0.05;
 
+/// The ceiling for a change of something that the service only calls or shares, without a mechanism
+/// and without logs.
+pub const DISTANT: f64 = 0.5;
+
 /// Ceilings on confidence.
 pub const TIMING_ALONE: f64 = 0.80;
 

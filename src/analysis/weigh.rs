@@ -77,7 +77,7 @@ pub fn weigh(
     rows.push(other(Cause::Expiry, None, expiry(triggers, evidence)));
     rows.push(other(Cause::Platform, None, platform(triggers)));
     let prior: f64 = suspects.iter().map(|suspect| suspect.prior).sum::<f64>()
-        + triggers.outages.iter().map(|outage| outage.rate).sum::<f64>()
+        + triggers.outages.iter().map(|outage| outage.rate).fold(0.0, f64::max)
         + triggers.surge.as_ref().map_or(0.0, |surge| surge.rate);
     let unknown =
         ratios::BACKGROUND_UNKNOWN.max(prior * ratios::UNKNOWN_FLOOR / (1.0 - ratios::UNKNOWN_FLOOR));
@@ -145,8 +145,9 @@ fn explain_cluster(
             if reversal.minutes.is_some() { ratios::REVERSAL } else { ratios::REVERSAL_FAILED }
         });
         suspect.weight += share * reversal;
+        // The dependency's trouble in between is a mechanism, though a weak one.
         if share > suspect.prior && rate / whole > 0.5 {
-            suspect.mechanism = suspect.mechanism.max(3.0);
+            suspect.mechanism = suspect.mechanism.max(2.5);
         }
     }
     let all: f64 = cluster.iter().map(|outage| outage.rate).sum();
@@ -438,6 +439,11 @@ fn ceilings(
             // Without its CloudTrail event a change is half a witness: who, and what else, is open.
             if !proof || suspect.change.event_ids.is_empty() {
                 lower(ratios::WITHOUT_PROOF, Ceiling::WithoutProof);
+            }
+            // Somebody else's change, tied to us by the hour alone.
+            let distant = !matches!(suspect.change.relation, Relation::Own);
+            if distant && !proof && suspect.mechanism < 4.0 && evidence.logs.is_none() {
+                lower(ratios::DISTANT, Ceiling::TimingAlone);
             }
             if !proof && !suspect.has_mechanism() {
                 // Code and configuration act at once on the traffic that they reach. The longer it ran

@@ -82,12 +82,17 @@ pub fn headline(report: &Report) -> String {
 
 pub fn onset(report: &Report) -> Option<String> {
     report.onset.map(|onset| {
-        format!(
-            "The symptom began at {} UTC (between {} and {}).",
-            onset.at.strftime("%Y-%m-%d %H:%M"),
-            onset.earliest.strftime("%H:%M"),
-            onset.latest.strftime("%H:%M")
-        )
+        let minute = |at: jiff::Timestamp| at.strftime("%H:%M").to_string();
+        let at = onset.at.strftime("%Y-%m-%d %H:%M");
+        if minute(onset.earliest) == minute(onset.latest) {
+            format!("The symptom began at {at} UTC.")
+        } else {
+            format!(
+                "The symptom began at {at} UTC (between {} and {}).",
+                minute(onset.earliest),
+                minute(onset.latest)
+            )
+        }
     })
 }
 

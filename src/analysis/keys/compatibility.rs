@@ -177,8 +177,8 @@ pub(super) fn by_manner(class: Class, direction: Direction, manner: Option<Manne
         }
         (Class::Inert, _) => 0.1,
         (_, None) => 1.0,
-        (Class::Capacity | Class::Memory | Class::RateLimit | Class::CacheLife, _) if down => 3.0,
-        (Class::Timeout, Some(Manner::Failing)) if down => 3.0,
+        (Class::Capacity | Class::Memory | Class::RateLimit | Class::CacheLife, _) if down => 2.4,
+        (Class::Timeout, Some(Manner::Failing)) if down => 2.4,
         (Class::Timeout, Some(Manner::Slow)) => {
             if down {
                 0.5
@@ -186,7 +186,7 @@ pub(super) fn by_manner(class: Class, direction: Direction, manner: Option<Manne
                 2.0
             }
         }
-        (Class::Retry | Class::Batch | Class::Concurrency, Some(Manner::Slow)) if up => 3.0,
+        (Class::Retry | Class::Batch | Class::Concurrency, Some(Manner::Slow)) if up => 2.4,
         (Class::Place | Class::Credential | Class::Contract, Some(Manner::Failing)) => 2.0,
         (Class::Flag, _) => 1.5,
         _ => 1.0,

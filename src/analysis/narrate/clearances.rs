@@ -25,9 +25,24 @@ pub fn cleared(findings: &Findings<'_>) -> Vec<Cleared> {
         .suspects
         .iter()
         .filter(|suspect| Some(suspect.change.id.as_str()) != blamed)
+        // What still competes with the verdict is not cleared.
+        .filter(|suspect| {
+            !findings.weighed.rows.iter().any(|row| {
+                row.probability >= 0.05
+                    && row
+                        .suspect
+                        .and_then(|index| findings.suspects.get(index))
+                        .is_some_and(|other| other.change.id == suspect.change.id)
+            })
+        })
         .filter(|suspect| {
             let at = suspect.effect.map_or(suspect.change.at.as_second(), |(from, _)| from);
             at >= onset - WINDOW
+        })
+        // Strangers' changes that never acted, or not in the last hour, are nobody's question.
+        .filter(|suspect| {
+            closeness(&suspect.change.relation) > 1
+                || (suspect.effect.is_some_and(|(from, _)| (onset - 3600..onset + 900).contains(&from)))
         })
         .collect();
     near.sort_by(|a, b| {
@@ -113,8 +128,12 @@ fn reason(findings: &Findings<'_>, suspect: &Suspect<'_>, onset: i64) -> String 
             .filter(|(fit, _)| fit.class != Class::Inert)
             .map(|(_, key)| key.key.as_str())
             .collect();
-        let changed = if keys.is_empty() { "What it changed".to_owned() } else { keys.join(", ") };
-        return format!("{changed} does not explain how requests fail, {minutes:.0} min after it.");
+        let changed = if keys.is_empty() {
+            "What it changed".to_owned()
+        } else {
+            format!("What it changed ({})", keys.join(", "))
+        };
+        return format!("{changed} does not explain how requests fail.");
     }
     if minutes > 60.0 {
         return format!("It ran for {minutes:.0} min without this symptom before the onset.");

@@ -129,6 +129,20 @@ fn symptoms(writer: &mut Writer<'_>) {
     }
 }
 
+/// A gauge's value with the unit that its metric's name tells.
+pub fn amount(value: f64, query: &str) -> String {
+    let words = crate::analysis::words::split(query);
+    let has = |names: &[&str]| words.iter().any(|word| names.contains(&word.as_str()));
+    let unit = if has(&["percent", "utilization", "utilisation", "pct"]) {
+        " %"
+    } else if has(&["mb", "memory"]) && !has(&["bytes"]) {
+        " MB"
+    } else {
+        ""
+    };
+    format!("{}{unit}", figure(value))
+}
+
 fn shape(trouble: &Trouble) -> &'static str {
     match trouble.steadiness {
         Some(steady) if steady < 0.45 => "grew",
@@ -316,11 +330,12 @@ fn others(writer: &mut Writer<'_>) {
         writer.add(Agent::Metrics, statement, &[Cause::Traffic], Some(surge.query.clone()));
     } else if let Some((before, during, begin)) = triggers.usual_rise {
         let statement = format!(
-            "Requests rose from {} to {} per {} s at {} UTC, as they do at this hour on earlier days, when it went well.",
+            "Requests rose from {} to {} per {} s at {} UTC, as they do at this hour on earlier days{}.",
             figure(before),
             figure(during),
             findings.symptom.grid.step,
-            writer.at(begin)
+            writer.at(begin),
+            if findings.symptom.habit.is_some() { "" } else { ", when it went well" }
         );
         writer.add(Agent::Metrics, statement, &[], None);
     } else if let Some(flat) = triggers.demand_flat {
@@ -364,21 +379,35 @@ fn others(writer: &mut Writer<'_>) {
         let names: Vec<&str> = triggers.healthy.iter().take(4).map(String::as_str).collect();
         let more = triggers.healthy.len() - names.len();
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let statement = format!(
-            "{}{more}, which the service calls, show no trouble of their own at the onset.",
-            names.join(", ")
-        );
+        let statement = match (names.as_slice(), more.is_empty()) {
+            ([one], true) => {
+                format!("{one}, which the service calls, shows no trouble of its own at the onset.")
+            }
+            _ => format!(
+                "{}{more}, which the service calls, show no trouble of their own at the onset.",
+                names.join(", ")
+            ),
+        };
         writer.add(Agent::Metrics, statement, &[], None);
     }
     if let Some(drain) = &triggers.drain {
         let statement = format!(
-            "{} went from {} to {} over {:.0} min before the onset.",
+            "{} went from {} to {} over {:.0} min, into the onset.",
             capital(drain.gauge.describe()),
-            figure(drain.from),
-            figure(drain.to),
+            amount(drain.from, &drain.query),
+            amount(drain.to, &drain.query),
             drain.minutes
         );
         writer.add(Agent::Metrics, statement, &[Cause::Exhaustion], Some(drain.query.clone()));
+    }
+    if let Some(creep) = &triggers.creep {
+        let statement = format!(
+            "Latency crept up from {} to {} over {:.0} min.",
+            milliseconds(creep.from),
+            milliseconds(creep.to),
+            creep.minutes
+        );
+        writer.add(Agent::Metrics, statement, &[Cause::Exhaustion], Some(creep.query.clone()));
     }
     if let Some(days) = triggers.expiry.as_ref().and_then(|expiry| expiry.days_left) {
         let statement = format!("The days left until expiry have come down to {}.", figure(days));

@@ -131,7 +131,7 @@ fn timeline(findings: &Findings<'_>) -> Vec<TimelineEntry> {
             continue;
         }
         if let Some(at) = suspect.effect.and_then(|(from, _)| Timestamp::from_second(from).ok()) {
-            entries.push(TimelineEntry { at, what: redact::text(&what(suspect)) });
+            entries.push(TimelineEntry { at, what: redact::text(&facts::capital(&what(suspect))) });
         }
         if let Some(at) = suspect.change.undone_at {
             entries.push(TimelineEntry {

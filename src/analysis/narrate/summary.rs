@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::facts::{capital, quote, times};
+use super::facts::{amount, capital, quote, times};
 use super::{Findings, clock, figure, milliseconds, percent, what};
 use crate::analysis::metrics::Manner;
 use crate::analysis::redact;
@@ -67,8 +67,8 @@ pub fn summary(findings: &Findings<'_>, verdict: &Verdict) -> String {
             Some(drain) => format!(
                 "{} of {service} ran out gradually: from {} to {} in {:.0} min, and no change in the window started it. {symptom}",
                 capital(drain.gauge.describe()),
-                figure(drain.from),
-                figure(drain.to),
+                amount(drain.from, &drain.query),
+                amount(drain.to, &drain.query),
                 drain.minutes
             ),
             None => format!(
@@ -190,7 +190,17 @@ fn deployment(findings: &Findings<'_>, suspect: &Suspect<'_>, symptom: &str) -> 
     let interaction = suspect.starved.map_or(String::new(), |(_, _, calls, room)| {
         format!("; {} callers cannot share a pool of {}", figure(calls), figure(room))
     });
-    let mut text = format!("The {} at {} UTC{verb}{interaction}. {symptom}", what(suspect), clock(at, now));
+    let proof = match (&suspect.split, &suspect.reversal) {
+        (_, Some(reversal)) if reversal.minutes.is_some() => {
+            format!("; it was undone at {} UTC, and the symptom ended", clock(reversal.at, now))
+        }
+        (Some(split), _) if split.ratio >= 3.0 => {
+            format!("; in the same minutes version {} fails and the others do not", split.new_version)
+        }
+        _ => String::new(),
+    };
+    let mut text =
+        format!("The {} at {} UTC{verb}{interaction}{proof}. {symptom}", what(suspect), clock(at, now));
     if indistinct(&findings.weighed.rows) {
         text.push_str(" Another change fits equally well.");
     }

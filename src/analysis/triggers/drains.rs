@@ -186,6 +186,8 @@ fn drain(
         _ if is_percent && (0.0..=100.5).contains(&level) => level / 100.0,
         _ if growth >= 2.0 => 0.9,
         _ if growth >= 1.15 && stands(&points) => 0.8,
+        // It climbs and may be near: worth something where the errors speak of it.
+        _ if growth >= 1.3 => 0.72,
         _ => 0.0,
     };
     if near < 0.7 {
