@@ -16,8 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const REPEATS: u32 = 20;
 
 fn main() -> anyhow::Result<()> {
-    let rounds: usize =
-        std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(3);
+    let rounds: usize = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(3);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     println!("round  alarm to root cause   endpoints busy   the bot's own share");
     let mut files = BTreeMap::new();
@@ -50,8 +49,16 @@ fn main() -> anyhow::Result<()> {
     });
     println!();
     println!("parsing the evidence with serde_json   {:>8.2} ms   1.00", milliseconds(parse));
-    println!("reading it as evidence                 {:>8.2} ms   {:.2}", milliseconds(read), ratio(read, parse));
-    println!("weighing it                            {:>8.2} ms   {:.2}", milliseconds(weigh), ratio(weigh, parse));
+    println!(
+        "reading it as evidence                 {:>8.2} ms   {:.2}",
+        milliseconds(read),
+        ratio(read, parse)
+    );
+    println!(
+        "weighing it                            {:>8.2} ms   {:.2}",
+        milliseconds(weigh),
+        ratio(weigh, parse)
+    );
     Ok(())
 }
 

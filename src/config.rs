@@ -74,6 +74,8 @@ pub struct IncidentsSection {
     pub close_after: Period,
     /// How long closed incidents are kept.
     pub retention: Period,
+    /// When sources that were silent or late are asked again, counted from the verdict.
+    pub look_again: Vec<Period>,
 }
 
 impl Default for IncidentsSection {
@@ -81,6 +83,7 @@ impl Default for IncidentsSection {
         Self {
             close_after: Period(SignedDuration::from_hours(2)),
             retention: Period(SignedDuration::from_hours(400 * 24)),
+            look_again: [5, 15, 60].map(|minutes| Period(SignedDuration::from_mins(minutes))).to_vec(),
         }
     }
 }

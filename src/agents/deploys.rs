@@ -13,7 +13,7 @@ use crate::aws::changes::{self, Wanted};
 use crate::aws::discover::Discovered;
 use crate::aws::{Clients, configs};
 use crate::bundle::trail;
-use crate::domain::evidence::{FunctionHistory, Gap, TrailRecord};
+use crate::domain::evidence::{FunctionHistory, Gap, Scope, TrailRecord};
 
 /// How far back changes of the service's own resources are sought: a bad deployment may wait for
 /// Monday's traffic.
@@ -34,7 +34,40 @@ pub async fn read(
     now: Timestamp,
     deadline: Instant,
 ) -> DeploysRead {
-    let scope = &found.scope;
+    let functions = &found.scope.resources.lambda;
+    // Functions of the services that it calls have their changes too.
+    let dependencies = found.dependency_metrics.iter().filter(|metric| metric.namespace == "AWS/Lambda");
+    let dependencies =
+        dependencies.flat_map(|metric| &metric.dimensions).map(|(_, function)| function.clone());
+    let mut histories: Vec<String> = functions.iter().cloned().chain(dependencies).collect();
+    histories.sort();
+    histories.dedup();
+    let ((trail, mut gaps), read) = tokio::join!(
+        read_trail(clients, &found.scope, at, deadline),
+        futures::future::join_all(
+            histories.iter().map(|function| configs::function_history(clients, function, deadline))
+        ),
+    );
+    let mut functions = BTreeMap::new();
+    for (function, (mut history, trouble)) in histories.into_iter().zip(read) {
+        if let Some(versions) = &mut history.versions {
+            versions.retain(|version| version.last_modified.is_none_or(|at| at <= now));
+        }
+        functions.insert(function, history);
+        gaps.extend(trouble);
+    }
+    DeploysRead { trail, functions, gaps }
+}
+
+/// CloudTrail's records of an alert at `at`, as far as they are delivered; nothing after the scope's
+/// own now is kept.
+pub async fn read_trail(
+    clients: &Clients,
+    scope: &Scope,
+    at: Timestamp,
+    deadline: Instant,
+) -> (Option<Vec<TrailRecord>>, Vec<Gap>) {
+    let now = scope.now;
     let arn =
         |function: &String| format!("arn:aws:lambda:{}:{}:function:{function}", scope.region, scope.account);
     let functions = &scope.resources.lambda;
@@ -45,28 +78,8 @@ pub async fn read(
     resources.extend(scope.resources.ecs.iter().map(|ecs| ecs.service.clone()));
     let wanted =
         Wanted { resources, resources_since: at - OWN_CHANGES, all_since: at - ALL_CHANGES, until: now };
-    // Functions of the services that it calls have their changes too.
-    let dependencies = found.dependency_metrics.iter().filter(|metric| metric.namespace == "AWS/Lambda");
-    let dependencies =
-        dependencies.flat_map(|metric| &metric.dimensions).map(|(_, function)| function.clone());
-    let mut histories: Vec<String> = functions.iter().cloned().chain(dependencies).collect();
-    histories.sort();
-    histories.dedup();
-    let (looked_up, read) = tokio::join!(
-        changes::lookup(clients, &wanted, deadline),
-        futures::future::join_all(
-            histories.iter().map(|function| configs::function_history(clients, function, deadline))
-        ),
-    );
+    let looked_up = changes::lookup(clients, &wanted, deadline).await;
     let mut gaps = looked_up.gaps;
-    let mut functions = BTreeMap::new();
-    for (function, (mut history, trouble)) in histories.into_iter().zip(read) {
-        if let Some(versions) = &mut history.versions {
-            versions.retain(|version| version.last_modified.is_none_or(|at| at <= now));
-        }
-        functions.insert(function, history);
-        gaps.extend(trouble);
-    }
     let trail = looked_up.records.map(|records| {
         let whole = records.len();
         let mut read: Vec<TrailRecord> =
@@ -80,5 +93,5 @@ pub async fn read(
         read.sort_by(|one, other| (one.at, &one.event_id).cmp(&(other.at, &other.event_id)));
         read
     });
-    DeploysRead { trail, functions, gaps }
+    (trail, gaps)
 }

@@ -164,6 +164,22 @@ fn not_read(scope: &Scope) -> Vec<Gap> {
     sources.into_iter().map(gap).collect()
 }
 
+/// Reads CloudTrail once more for evidence that was gathered before, because records arrive late.
+///
+/// Everything else stays as it was, `now` included: only what was delivered in between can change
+/// what is derived.
+pub async fn read_trail_again(clients: &Clients, evidence: Evidence, within: Duration) -> Evidence {
+    let (trail, gaps) =
+        deploys::read_trail(clients, &evidence.scope, evidence.alert.at, Instant::now() + within).await;
+    // Nothing new was read: what is known stays.
+    let Some(trail) = trail else { return evidence };
+    let mut again = Evidence { trail: Some(trail), ..evidence };
+    again.gaps.retain(|gap| gap.source != "cloudtrail");
+    again.gaps.extend(gaps.into_iter().filter(|gap| gap.source == "cloudtrail"));
+    again.gaps.sort();
+    again
+}
+
 async fn read_metrics(
     clients: &Clients,
     queries: &[metrics::Query],

@@ -203,6 +203,11 @@ impl Composition {
         self.bot.store()
     }
 
+    /// Changes whenever the bot finished a step: something to wait for.
+    pub fn steps_done(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.bot.bench().steps_done.subscribe()
+    }
+
     pub fn bot_url(&self) -> String {
         format!("http://{}", self.addresses.bot)
     }
@@ -274,6 +279,9 @@ fn settings(
         [slack]
         alert_channels = ["{alerts}"]
         default_channel = "{alerts}"
+
+        [incidents]
+        look_again = ["20s", "1m", "5m"]
 
         [aws]
         region = "{region}"

@@ -291,18 +291,7 @@ impl Store {
             .bind(to_json(&conclusion.symptoms)?)
             .execute(&mut *transaction)
             .await?;
-        sqlx::query("DELETE FROM evidence WHERE incident_id = ?1")
-            .bind(id.0)
-            .execute(&mut *transaction)
-            .await?;
-        for (path, body) in &conclusion.files {
-            sqlx::query("INSERT INTO evidence (incident_id, path, body) VALUES (?1, ?2, ?3)")
-                .bind(id.0)
-                .bind(path)
-                .bind(body)
-                .execute(&mut *transaction)
-                .await?;
-        }
+        save_evidence(&mut transaction, id, &conclusion.files).await?;
         let verdict = &conclusion.report.verdict;
         let what = format!(
             "verdict: {}, confidence {:.0} %",
@@ -316,6 +305,32 @@ impl Store {
         super::jobs::enqueue(&mut transaction, &JobKind::Report { round }, Some(id), now).await?;
         let quiet = now.saturating_add(conclusion.close_after).unwrap_or(now);
         super::jobs::enqueue(&mut transaction, &JobKind::CloseQuiet, Some(id), quiet).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Replaces the report of a round by one that late evidence gave, and the evidence with it.
+    /// False where the incident has moved on to another round.
+    pub async fn revise(
+        &self,
+        id: IncidentId,
+        round: i64,
+        report: &Report,
+        files: &BTreeMap<String, Vec<u8>>,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let mut transaction = self.begin().await?;
+        let done = sqlx::query("UPDATE incidents SET report = ?3 WHERE id = ?1 AND round = ?2")
+            .bind(id.0)
+            .bind(round)
+            .bind(to_json(report)?)
+            .execute(&mut *transaction)
+            .await?;
+        if done.rows_affected() != 1 {
+            return Ok(false);
+        }
+        save_evidence(&mut transaction, id, files).await?;
+        note(&mut transaction, id, now, "late evidence arrived; the verdict stands").await?;
         transaction.commit().await?;
         Ok(true)
     }
@@ -385,6 +400,23 @@ impl Store {
         transaction.commit().await?;
         Ok(())
     }
+}
+
+async fn save_evidence(
+    transaction: &mut sqlx::Transaction<'static, sqlx::Sqlite>,
+    id: IncidentId,
+    files: &BTreeMap<String, Vec<u8>>,
+) -> Result<()> {
+    sqlx::query("DELETE FROM evidence WHERE incident_id = ?1").bind(id.0).execute(&mut **transaction).await?;
+    for (path, body) in files {
+        sqlx::query("INSERT INTO evidence (incident_id, path, body) VALUES (?1, ?2, ?3)")
+            .bind(id.0)
+            .bind(path)
+            .bind(body)
+            .execute(&mut **transaction)
+            .await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn state_in(

@@ -38,6 +38,8 @@ pub enum JobKind {
     Expire { approval: String },
     /// Close an incident of which nothing new was heard.
     CloseQuiet,
+    /// Ask late sources again: the how-manieth time, from 0.
+    LookAgain { round: i64, times: usize },
     /// Bring the headline up to date.
     Headline,
 }
@@ -52,6 +54,7 @@ impl JobKind {
             Self::Verify { .. } => "verify",
             Self::Expire { .. } => "expire",
             Self::CloseQuiet => "close_quiet",
+            Self::LookAgain { .. } => "look_again",
             Self::Headline => "headline",
         }
     }

@@ -34,10 +34,8 @@ async fn change(bench: &Bench, click: &ClickedButton, decision: Decision) -> any
         return report::show_decision(bench, &approval.id).await;
     }
     let now = bench.clock.now();
-    let rules = Rules {
-        approvers: approvers(bench).await,
-        two_person: bench.settings.config.approvals.two_person,
-    };
+    let rules =
+        Rules { approvers: approvers(bench).await, two_person: bench.settings.config.approvals.two_person };
     let author = author_of(bench, &approval, &rules).await;
     let clicked =
         Click { user: &click.user, channel: &click.channel, message_ts: &click.message_ts, at: now };

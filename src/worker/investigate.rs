@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::{Bench, Done, headline};
+use super::{Bench, Done, headline, look_again};
 use crate::agents::{self, AgentProgress, AgentState, Deadlines, Request};
 use crate::analysis;
 use crate::bundle;
@@ -19,7 +19,7 @@ use crate::domain::change::Change;
 use crate::domain::incident::{IncidentId, State};
 use crate::domain::report::{ActionKind, Agent, Cause, Report};
 use crate::domain::rollback::RollbackTarget;
-use crate::store::Conclusion;
+use crate::store::{Conclusion, JobKind};
 
 /// The headline is edited at most so often while the agents work.
 const EDIT_EVERY: Duration = Duration::from_secs(3);
@@ -67,7 +67,14 @@ pub async fn investigate(bench: &Bench, id: IncidentId) -> anyhow::Result<Done> 
         close_after: bench.settings.config.incidents.close_after.0,
     };
     let now = bench.clock.now();
-    bench.store.conclude(id, row.round, &conclusion, now).await?;
+    let concluded = bench.store.conclude(id, row.round, &conclusion, now).await?;
+    if let Some(first) = bench.settings.config.incidents.look_again.first()
+        && concluded
+        && look_again::is_worth_it(&conclusion.report)
+    {
+        let job = JobKind::LookAgain { round: row.round, times: 0 };
+        bench.store.enqueue(&job, Some(id), now.saturating_add(first.0)?).await?;
+    }
     bench.metrics.count("verdicts");
     bench.metrics.observe("time_to_verdict", started.elapsed().as_secs_f64());
     if nothing_found && row.requested_by.is_some() && row.alerts_received <= 1 {

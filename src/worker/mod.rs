@@ -7,6 +7,7 @@
 mod decide;
 mod headline;
 mod investigate;
+mod look_again;
 mod report;
 mod roll_back;
 pub mod steps;

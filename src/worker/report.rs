@@ -100,18 +100,31 @@ pub fn chart_input<'a>(row: &'a IncidentRow, report: &Report) -> ChartInput<'a> 
 /// # Errors
 /// Where Slack does not take the edit.
 pub async fn show_decision(bench: &Bench, approval: &str) -> anyhow::Result<()> {
-    let Some(approval) = bench.store.approval(approval).await? else { return Ok(()) };
-    let Some(row) = bench.store.incident_row(approval.incident).await? else { return Ok(()) };
-    let (Some(decision), Some(at)) = (approval.decision, approval.decided_at) else { return Ok(()) };
-    let (Some(channel), Some(ts), Some(report)) = (approval.channel, approval.message_ts, &row.report) else {
-        return Ok(());
-    };
-    let decided = messages::decided_line(decision, approval.decided_by.as_deref(), at);
+    match bench.store.approval(approval).await? {
+        Some(approval) => refresh_result(bench, approval.incident).await,
+        None => Ok(()),
+    }
+}
+
+/// Brings the result's message up to date with what is stored: the report, and how its approval
+/// stands.
+///
+/// # Errors
+/// Where Slack does not take the edit.
+pub async fn refresh_result(bench: &Bench, id: IncidentId) -> anyhow::Result<()> {
+    let Some(row) = bench.store.incident_row(id).await? else { return Ok(()) };
+    let place = bench.store.posted(id, &format!("result/{}", row.round)).await?;
+    let (Some((channel, ts)), Some(report)) = (place, &row.report) else { return Ok(()) };
+    let approval = bench.store.approvals_of(id).await?.into_iter().next_back();
+    let decided = approval.as_ref().and_then(|approval| {
+        let (decision, at) = approval.decision.zip(approval.decided_at)?;
+        Some(messages::decided_line(decision, approval.decided_by.as_deref(), at))
+    });
     let message = messages::result(&ResultView {
-        id: row.id,
+        id,
         report,
-        plan: Some((&approval.id, &approval.plan)),
-        decided: Some(&decided),
+        plan: approval.as_ref().map(|approval| (approval.id.as_str(), &approval.plan)),
+        decided: decided.as_deref(),
     });
     note(bench, bench.slack.update(&Posted { channel, ts }, &message).await)
 }

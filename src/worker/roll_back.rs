@@ -35,7 +35,10 @@ pub async fn roll_back(bench: &Bench, approval: &str) -> anyhow::Result<Done> {
     let result = if approval.sent_at.is_some() {
         read_back(bench, &approval).await?
     } else if now >= approval.expires_at {
-        Result { applied: false, words: "The approval was interrupted and has expired; nothing was changed.".into() }
+        Result {
+            applied: false,
+            words: "The approval was interrupted and has expired; nothing was changed.".into(),
+        }
     } else {
         send(bench, &approval).await?
     };
@@ -74,9 +77,10 @@ async fn send(bench: &Bench, approval: &Approval) -> anyhow::Result<Result> {
         Outcome::Refused { error } => {
             Result { applied: false, words: format!("Nothing was changed: {error}.") }
         }
-        Outcome::NotSupported { what } => {
-            Result { applied: false, words: format!("Nothing was changed: the bot does not make this change ({what}).") }
-        }
+        Outcome::NotSupported { what } => Result {
+            applied: false,
+            words: format!("Nothing was changed: the bot does not make this change ({what})."),
+        },
         Outcome::Unknown { reason } => {
             tracing::warn!(incident = %approval.incident, reason, "no answer to a change; reading back");
             read_back(bench, approval).await?
@@ -89,13 +93,18 @@ async fn read_back(bench: &Bench, approval: &Approval) -> anyhow::Result<Result>
     let state = rollback::read_back(&bench.aws, &approval.plan.target, deadline).await?;
     let what = &approval.plan.what;
     Ok(match state {
-        State::Restored => Result { applied: true, words: format!("Rolled back: {what} (read back from AWS).") },
+        State::Restored => {
+            Result { applied: true, words: format!("Rolled back: {what} (read back from AWS).") }
+        }
         State::Unchanged => Result {
             applied: false,
-            words: format!("The change was interrupted and did not take place: {what}. Investigate again for a new plan."),
+            words: format!(
+                "The change was interrupted and did not take place: {what}. Investigate again for a new plan."
+            ),
         },
-        State::Other { what } => {
-            Result { applied: false, words: format!("The change was interrupted, and something else moved: {what}.") }
-        }
+        State::Other { what } => Result {
+            applied: false,
+            words: format!("The change was interrupted, and something else moved: {what}."),
+        },
     })
 }

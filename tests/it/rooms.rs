@@ -24,23 +24,41 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "worker",
         &[
-            "agents", "analysis", "aws", "bundle", "chart", "clock", "config", "domain", "report", "slack",
-            "store", "telemetry",
+            "agents",
+            "analysis",
+            "aws",
+            "bundle",
+            "chart",
+            "clock",
+            "config",
+            "domain",
+            "report",
+            "slack",
+            "store",
+            "telemetry",
         ],
     ),
     ("app", &["aws", "clock", "config", "http", "intake", "slack", "store", "telemetry", "worker"]),
     // The demo and the command line sit on top and may see everything but each other's insides.
-    (
-        "demo",
-        &[
-            "app", "bundle", "checkout", "cli", "clock", "config", "domain", "report", "store", "worker",
-        ],
-    ),
+    ("demo", &["app", "bundle", "checkout", "cli", "clock", "config", "domain", "report", "store", "worker"]),
     (
         "cli",
         &[
-            "agents", "analysis", "app", "aws", "bundle", "clock", "config", "demo", "domain", "intake",
-            "report", "slack", "store", "telemetry", "worker",
+            "agents",
+            "analysis",
+            "app",
+            "aws",
+            "bundle",
+            "clock",
+            "config",
+            "demo",
+            "domain",
+            "intake",
+            "report",
+            "slack",
+            "store",
+            "telemetry",
+            "worker",
         ],
     ),
 ];
@@ -127,7 +145,8 @@ fn what_belongs_to_one_room_stays_there() {
 
 #[test]
 fn the_domain_and_the_analysis_have_no_clock_and_no_input() {
-    let forbidden = ["std::fs", "std::net", "std::env", "SystemTime::now", "Instant::now", "Timestamp::now", "tokio::"];
+    let forbidden =
+        ["std::fs", "std::net", "std::env", "SystemTime::now", "Instant::now", "Timestamp::now", "tokio::"];
     let mut wrong = Vec::new();
     for (room, path, text) in all_sources() {
         if room != "domain" && room != "analysis" {
