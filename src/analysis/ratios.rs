@@ -70,6 +70,8 @@ pub const BACKGROUND_EXHAUSTION: f64 = 0.13 * BACKGROUND;
 pub const BACKGROUND_EXPIRY: f64 = 0.05 * BACKGROUND;
 pub const BACKGROUND_PLATFORM: f64 = 0.07 * BACKGROUND;
 pub const BACKGROUND_UNKNOWN: f64 = 0.30 * BACKGROUND;
+/// Of what is unknown, the part that a change explains which could not be read.
+pub const UNSEEN_CHANGE: f64 = 0.35;
 /// The least prior share of 'unknown', whatever the candidates.
 pub const UNKNOWN_FLOOR: f64 = 0.10;
 
@@ -105,6 +107,8 @@ pub fn timing_alone(minutes: f64) -> f64 {
     0.5 + (TIMING_ALONE - 0.5) * libm::exp(-minutes.max(0.0) / 12.0)
 }
 pub const SOURCE_MISSING: f64 = 0.60;
+/// Without logs nobody has said how requests fail.
+pub const WITHOUT_LOGS: f64 = 0.72;
 /// A cause that is no change, by one sign only.
 pub const ONE_SIGN: f64 = 0.93;
 /// The same by two and more: nobody undid anything to prove it.

@@ -85,6 +85,7 @@ pub fn weigh(
     normalise(&mut rows);
     let over = over(symptom, suspects);
     gate(&mut rows, symptom, over, evidence);
+    unseen_change(&mut rows, evidence);
     sort(&mut rows, suspects);
     let ceiling = ceilings(&mut rows, suspects, symptom, triggers, evidence);
     fold_small(&mut rows);
@@ -496,7 +497,7 @@ fn ceilings(
         lower(ratios::SOURCE_MISSING, Ceiling::SourceMissing);
     }
     if evidence.logs.is_none() && !matches!(leader.cause, Cause::Recurring | Cause::None | Cause::Traffic) {
-        lower(ratios::TIMING_ALONE, Ceiling::SourceMissing);
+        lower(ratios::WITHOUT_LOGS, Ceiling::SourceMissing);
     }
     let over = leader.probability - ceiling;
     if over <= 0.0 {
@@ -507,6 +508,17 @@ fn ceilings(
         unknown.probability += over;
     }
     Some(reason)
+}
+
+/// Where changes were not read, part of what is unknown may be one of them: nobody can say which.
+fn unseen_change(rows: &mut Vec<Row>, evidence: &Evidence) {
+    if evidence.trail.is_some() {
+        return;
+    }
+    let Some(unknown) = rows.iter_mut().find(|row| row.cause == Cause::Unknown) else { return };
+    let moved = unknown.probability * ratios::UNSEEN_CHANGE;
+    unknown.probability -= moved;
+    rows.push(Row { cause: Cause::Deployment, suspect: None, about: None, probability: moved });
 }
 
 fn normalise(rows: &mut [Row]) {

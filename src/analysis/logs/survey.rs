@@ -118,8 +118,29 @@ pub fn survey(events: &[LogEvent], grid: Grid) -> LogSurvey {
     }
     // The order of kinds must not depend on the order of lines.
     state.out.kinds.sort_by(|a, b| b.total.cmp(&a.total).then_with(|| a.example.cmp(&b.example)));
-    state.out.versions.sort_by(|a, b| a.0.cmp(&b.0));
+    sort_versions(&mut state.out);
     state.out
+}
+
+/// Versions by name instead of by first sight, in the counts of kinds as well.
+fn sort_versions(out: &mut LogSurvey) {
+    let mut order: Vec<usize> = (0..out.versions.len()).collect();
+    order.sort_by(|a, b| out.versions[*a].0.cmp(&out.versions[*b].0));
+    let mut place = vec![0_u8; order.len()];
+    for (new, old) in order.iter().enumerate() {
+        place[*old] = u8::try_from(new).unwrap_or(u8::MAX);
+    }
+    let mut old = std::mem::take(&mut out.versions);
+    out.versions = order.iter().map(|index| std::mem::take(&mut old[*index])).collect();
+    for kind in &mut out.kinds {
+        kind.counts = kind
+            .counts
+            .drain()
+            .map(|((period, version), count)| {
+                ((period, place.get(usize::from(version)).copied().unwrap_or(version)), count)
+            })
+            .collect();
+    }
 }
 
 struct Survey {
@@ -405,6 +426,22 @@ mod tests {
         assert_eq!(survey.versions.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["1", "2"]);
         assert_eq!(survey.claim_lines, 1);
         assert!(survey.numeric.contains_key("pool"));
+    }
+
+    #[test]
+    fn a_kind_belongs_to_its_version_whichever_was_read_first() {
+        let grid = Grid::covering(1_770_379_200, 1_770_379_800, 60);
+        let mut reversed = events();
+        reversed.reverse();
+        for events in [events(), reversed] {
+            let survey = survey(&events, grid);
+            let failing: Vec<&str> = survey.kinds[0]
+                .counts
+                .keys()
+                .map(|(_, version)| survey.versions[usize::from(*version)].0.as_str())
+                .collect();
+            assert!(failing.iter().all(|version| *version == "2"), "{failing:?}");
+        }
     }
 
     #[test]
