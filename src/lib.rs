@@ -2,8 +2,8 @@
 //! one approval. ARCHITECTURE.md shows the rooms and the way of an incident through them.
 
 pub mod agents;
-pub mod app;
 pub mod analysis;
+pub mod app;
 pub mod aws;
 pub mod bundle;
 pub mod chart;

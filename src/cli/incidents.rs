@@ -87,7 +87,8 @@ pub async fn incidents(args: IncidentsArgs) -> anyhow::Result<()> {
                     std::fs::create_dir_all(folder)
                         .with_context(|| format!("cannot make {}", folder.display()))?;
                 }
-                std::fs::write(&target, body).with_context(|| format!("cannot write {}", target.display()))?;
+                std::fs::write(&target, body)
+                    .with_context(|| format!("cannot write {}", target.display()))?;
             }
             eprintln!("{id}: {} files in {}", files.len(), directory.display());
         }

@@ -57,11 +57,7 @@ pub fn investigate(args: InvestigateArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn live(
-    common: &Common,
-    service: String,
-    at: Option<&str>,
-) -> anyhow::Result<analysis::Investigation> {
+async fn live(common: &Common, service: String, at: Option<&str>) -> anyhow::Result<analysis::Investigation> {
     let settings = common.settings()?;
     app::choose_tls();
     let now = Timestamp::now();

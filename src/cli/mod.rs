@@ -175,8 +175,8 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("incident-commander: {error:#}");
-            let misused = error.downcast_ref::<ConfigError>().is_some()
-                || error.downcast_ref::<Misuse>().is_some();
+            let misused =
+                error.downcast_ref::<ConfigError>().is_some() || error.downcast_ref::<Misuse>().is_some();
             ExitCode::from(if misused { 2 } else { 1 })
         }
     }
@@ -201,8 +201,6 @@ fn run(command: Command) -> anyhow::Result<()> {
 }
 
 /// Runs something asynchronous to its end on a runtime of its own.
-pub(crate) fn asynchronously<T>(
-    future: impl Future<Output = anyhow::Result<T>>,
-) -> anyhow::Result<T> {
+pub(crate) fn asynchronously<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(future)
 }

@@ -55,9 +55,7 @@ pub(super) async fn commands(State(edge): Shared, headers: HeaderMap, body: Byte
         CommandBody::SslCheck => StatusCode::OK.into_response(),
         CommandBody::Unreadable => unreadable("a command without user or channel"),
         CommandBody::Command(command) => match edge.desk.command(command).await {
-            Ok(answer) => {
-                axum::Json(json!({ "response_type": "ephemeral", "text": answer })).into_response()
-            }
+            Ok(answer) => axum::Json(json!({ "response_type": "ephemeral", "text": answer })).into_response(),
             Err(failure) => not_stored(&failure),
         },
     }

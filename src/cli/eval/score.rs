@@ -9,6 +9,10 @@ use crate::domain::report::{ActionKind, Cause, Report};
 
 /// One bundle, scored.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent findings about one answer, each counted by itself"
+)]
 pub struct Scored {
     pub name: String,
     pub truth: Truth,
@@ -23,7 +27,6 @@ pub struct Scored {
     pub change_right: Option<bool>,
     pub keys_found: usize,
     pub keys_extra: usize,
-    /// Values of `config` on keys that the truth does not know, where it knows any.
     pub harmful_offer: bool,
     pub missed_offer: bool,
     pub overconfident: bool,
@@ -141,10 +144,10 @@ pub struct Share {
 
 impl Share {
     pub fn of(hits: usize, of: usize) -> Self {
+        const Z: f64 = 1.96;
         if of == 0 {
             return Self { hits, of, low: 0.0, high: 1.0 };
         }
-        const Z: f64 = 1.96;
         let (k, n) = (hits as f64, of as f64);
         let share = k / n;
         let scale = 1.0 + Z * Z / n;
