@@ -130,7 +130,6 @@ fn credentials_in_urls(text: &str) -> Cow<'_, str> {
 
 /// Tokens that are secrets by their own look.
 fn is_secret_shape(token: &str) -> bool {
-    let token = token.trim_matches(['.', ',', '!']);
     const PREFIXES: [&str; 17] = [
         "ghp_",
         "gho_",
@@ -150,6 +149,7 @@ fn is_secret_shape(token: &str) -> bool {
         "dop_v1_",
         "SG.",
     ];
+    let token = token.trim_matches(['.', ',', '!']);
     if token.len() >= 16 && PREFIXES.iter().any(|prefix| token.starts_with(prefix)) {
         return true;
     }

@@ -12,6 +12,9 @@ const SHORTEST: usize = 2;
 /// A standardised value counts at most this much, so that one outlier is not a change.
 const CLIP: f64 = 8.0;
 
+/// Neighbouring minutes of a level are not independent: what is left of that after differencing.
+const AUTOCORRELATION: f64 = 1.5;
+
 /// A rise from one level to another.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rise {
@@ -172,8 +175,6 @@ fn rise_in_level_by(values: &[Option<f64>], downward: bool) -> Option<Rise> {
             .collect();
         if part.is_empty() { 0.0 } else { part.iter().sum::<f64>() / part.len() as f64 }
     };
-    // What is left of autocorrelation: neighbouring minutes of a level are not independent.
-    const AUTOCORRELATION: f64 = 1.5;
     Some(conclude(&gains, best, length, AUTOCORRELATION, mean(false), mean(true)))
 }
 
@@ -201,6 +202,7 @@ fn scatter(values: &[Option<f64>], scaled: &impl Fn(f64) -> f64, sorted: &mut [f
 }
 
 /// Gains by beginning (the best end for each), and the best (begin, end, gain) of all.
+#[expect(clippy::needless_range_loop, reason = "`begin` is an argument of the gain as well as an index")]
 fn search(length: usize, gain: impl Fn(usize, usize) -> f64) -> Option<(Vec<f64>, (usize, usize, f64))> {
     if length < 2 * SHORTEST + 1 {
         return None;

@@ -251,6 +251,7 @@ fn is_about_sharing(mechanism: Mechanism) -> bool {
 
 /// How well the change explains how requests fail: its best key, its code, or its kind.
 fn mechanism_of(change: &Change, fits: &[Fit], failure: &Failure) -> f64 {
+    use Mechanism as M;
     let by_keys = fits
         .iter()
         .map(|fit| fit.ratio)
@@ -263,7 +264,6 @@ fn mechanism_of(change: &Change, fits: &[Fit], failure: &Failure) -> f64 {
             .map(|(mechanism, _)| pick(*mechanism))
             .fold(None, |best: Option<f64>, ratio| Some(best.map_or(ratio, |best| best.max(ratio))))
     };
-    use Mechanism as M;
     let by_kind = match change.kind {
         ChangeKind::IamPolicy => dominant(&|found| if found == M::Access { 10.0 } else { 0.15 }),
         ChangeKind::Secret => dominant(&|found| match found {

@@ -60,7 +60,7 @@ pub fn observe(alert: &Alert, metrics: Option<&Metrics>, logs: Option<&LogSurvey
     let mut troubles = own.map(trouble::troubles).unwrap_or_default();
     troubles.retain(|one| ends_plausibly(one, grid));
     let from_metrics = !troubles.is_empty();
-    let by_logs = logs.and_then(|logs| in_logs(logs));
+    let by_logs = logs.and_then(in_logs);
     // An alert follows its symptom within the hour as a rule: of two rises the one near it is meant,
     // and the series that the alert names needs less to be believed.
     let fired = grid.index(alert.at).unwrap_or(grid.len);

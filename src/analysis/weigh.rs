@@ -69,7 +69,7 @@ pub fn weigh(
         about,
         probability: rate,
     };
-    let (dependency, named) = dependency(suspects, outages, triggers, failure, evidence);
+    let (dependency, named) = dependency(suspects, &outages, triggers, failure, evidence);
     rows.push(other(Cause::Dependency, named, dependency));
     rows.push(other(Cause::Traffic, None, traffic(symptom, triggers, failure)));
     let drained = triggers.drain.as_ref().map(|drain| drain.gauge.describe().to_owned());
@@ -227,7 +227,7 @@ fn overlaps(a: &str, b: &str) -> bool {
 
 fn dependency(
     suspects: &[Suspect<'_>],
-    outages: Vec<(String, f64)>,
+    outages: &[(String, f64)],
     triggers: &Triggers,
     failure: &Failure,
     evidence: &Evidence,
@@ -245,7 +245,7 @@ fn dependency(
     if let Some((name, _)) = best {
         about = Some(name.clone());
     }
-    for (name, share) in &outages {
+    for (name, share) in outages {
         let blamed = triggers.blamed.iter().any(|blamed| blamed.eq_ignore_ascii_case(name));
         rate += share * if blamed { 4.0 } else { 1.0 };
     }
@@ -434,59 +434,56 @@ fn ceilings(
         }
     };
     let fast = symptom.primary.as_ref().is_some_and(|primary| primary.manner == Manner::Failing);
-    match leader.suspect.and_then(|index| suspects.get(index)) {
-        Some(suspect) => {
-            let proof = suspect.has_split() || suspect.has_values() || suspect.reversed();
-            // Without its CloudTrail event a change is half a witness: who, and what else, is open.
-            if !proof || suspect.change.event_ids.is_empty() {
-                lower(ratios::WITHOUT_PROOF, Ceiling::WithoutProof);
-            }
-            // Somebody else's change, tied to us by the hour alone.
-            let distant = !matches!(suspect.change.relation, Relation::Own);
-            if distant && !proof && suspect.mechanism < 4.0 && evidence.logs.is_none() {
-                lower(ratios::DISTANT, Ceiling::TimingAlone);
-            }
-            if !proof && !suspect.has_mechanism() {
-                // Code and configuration act at once on the traffic that they reach. The longer it ran
-                // well, the less its timing alone is worth.
-                let lag = suspect
-                    .effect
-                    .map_or(0.0, |(_, until)| (symptom.grid.second(symptom.begin) - until) as f64 / 60.0);
-                lower(ratios::timing_alone(lag), Ceiling::TimingAlone);
-            }
+    if let Some(suspect) = leader.suspect.and_then(|index| suspects.get(index)) {
+        let proof = suspect.has_split() || suspect.has_values() || suspect.reversed();
+        // Without its CloudTrail event a change is half a witness: who, and what else, is open.
+        if !proof || suspect.change.event_ids.is_empty() {
+            lower(ratios::WITHOUT_PROOF, Ceiling::WithoutProof);
         }
-        None => {
-            let signs = match leader.cause {
-                Cause::Dependency => {
-                    usize::from(!triggers.outages.is_empty()) + usize::from(!triggers.blamed.is_empty())
-                }
-                Cause::Traffic => {
-                    usize::from(triggers.surge.is_some()) + usize::from(fast || triggers.mix.is_some())
-                }
-                Cause::Exhaustion => {
-                    usize::from(triggers.drain.is_some())
-                        + usize::from(triggers.creep.is_some())
-                        + 2 * usize::from(triggers.spent.is_some())
-                        + 1
-                }
-                Cause::Expiry => triggers.expiry.as_ref().map_or(0, |expiry| {
-                    usize::from(expiry.text.is_some()) + usize::from(expiry.days_left.is_some()) + 1
-                }),
-                Cause::Platform => triggers.zone.as_ref().map_or(0, |zone| {
-                    1 + usize::from(zone.peers.len() > 1 || zone.text.is_some() || zone.zone.is_some())
-                }),
-                Cause::Recurring | Cause::None => 2,
-                Cause::Deployment | Cause::Unknown => 0,
-            };
-            if signs < 2 {
-                lower(ratios::ONE_SIGN, Ceiling::WithoutProof);
+        // Somebody else's change, tied to us by the hour alone.
+        let distant = !matches!(suspect.change.relation, Relation::Own);
+        if distant && !proof && suspect.mechanism < 4.0 && evidence.logs.is_none() {
+            lower(ratios::DISTANT, Ceiling::TimingAlone);
+        }
+        if !proof && !suspect.has_mechanism() {
+            // Code and configuration act at once on the traffic that they reach. The longer it ran
+            // well, the less its timing alone is worth.
+            let lag = suspect
+                .effect
+                .map_or(0.0, |(_, until)| (symptom.grid.second(symptom.begin) - until) as f64 / 60.0);
+            lower(ratios::timing_alone(lag), Ceiling::TimingAlone);
+        }
+    } else {
+        let signs = match leader.cause {
+            Cause::Dependency => {
+                usize::from(!triggers.outages.is_empty()) + usize::from(!triggers.blamed.is_empty())
             }
-            lower(ratios::NO_CHANGE_PROVEN, Ceiling::WithoutProof);
-            if leader.cause == Cause::None
-                && symptom.requests.is_none_or(|requests| requests < symptom::ENOUGH_REQUESTS)
-            {
-                lower(ratios::TOO_FEW_REQUESTS, Ceiling::SourceMissing);
+            Cause::Traffic => {
+                usize::from(triggers.surge.is_some()) + usize::from(fast || triggers.mix.is_some())
             }
+            Cause::Exhaustion => {
+                usize::from(triggers.drain.is_some())
+                    + usize::from(triggers.creep.is_some())
+                    + 2 * usize::from(triggers.spent.is_some())
+                    + 1
+            }
+            Cause::Expiry => triggers.expiry.as_ref().map_or(0, |expiry| {
+                usize::from(expiry.text.is_some()) + usize::from(expiry.days_left.is_some()) + 1
+            }),
+            Cause::Platform => triggers.zone.as_ref().map_or(0, |zone| {
+                1 + usize::from(zone.peers.len() > 1 || zone.text.is_some() || zone.zone.is_some())
+            }),
+            Cause::Recurring | Cause::None => 2,
+            Cause::Deployment | Cause::Unknown => 0,
+        };
+        if signs < 2 {
+            lower(ratios::ONE_SIGN, Ceiling::WithoutProof);
+        }
+        lower(ratios::NO_CHANGE_PROVEN, Ceiling::WithoutProof);
+        if leader.cause == Cause::None
+            && symptom.requests.is_none_or(|requests| requests < symptom::ENOUGH_REQUESTS)
+        {
+            lower(ratios::TOO_FEW_REQUESTS, Ceiling::SourceMissing);
         }
     }
     // What a conclusion of this kind needs to have been read.
@@ -565,7 +562,8 @@ fn sort(rows: &mut [Row], suspects: &[Suspect<'_>]) {
     });
 }
 
-/// Whether two suspects lead and nothing tells them apart: the second has half the first's mass.
+/// Whether two suspects lead and nothing tells them apart: the second has a third of the first's
+/// mass or more.
 pub fn indistinct(rows: &[Row]) -> bool {
     match rows {
         [first, second, ..] => {

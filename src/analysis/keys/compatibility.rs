@@ -7,6 +7,7 @@ use crate::analysis::logs::phrases::Mechanism;
 use crate::analysis::metrics::Manner;
 
 /// How likely this mechanism is under such a change, over how likely it is otherwise.
+#[expect(clippy::match_same_arms, reason = "a table: each row is a pair with its reason, equal or not")]
 pub(super) fn compatibility(class: Class, direction: Direction, mechanism: Mechanism) -> f64 {
     use Mechanism as M;
     let up = matches!(direction, Direction::Up(_));
@@ -164,6 +165,8 @@ pub(super) fn compatibility(class: Class, direction: Direction, mechanism: Mecha
 }
 
 /// Without words in the errors: what the symptom's manner says.
+#[expect(clippy::match_same_arms, reason = "a table: each row is a pair with its reason, equal or not")]
+#[expect(clippy::collapsible_match, reason = "the guard would let the row fall through to a later one")]
 pub(super) fn by_manner(class: Class, direction: Direction, manner: Option<Manner>) -> f64 {
     let down = matches!(direction, Direction::Down(_));
     let up = matches!(direction, Direction::Up(_) | Direction::On | Direction::Added);

@@ -252,26 +252,25 @@ impl Survey {
 
     fn failure(&mut self, event: &LogEvent, line: &Line<'_>, period: usize, version: u8) {
         let print = fingerprint(line.text, line.error_type);
-        let index = match self.by_print.get(&print) {
-            Some(index) => *index,
-            None => {
-                if self.out.kinds.len() >= KINDS_MAX {
-                    return;
-                }
-                self.out.kinds.push(Kind {
-                    example: line::unescape(shorten(line.text)),
-                    error_type: line.error_type.map(str::to_owned),
-                    level: line.level,
-                    hard: false,
-                    mechanism: None,
-                    total: 0,
-                    first: event.at,
-                    last: event.at,
-                    counts: HashMap::new(),
-                });
-                self.by_print.insert(print, self.out.kinds.len() - 1);
-                self.out.kinds.len() - 1
+        let index = if let Some(index) = self.by_print.get(&print) {
+            *index
+        } else {
+            if self.out.kinds.len() >= KINDS_MAX {
+                return;
             }
+            self.out.kinds.push(Kind {
+                example: line::unescape(shorten(line.text)),
+                error_type: line.error_type.map(str::to_owned),
+                level: line.level,
+                hard: false,
+                mechanism: None,
+                total: 0,
+                first: event.at,
+                last: event.at,
+                counts: HashMap::new(),
+            });
+            self.by_print.insert(print, self.out.kinds.len() - 1);
+            self.out.kinds.len() - 1
         };
         let kind = &mut self.out.kinds[index];
         kind.total += 1;

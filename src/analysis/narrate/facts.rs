@@ -17,12 +17,12 @@ struct Writer<'f> {
 }
 
 impl Writer<'_> {
-    fn add(&mut self, source: Agent, statement: String, supports: &[Cause], query: Option<String>) {
+    fn add(&mut self, source: Agent, statement: impl AsRef<str>, supports: &[Cause], query: Option<String>) {
         let id = format!("E{}", self.items.len() + 1);
         self.items.push(EvidenceItem {
             id,
             source,
-            statement: redact::text(&statement),
+            statement: redact::text(statement.as_ref()),
             supports: supports.to_vec(),
             query: query.map(|query| redact::text(&query)),
         });
@@ -76,9 +76,11 @@ fn symptoms(writer: &mut Writer<'_>) {
         // Told as of the incident's onset, so that what came before it does not blur the level.
         let begin = trouble.rise.begin.max(symptom.begin);
         let (before, during) = trouble.levels_at(begin);
-        let early = (trouble.rise.begin + symptom.grid.periods(4) < symptom.begin)
-            .then(|| format!(", after a first rise at {since} UTC"))
-            .unwrap_or_default();
+        let early = if trouble.rise.begin + symptom.grid.periods(4) < symptom.begin {
+            format!(", after a first rise at {since} UTC")
+        } else {
+            String::new()
+        };
         let since = writer.at(begin);
         let statement = match trouble.manner {
             Manner::Failing => format!(
