@@ -1,15 +1,19 @@
 //! Telling people: the result as one new message in the thread, then the chart.
 
 use anyhow::Context as _;
+use jiff::{SignedDuration, Timestamp};
 
 use super::headline::{self, note};
 use super::{Bench, Done};
 use crate::chart::{self, ChartInput, Mark, MarkKind};
 use crate::domain::incident::IncidentId;
-use crate::domain::report::Report;
+use crate::domain::report::{Report, Symptoms};
 use crate::slack::Posted;
 use crate::slack::messages::{self, ResultView};
 use crate::store::IncidentRow;
+
+/// How much of ordinary life the chart shows before the story begins.
+const LOOK_BACK: SignedDuration = SignedDuration::from_mins(40);
 
 /// Posts the result of this round once, with the button where a plan waits for approval.
 ///
@@ -60,7 +64,8 @@ async fn post_chart(
     report: &Report,
     thread: &Posted,
 ) -> anyhow::Result<()> {
-    let input = chart_input(row, report);
+    let symptoms = shown(&row.symptoms, report);
+    let input = chart_input(row, report, &symptoms);
     if input.symptoms.error_rate.is_empty() && input.symptoms.latency_p99.is_empty() {
         return Ok(());
     }
@@ -72,8 +77,27 @@ async fn post_chart(
     note(bench, bench.slack.upload_image(thread, &name, &title, &alternative, png).await)
 }
 
+/// The part of the series that tells the story: from some time before the change or the onset on.
+fn shown(symptoms: &Symptoms, report: &Report) -> Symptoms {
+    let onset = report.onset.map(|onset| onset.earliest);
+    let change = report.verdict.change.as_ref().map(|change| change.at);
+    // A change that waited for hours is marked in the chart's footnote rather than flattening the rest.
+    let near = change.filter(|at| onset.is_none_or(|onset| onset.duration_since(*at) <= LOOK_BACK * 3));
+    let Some(first) = onset.into_iter().chain(near).min() else { return symptoms.clone() };
+    let from = first.saturating_sub(LOOK_BACK).unwrap_or(first);
+    let cut = |points: &[(Timestamp, f64)]| -> Vec<(Timestamp, f64)> {
+        points.iter().copied().filter(|(at, _)| *at >= from).collect()
+    };
+    Symptoms {
+        error_rate: cut(&symptoms.error_rate),
+        latency_p99: cut(&symptoms.latency_p99),
+        requests: cut(&symptoms.requests),
+        ..symptoms.clone()
+    }
+}
+
 /// What the chart of an incident shows.
-pub fn chart_input<'a>(row: &'a IncidentRow, report: &Report) -> ChartInput<'a> {
+pub fn chart_input<'a>(row: &IncidentRow, report: &Report, symptoms: &'a Symptoms) -> ChartInput<'a> {
     let mut marks = vec![Mark { at: row.opened_at, label: "alert".into(), kind: MarkKind::Alert }];
     if let Some(change) = &report.verdict.change {
         let keys: Vec<String> = change
@@ -87,12 +111,7 @@ pub fn chart_input<'a>(row: &'a IncidentRow, report: &Report) -> ChartInput<'a> 
         let label = if keys.is_empty() { change.resource.clone() } else { keys.join(", ") };
         marks.push(Mark { at: change.at, label, kind: MarkKind::Deployment });
     }
-    ChartInput {
-        title: format!("{} {}", row.id, row.service),
-        symptoms: &row.symptoms,
-        marks,
-        onset: report.onset,
-    }
+    ChartInput { title: format!("{} {}", row.id, row.service), symptoms, marks, onset: report.onset }
 }
 
 /// Replaces the buttons by who decided and when.

@@ -16,6 +16,7 @@ use crate::generator::{self, Incident};
 const SAMPLE: usize = 200;
 const SEED: u64 = 1_000_003;
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own about one answer")]
 struct Answer {
     name: String,
     cause: Cause,

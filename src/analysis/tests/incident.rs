@@ -191,6 +191,7 @@ impl Incident {
         )
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "callers write the parameters in place")]
     pub fn record(&mut self, minute: f64, id: &str, name: &str, parameters: Value) -> &mut Self {
         let when = at(minute);
         let response = match name {
