@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
-use super::{DEFAULT_DATABASE, Format, Misuse};
+use super::{DEFAULT_DATABASE, Misuse};
 use crate::domain::incident::IncidentId;
 use crate::store::Store;
 
@@ -13,10 +13,19 @@ use crate::store::Store;
 pub struct IncidentsArgs {
     #[arg(long, env = "DATABASE_URL", default_value = DEFAULT_DATABASE, global = true)]
     database_url: String,
+    /// Markdown is the report alone, without the incident's own history.
     #[arg(long, value_enum, default_value_t, global = true)]
     format: Format,
     #[command(subcommand)]
     command: Option<IncidentsCommand>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum Format {
+    #[default]
+    Text,
+    Json,
+    Markdown,
 }
 
 #[derive(Debug, Subcommand)]
@@ -68,6 +77,11 @@ pub async fn incidents(args: IncidentsArgs) -> anyhow::Result<()> {
                 return Ok(());
             }
             let row = store.incident_row(id).await?.with_context(|| format!("{id} is not known"))?;
+            if args.format == Format::Markdown {
+                let report = row.report.as_ref().with_context(|| format!("{id} has no verdict yet"))?;
+                print!("{}", crate::report::markdown(report));
+                return Ok(());
+            }
             println!("# {id} {}: {}\n", incident.service, incident.state.as_str());
             if let Some(report) = &row.report {
                 println!("{}", crate::report::markdown(report));

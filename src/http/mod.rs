@@ -8,7 +8,8 @@ mod slack;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -60,15 +61,49 @@ pub fn router(edge: Edge) -> Router {
 
 type Shared = State<Arc<Edge>>;
 
-async fn incident(State(edge): Shared, headers: HeaderMap, Path(id): Path<String>) -> Response {
+#[derive(Debug, serde::Deserialize)]
+struct Shown {
+    /// `json`, which is the default, or `markdown`.
+    format: Option<String>,
+}
+
+async fn incident(
+    State(edge): Shared,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    shown: Result<Query<Shown>, QueryRejection>,
+) -> Response {
     if let Err(refused) = authorise(&edge, &headers) {
         return refused;
     }
     let Ok(id) = id.parse::<IncidentId>() else {
         return error(StatusCode::NOT_FOUND, "that is no incident's name: INC-7 is");
     };
+    match shown.ok().and_then(|Query(shown)| shown.format).as_deref() {
+        None | Some("json") => {}
+        Some("markdown") => return markdown(&edge, id).await,
+        Some(_) => return error(StatusCode::BAD_REQUEST, "`format` is json or markdown"),
+    }
     match edge.desk.store.incident(id).await {
         Ok(Some(incident)) => axum::Json(incident).into_response(),
+        Ok(None) => error(StatusCode::NOT_FOUND, &format!("{id} is not known")),
+        Err(failure) => {
+            tracing::error!(error = %failure, incident = %id, "an incident cannot be read");
+            error(StatusCode::INTERNAL_SERVER_ERROR, "the database cannot be read")
+        }
+    }
+}
+
+/// The report as a person reads it.
+async fn markdown(edge: &Edge, id: IncidentId) -> Response {
+    match edge.desk.store.incident_row(id).await {
+        Ok(Some(row)) => match &row.report {
+            Some(report) => {
+                let body = crate::report::markdown(report);
+                ([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], body).into_response()
+            }
+            None => error(StatusCode::NOT_FOUND, &format!("{id} has no verdict yet")),
+        },
         Ok(None) => error(StatusCode::NOT_FOUND, &format!("{id} is not known")),
         Err(failure) => {
             tracing::error!(error = %failure, incident = %id, "an incident cannot be read");

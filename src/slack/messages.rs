@@ -125,6 +125,9 @@ fn day_and_clock(at: Timestamp) -> String {
 }
 
 fn percent(share: f64) -> String {
+    if share > 0.0 && share < 0.005 {
+        return "under 1 %".into();
+    }
     format!("{:.0} %", share * 100.0)
 }
 
@@ -332,8 +335,7 @@ pub fn all_evidence(id: IncidentId, report: &Report) -> Message {
     let mut blocks = vec![header(&format!("{id}: evidence"))];
     let mut lines = Vec::new();
     for item in &report.evidence {
-        let query =
-            item.query.as_deref().map(|query| format!("\n      {}", escape(query))).unwrap_or_default();
+        let query = item.query.as_deref().map(|query| format!(" ({})", escape(query))).unwrap_or_default();
         lines.push(format!("• `{}` {}{query}", item.id, escape(&item.statement)));
     }
     for chunk in chunks(&lines, SECTION_MAX - 100) {

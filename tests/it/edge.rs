@@ -67,6 +67,16 @@ async fn an_unknown_service_is_investigated_and_the_gaps_are_said() {
 }
 
 #[tokio::test]
+async fn the_report_is_read_as_markdown_too() {
+    let house = House::open(|_| {}).await;
+    assert_eq!(house.post("/alert?wait=25", ALERT).await.0, 200);
+    let (status, markdown) = house.get("/incidents/INC-1?format=markdown").await;
+    assert_eq!(status, 200);
+    assert!(markdown.as_str().unwrap().starts_with("# checkout"), "{markdown}");
+    assert_eq!(house.get("/incidents/INC-1?format=pdf").await.0, 400);
+}
+
+#[tokio::test]
 async fn repeats_are_counted_in_one_incident() {
     let house = House::open(|_| {}).await;
     for _ in 0..5 {

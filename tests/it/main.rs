@@ -5,6 +5,7 @@ mod aws_rollback;
 mod aws_wire;
 mod checkout;
 mod demo_stories;
+mod deploy;
 mod edge;
 mod generator;
 mod house;

@@ -1,0 +1,60 @@
+//! What `deploy/` holds must fit the code.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use incident_commander::config::Config;
+use serde_json::Value;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+#[test]
+fn the_example_configuration_is_accepted() {
+    let text = fs::read_to_string(root().join("deploy/commander.example.toml")).unwrap();
+    let config = Config::parse(&text).unwrap();
+    assert_eq!(config.incidents, Config::default().incidents, "the example shows the defaults");
+    assert!(config.service("checkout-service").is_some());
+}
+
+fn granted(file: &str) -> BTreeSet<String> {
+    let text = fs::read_to_string(root().join("deploy").join(file)).unwrap();
+    let policy: Value = serde_json::from_str(&text).unwrap();
+    let actions = policy["Statement"][0]["Action"].as_array().unwrap();
+    actions.iter().map(|action| action.as_str().unwrap().to_owned()).collect()
+}
+
+/// Every `service:Action` that the AWS room names as a call of its own.
+fn called() -> BTreeSet<String> {
+    let mut called = BTreeSet::new();
+    for entry in fs::read_dir(root().join("src/aws")).unwrap() {
+        let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for quoted in code.split('"').skip(1).step_by(2) {
+            let Some((service, action)) = quoted.split_once(':') else { continue };
+            let plain = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric());
+            if plain(service) && plain(action) && action.starts_with(|c: char| c.is_ascii_uppercase()) {
+                called.insert(quoted.to_owned());
+            }
+        }
+    }
+    called
+}
+
+#[test]
+fn the_policies_grant_what_the_code_calls_and_no_more() {
+    let granted: BTreeSet<String> =
+        granted("iam-read.json").union(&granted("iam-write.json")).cloned().collect();
+    assert_eq!(granted, called());
+}
+
+#[test]
+fn reading_grants_nothing_that_changes_anything() {
+    for action in granted("iam-read.json") {
+        let verb = action.split(':').nth(1).unwrap();
+        let reads = ["Get", "List", "Describe", "Lookup", "Filter", "StartQuery", "StopQuery"];
+        assert!(reads.iter().any(|read| verb.starts_with(read)), "{action}");
+    }
+}
