@@ -11,6 +11,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::aws::sns::Inbox;
 use crate::aws::{AwsSettings, Clients, Credentials};
 use crate::clock::Clock;
 use crate::config::{ConfigError, Settings};
@@ -80,6 +81,11 @@ impl Bot {
         let aws = Clients::connect(&aws_settings(&settings))
             .await
             .map_err(|error| ConfigError::Invalid(error.to_string()))?;
+        let topics = &settings.config.aws.topics;
+        let sns = (!topics.is_empty())
+            .then(|| Inbox::new(&aws_settings(&settings), topics, aws.clone()))
+            .transpose()
+            .context("preparing to take in messages of SNS")?;
         let wake = Arc::new(Notify::new());
         let metrics = Arc::new(Metrics::default());
         let (steps_done, steps_seen) = watch::channel(0);
@@ -106,6 +112,7 @@ impl Bot {
             desk,
             alert_token: settings.alert_token.clone(),
             slack_signing_secret: settings.slack_signing_secret.clone(),
+            sns,
             public_url: settings.public_url.clone().unwrap_or_else(|| format!("http://{address}")),
             steps_done: steps_seen,
             workers: alive.clone(),

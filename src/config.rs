@@ -40,6 +40,8 @@ pub struct AwsSection {
     pub read_role_arn: Option<String>,
     /// Assumed for an approved rollback only.
     pub write_role_arn: Option<String>,
+    /// ARNs of SNS topics whose messages `POST /aws/sns` believes; empty: none.
+    pub topics: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -3,17 +3,20 @@
 //! Rule: an agent never fails. What it cannot read is a gap with a reason, and the others go on; the
 //! result is exactly what a bundle holds, so that an exported incident is derived anew from it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::Value;
 use tokio::time::Instant;
 
 mod deploys;
 
 use crate::aws::discover::{self, Discovered};
 use crate::aws::{Clients, ServiceSettings, logs, metrics};
+use crate::bundle::trail;
 use crate::domain::alert::Alert;
-use crate::domain::evidence::{Evidence, Gap, Scope};
+use crate::domain::evidence::{Evidence, Gap, Scope, TrailRecord};
 use crate::domain::report::Agent;
 
 /// What is to be investigated.
@@ -178,6 +181,28 @@ pub async fn read_trail_again(clients: &Clients, evidence: Evidence, within: Dur
     again.gaps.extend(gaps.into_iter().filter(|gap| gap.source == "cloudtrail"));
     again.gaps.sort();
     again
+}
+
+/// Adds CloudTrail records that AWS delivered of its own accord, which come sooner than `LookupEvents`
+/// shows them. What is known already, or later than the investigation's clock, is left out.
+///
+/// Where CloudTrail itself could not be read, the gap that says so stays: a few delivered records
+/// do not make the others' silence evidence.
+pub fn add_delivered(mut evidence: Evidence, records: Vec<Value>) -> Evidence {
+    let now = evidence.scope.now;
+    let known: BTreeSet<&str> =
+        evidence.trail.iter().flatten().map(|record| record.event_id.as_str()).collect();
+    let fresh: Vec<TrailRecord> = records
+        .into_iter()
+        .filter_map(trail::record)
+        .filter(|record| record.at <= now && !known.contains(record.event_id.as_str()))
+        .collect();
+    if !fresh.is_empty() {
+        let trail = evidence.trail.get_or_insert_default();
+        trail.extend(fresh);
+        trail.sort_by(|one, other| (one.at, &one.event_id).cmp(&(other.at, &other.event_id)));
+    }
+    evidence
 }
 
 async fn read_metrics(

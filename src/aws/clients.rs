@@ -40,6 +40,8 @@ pub struct Clients {
     pub(super) logs: aws_sdk_cloudwatchlogs::Client,
     pub(super) trail: aws_sdk_cloudtrail::Client,
     pub(super) lambda: aws_sdk_lambda::Client,
+    /// Confirms subscriptions, without credentials.
+    pub(super) sns: aws_sdk_sns::Client,
     sts: aws_sdk_sts::Client,
     pub(super) lookups: Arc<Pace>,
     pub(super) filters: Arc<Pace>,
@@ -103,11 +105,18 @@ impl Clients {
             Some(role) => assume(&base, role, SESSION).await,
             None => base.clone(),
         };
+        // A subscription is confirmed by its token; SNS asks for no signature and so for no permission.
+        let mut unsigned = base.clone().into_builder();
+        unsigned.set_credentials_provider(None);
+        let unsigned = unsigned.build();
         Ok(Self {
             cloudwatch: aws_sdk_cloudwatch::Client::new(&read),
             logs: aws_sdk_cloudwatchlogs::Client::new(&read),
             trail: aws_sdk_cloudtrail::Client::new(&read),
             lambda: aws_sdk_lambda::Client::new(&read),
+            sns: aws_sdk_sns::Client::from_conf(
+                aws_sdk_sns::config::Builder::from(&unsigned).allow_no_auth().build(),
+            ),
             sts: aws_sdk_sts::Client::new(&read),
             lookups: Arc::new(Pace::new(LOOKUPS_PER_SECOND, 1)),
             filters: Arc::new(Pace::new(FILTERS_PER_SECOND, 4)),

@@ -14,6 +14,7 @@ pub mod metrics;
 mod pace;
 pub mod rollback;
 pub mod settings;
+pub mod sns;
 
 pub use clients::{Caller, Clients, Writer};
 pub use errors::ReadError;

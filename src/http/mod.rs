@@ -4,6 +4,7 @@
 
 mod alert;
 mod slack;
+mod sns;
 
 use std::sync::Arc;
 
@@ -31,6 +32,8 @@ pub struct Edge {
     pub desk: Desk,
     pub alert_token: Option<Secret>,
     pub slack_signing_secret: Option<Secret>,
+    /// Present where a topic is configured.
+    pub sns: Option<crate::aws::sns::Inbox>,
     /// What links in answers begin with.
     pub public_url: String,
     /// Changes whenever a worker finished a step.
@@ -45,6 +48,7 @@ pub fn router(edge: Edge) -> Router {
     let mut router = Router::new()
         .route("/alert", post(alert::accept))
         .route("/", post(alert::accept))
+        .route("/aws/sns", post(sns::receive))
         .route("/incidents/{id}", get(incident))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))

@@ -109,7 +109,7 @@ impl Desk {
 
     /// The service that a name in an alert means: a configured one, or one that AWS's own naming
     /// gives away.
-    fn known_service(&self, name: &str) -> Option<String> {
+    pub(super) fn known_service(&self, name: &str) -> Option<String> {
         if let Some(service) = self.config.service(name) {
             return Some(service.name.clone());
         }
@@ -125,7 +125,7 @@ impl Desk {
     }
 
     /// An alert that resolved closes its incidents.
-    async fn resolve(&self, alert: &Alert, delivery: &str) -> Result<Heard> {
+    pub(super) async fn resolve(&self, alert: &Alert, delivery: &str) -> Result<Heard> {
         let now = self.clock.now();
         if !self.store.note_delivery(delivery, now).await? {
             return Ok(Heard::Incident(Accepted::Duplicate));

@@ -45,7 +45,7 @@ pub enum JobKind {
 }
 
 impl JobKind {
-    fn name(&self) -> &'static str {
+    pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Investigate => "investigate",
             Self::Report { .. } => "report",

@@ -6,6 +6,7 @@
 
 mod accept;
 mod approvals;
+mod aws_events;
 mod incidents;
 mod jobs;
 mod posts;
@@ -20,6 +21,7 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 
 pub use accept::{Accepted, NewAlert, Origin};
 pub use approvals::{Approval, Claim};
+pub use aws_events::{AwsEvent, TRAIL_RECORD};
 pub use incidents::{Conclusion, Incident, IncidentRow};
 pub use jobs::{ClickedButton, Job, JobKind};
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use tokio::sync::Notify;
 
 use super::{Bench, Done, headline, look_again};
@@ -16,11 +17,14 @@ use crate::bundle;
 use crate::config::{self, Config};
 use crate::domain::approval::Plan;
 use crate::domain::change::Change;
+use crate::domain::evidence::Evidence;
 use crate::domain::incident::{IncidentId, State};
 use crate::domain::report::{ActionKind, Agent, Cause, Report};
 use crate::domain::rollback::RollbackTarget;
 use crate::store::{Conclusion, JobKind};
 
+/// Delivered records are taken from so long before: configuration that was deployed quietly breaks later.
+const DELIVERED_SINCE: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// The headline is edited at most so often while the agents work.
 const EDIT_EVERY: Duration = Duration::from_secs(3);
 
@@ -50,6 +54,8 @@ pub async fn investigate(bench: &Bench, id: IncidentId) -> anyhow::Result<Done> 
         () = show_progress(bench, id, &board) => unreachable!("the board is shown until the evidence is there"),
     };
     bench.metrics.observe("gathering", started.elapsed().as_secs_f64());
+    let delivered = delivered(bench, &evidence).await?;
+    let evidence = agents::add_delivered(evidence, delivered);
     let files = bundle::to_files(&evidence);
     let (investigation, files) = tokio::task::spawn_blocking(move || {
         let evidence = bundle::from_files(&files)?;
@@ -82,6 +88,12 @@ pub async fn investigate(bench: &Bench, id: IncidentId) -> anyhow::Result<Done> 
     }
     bench.wake.notify_one();
     Ok(Done::Finished)
+}
+
+/// What AWS delivered about the time that an investigation looks at.
+pub async fn delivered(bench: &Bench, evidence: &Evidence) -> anyhow::Result<Vec<serde_json::Value>> {
+    let now = evidence.scope.now;
+    Ok(bench.store.delivered_records(now.saturating_sub(DELIVERED_SINCE)?, now).await?)
 }
 
 /// The plan that is put up for approval: only where the verdict recommends a rollback that can be

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::{Bench, Done, headline, report};
+use super::{Bench, Done, headline, investigate, report};
 use crate::domain::incident::{IncidentId, State};
 use crate::domain::report::{Cause, Report};
 use crate::store::StoreError;
@@ -32,6 +32,8 @@ pub async fn look_again(bench: &Bench, id: IncidentId, round: i64, times: usize)
     };
     let evidence = bundle::from_files(&bench.store.evidence(id).await?)?;
     let evidence = agents::read_trail_again(&bench.aws, evidence, READ_WITHIN).await;
+    let delivered = investigate::delivered(bench, &evidence).await?;
+    let evidence = agents::add_delivered(evidence, delivered);
     let files = bundle::to_files(&evidence);
     let (after, files) = tokio::task::spawn_blocking(move || {
         let evidence = bundle::from_files(&files)?;

@@ -26,11 +26,16 @@ fn granted(file: &str) -> BTreeSet<String> {
     actions.iter().map(|action| action.as_str().unwrap().to_owned()).collect()
 }
 
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
 /// Every `service:Action` that the AWS room names as a call of its own.
 fn called() -> BTreeSet<String> {
     let mut called = BTreeSet::new();
-    for entry in fs::read_dir(root().join("src/aws")).unwrap() {
-        let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+    for entry in files_below(&root().join("src/aws")) {
+        let text = fs::read_to_string(entry).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap();
         for quoted in code.split('"').skip(1).step_by(2) {
             let Some((service, action)) = quoted.split_once(':') else { continue };

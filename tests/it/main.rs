@@ -12,3 +12,4 @@ mod house;
 mod page;
 mod rooms;
 mod slack_double;
+mod sns;

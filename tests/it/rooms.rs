@@ -20,7 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("aws", &["domain"]),
     ("agents", &["domain", "aws", "bundle"]),
     ("intake", &["domain", "clock", "config", "slack", "store"]),
-    ("http", &["domain", "config", "intake", "report", "slack", "store", "telemetry"]),
+    ("http", &["aws", "domain", "config", "intake", "report", "slack", "store", "telemetry"]),
     (
         "worker",
         &[

@@ -1,0 +1,124 @@
+//! What is done with what AWS says: an alarm is an alert like any other, a change is evidence.
+
+use super::aws_event::{self, Alarm, Message};
+use super::desk::{Desk, Heard};
+use crate::domain::alert::{Alert, AlertState};
+use crate::domain::incident::IncidentId;
+use crate::store::{AwsEvent, JobKind, Origin, Result};
+
+/// Dimensions whose value is the name of what serves, the most telling first.
+const NAMING: &[&str] = &[
+    "FunctionName",
+    "ServiceName",
+    "service",
+    "Service",
+    "service.name",
+    "ServiceId",
+    "ApiName",
+    "QueueName",
+    "TableName",
+    "DBInstanceIdentifier",
+    "LoadBalancer",
+    "TargetGroup",
+];
+
+impl Desk {
+    /// A notification of a topic, by the id that SNS gave it.
+    pub async fn aws_message(&self, message_id: &str, message: &str) -> Result<Heard> {
+        let delivery = format!("sns/{message_id}");
+        match aws_event::read(message) {
+            Message::Nothing(why) => Ok(Heard::Nothing(why)),
+            Message::Change(event) => self.aws_change(&delivery, &event).await,
+            Message::Alarm(alarm) => {
+                let alert = Alert {
+                    service: self.service_of(&alarm),
+                    at: alarm.at.unwrap_or_else(|| self.clock.now()),
+                    metric: alarm.metric,
+                    value: None,
+                    threshold: alarm.threshold,
+                    severity: None,
+                    alert_name: Some(alarm.name),
+                    source: Some("CloudWatch".to_owned()),
+                };
+                if alarm.state == AlertState::Resolved {
+                    return self.resolve(&alert, &delivery).await;
+                }
+                let origin = Origin { delivery: Some(delivery), ..Origin::default() };
+                Ok(Heard::Incident(self.alert(alert, origin).await?))
+            }
+        }
+    }
+
+    /// The service that an alarm is about: whose resource it watches, by configuration or by AWS's own
+    /// naming; else whom its name mentions; else the alarm's own name, so that nothing is lost.
+    fn service_of(&self, alarm: &Alarm) -> String {
+        let configured = self.config.services.iter().find(|service| {
+            let lambda = |name: &str| service.lambda.iter().any(|lambda| lambda.function == name);
+            let ecs = |name: &str| service.ecs.iter().any(|ecs| ecs.service == name);
+            alarm.dimensions.iter().any(|(dimension, value)| match dimension.as_str() {
+                "FunctionName" => lambda(value),
+                "ServiceName" => ecs(value),
+                _ => service.metrics.iter().any(|metric| metric.dimensions.get(dimension) == Some(value)),
+            })
+        });
+        if let Some(service) = configured {
+            return service.name.clone();
+        }
+        let named: Vec<&str> = NAMING
+            .iter()
+            .flat_map(|wanted| alarm.dimensions.iter().filter(move |(name, _)| name == wanted))
+            .map(|(_, value)| resource_name(value))
+            .collect();
+        let known = named.iter().copied().chain(std::iter::once(alarm.name.as_str()));
+        let known =
+            known.clone().find_map(|name| self.config.service(name).map(|service| service.name.clone()));
+        known
+            .or_else(|| named.first().map(|name| (*name).to_owned()))
+            .or_else(|| self.known_service(&alarm.name))
+            .unwrap_or_else(|| alarm.name.clone())
+    }
+
+    /// Keeps a change; the open incidents of the services that it names look again.
+    async fn aws_change(&self, delivery: &str, event: &AwsEvent) -> Result<Heard> {
+        let names = aws_event::names_in(event);
+        let now = self.clock.now();
+        // Beyond the delays of the configuration: one look, and no further ones after it.
+        let after_all = self.config.incidents.look_again.len();
+        let mut looks: Vec<(IncidentId, JobKind)> = Vec::new();
+        for id in self.store.open_incidents(None).await? {
+            let Some(row) = self.store.incident_row(id).await? else { continue };
+            if row.report.is_some() && self.names_of(&row.service).iter().any(|name| names.contains(name)) {
+                looks.push((id, JobKind::LookAgain { round: row.round, times: after_all }));
+            }
+        }
+        let first = self.store.keep_aws_event(delivery, event, &looks, now).await?;
+        if first && !looks.is_empty() {
+            for (id, _) in &looks {
+                self.store.note(*id, &format!("AWS delivered: {}", event.kind), now).await?;
+            }
+            self.wake.notify_one();
+        }
+        Ok(Heard::Nothing(if first { "a change, kept as evidence" } else { "a change that is known" }))
+    }
+
+    /// What events may call a service, in lower case: itself, its functions and ECS services, and the
+    /// services that it calls.
+    fn names_of(&self, service: &str) -> Vec<String> {
+        let mut names = vec![service.to_lowercase()];
+        if let Some(entry) = self.config.service(service) {
+            names.extend(entry.lambda.iter().map(|lambda| lambda.function.to_lowercase()));
+            names.extend(entry.ecs.iter().map(|ecs| ecs.service.to_lowercase()));
+            names.extend(entry.depends_on.iter().map(|name| name.to_lowercase()));
+        }
+        names
+    }
+}
+
+/// `app/shop/1a2b` is `shop`, `targetgroup/shop/1a2b` too; other values are the name.
+fn resource_name(value: &str) -> &str {
+    let mut parts = value.split('/');
+    match (parts.next(), parts.next()) {
+        (Some("app" | "net" | "gwy" | "targetgroup"), Some(name)) => name,
+        _ => value,
+    }
+}

@@ -1,0 +1,93 @@
+//! Change events that AWS delivered, kept until an investigation asks for them.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use sqlx::Row as _;
+
+use super::accept::note_delivery;
+use super::{JobKind, Result, Store, to_json};
+use crate::domain::incident::IncidentId;
+
+/// The detail-type of events that carry a CloudTrail record.
+pub const TRAIL_RECORD: &str = "AWS API Call via CloudTrail";
+/// Records that one investigation takes from here: the newest ones of its window.
+const RECORDS_MAX: i64 = 2_000;
+/// One deployment is told in several events within seconds: they are looked at together.
+const GATHER_FOR: SignedDuration = SignedDuration::from_secs(5);
+
+/// A change event, as it is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AwsEvent {
+    /// AWS's own id of the event.
+    pub id: String,
+    pub at: Timestamp,
+    pub kind: String,
+    pub body: Value,
+}
+
+impl Store {
+    /// Keeps an event, and lets the open incidents look again; false where the event was known.
+    ///
+    /// `delivery` is the sender's id of this message, `looks` what is to be done for which incident.
+    pub async fn keep_aws_event(
+        &self,
+        delivery: &str,
+        event: &AwsEvent,
+        looks: &[(IncidentId, JobKind)],
+        now: Timestamp,
+    ) -> Result<bool> {
+        let mut transaction = self.begin().await?;
+        if !note_delivery(&mut transaction, delivery, now).await? {
+            return Ok(false);
+        }
+        let kept = sqlx::query(
+            "INSERT INTO aws_events (id, at, received_at, kind, body) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(&event.id)
+        .bind(event.at.as_millisecond())
+        .bind(now.as_millisecond())
+        .bind(&event.kind)
+        .bind(to_json(&event.body)?)
+        .execute(&mut *transaction)
+        .await?;
+        let first = kept.rows_affected() == 1;
+        if first {
+            let run_at = now.saturating_add(GATHER_FOR).unwrap_or(now);
+            for (id, job) in looks {
+                // One look takes in everything that came before it.
+                let waiting: i64 = sqlx::query_scalar(
+                    "SELECT count(*) FROM jobs WHERE incident_id = ?1 AND kind = ?2 AND state = 'ready'
+                     AND leased_until IS NULL AND run_at <= ?3",
+                )
+                .bind(id.0)
+                .bind(job.name())
+                .bind(run_at.as_millisecond())
+                .fetch_one(&mut *transaction)
+                .await?;
+                if waiting == 0 {
+                    super::jobs::enqueue(&mut transaction, job, Some(*id), run_at).await?;
+                }
+            }
+        }
+        transaction.commit().await?;
+        Ok(first)
+    }
+
+    /// The CloudTrail records that were delivered for a stretch of time, oldest first.
+    pub async fn delivered_records(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Value>> {
+        let rows = sqlx::query(
+            "SELECT body FROM aws_events WHERE kind = ?1 AND at BETWEEN ?2 AND ?3 ORDER BY at DESC, id LIMIT ?4",
+        )
+        .bind(TRAIL_RECORD)
+        .bind(from.as_millisecond())
+        .bind(to.as_millisecond())
+        .bind(RECORDS_MAX)
+        .fetch_all(&self.readers)
+        .await?;
+        let mut records =
+            rows.iter().map(|row| super::json(row.try_get::<&str, _>(0)?)).collect::<Result<Vec<Value>>>()?;
+        records.reverse();
+        Ok(records)
+    }
+}
