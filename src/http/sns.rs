@@ -49,7 +49,7 @@ pub(super) async fn receive(State(edge): Shared, body: Bytes) -> Response {
                 match &heard {
                     Heard::Incident(_) => edge.metrics.count("alerts_accepted"),
                     Heard::Closed(ids) => {
-                        tracing::info!(count = ids.len(), "closed by an alarm that is OK again")
+                        tracing::info!(count = ids.len(), "closed by an alarm that is OK again");
                     }
                     Heard::Nothing(why) => tracing::debug!(why, "a notification that opens nothing"),
                 }

@@ -144,6 +144,10 @@ impl Envelope {
     }
 }
 
+fn is_pem(path: &str) -> bool {
+    path.rsplit_once('.').is_some_and(|(_, ending)| ending == "pem")
+}
+
 /// `https://sns.<region>.amazonaws.com/….pem`, or the same in China: no port, no user, no query.
 fn is_amazons(address: &str) -> bool {
     let Ok(uri) = address.parse::<Uri>() else { return false };
@@ -155,7 +159,7 @@ fn is_amazons(address: &str) -> bool {
         !region.is_empty()
             && region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
     };
-    region.is_some_and(is_region) && uri.path().ends_with(".pem") && uri.query().is_none()
+    region.is_some_and(is_region) && is_pem(uri.path()) && uri.query().is_none()
 }
 
 /// Whether an address lies at the endpoint that was configured in place of Amazon's.
@@ -164,7 +168,7 @@ fn is_at(endpoint: &str, address: &str) -> bool {
     endpoint.authority().is_some()
         && endpoint.scheme() == address.scheme()
         && endpoint.authority() == address.authority()
-        && address.path().ends_with(".pem")
+        && is_pem(address.path())
 }
 
 #[cfg(test)]
