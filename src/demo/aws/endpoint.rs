@@ -17,7 +17,9 @@ use tokio::net::TcpListener;
 use super::faults::{Fault, throttled};
 use super::wire::{Answer, ApiError, Encoded, Protocol, encode, json_of_cbor};
 use super::world::{AwsWorld, Call, Mutation, State};
-use super::{cloudwatch, identity, insights, lambda, logs, trail};
+use super::{
+    appconfig, cloudwatch, containers, identity, insights, lambda, logs, parameters, releases, trail,
+};
 
 /// Larger requests are refused; `PutMetricData` and `PutLogEvents` end at 1 MB.
 const BODY_LIMIT: usize = 2 << 20;
@@ -126,6 +128,9 @@ fn parse(
     if let Some(target) = headers.get("x-amz-target").and_then(|target| target.to_str().ok()) {
         let service = match target.split_once('.') {
             Some(("Logs_20140328", name)) => Some(("logs", name)),
+            Some(("AmazonEC2ContainerServiceV20141113", name)) => Some(("ecs", name)),
+            Some(("AmazonSSM", name)) => Some(("ssm", name)),
+            Some(("CodeDeploy_20141006", name)) => Some(("codedeploy", name)),
             _ => target.rsplit_once("CloudTrail_20131101.").map(|(_, name)| ("cloudtrail", name)),
         };
         let (service, name) = service.ok_or_else(|| (Protocol::AwsJson, unknown(target)))?;
@@ -134,7 +139,10 @@ fn parse(
         })?;
         return Ok(Parsed { protocol: Protocol::AwsJson, operation: format!("{service}:{name}"), input });
     }
-    if let Some((name, path_input)) = lambda::route(method, path) {
+    let routed = lambda::route(method, path).map(|(name, input)| (format!("lambda:{name}"), input));
+    let routed = routed
+        .or_else(|| appconfig::route(method, path).map(|(name, input)| (format!("appconfig:{name}"), input)));
+    if let Some((operation, path_input)) = routed {
         let mut input = if body.is_empty() {
             Map::new()
         } else {
@@ -144,13 +152,16 @@ fn parse(
         };
         input.extend(form_of(query.unwrap_or_default()));
         input.extend(path_input);
-        let input = Value::Object(input);
-        return Ok(Parsed { protocol: Protocol::RestJson, operation: format!("lambda:{name}"), input });
+        if let Some(revert) = headers.get("allow-revert").and_then(|value| value.to_str().ok()) {
+            input.insert("AllowRevert".to_owned(), json!(revert));
+        }
+        return Ok(Parsed { protocol: Protocol::RestJson, operation, input: Value::Object(input) });
     }
     if path == "/" && method == axum::http::Method::POST {
         let input = form_of(&String::from_utf8_lossy(body));
         if let Some(action) = input.get("Action").and_then(Value::as_str) {
-            let operation = format!("sts:{action}");
+            let stacks = input.get("Version").and_then(Value::as_str) == Some("2010-05-15");
+            let operation = format!("{}:{action}", if stacks { "cloudformation" } else { "sts" });
             return Ok(Parsed { protocol: Protocol::Query, operation, input: Value::Object(input) });
         }
     }
@@ -232,6 +243,12 @@ fn mutates(operation: &str) -> bool {
             | "lambda:DeleteFunctionConcurrency"
             | "logs:CreateLogGroup"
             | "logs:CreateLogStream"
+            | "ecs:UpdateService"
+            | "ecs:RegisterTaskDefinition"
+            | "ecs:StopServiceDeployment"
+            | "ssm:PutParameter"
+            | "appconfig:StartDeployment"
+            | "appconfig:StopDeployment"
     )
 }
 
@@ -251,9 +268,14 @@ fn run(state: &mut State, call: &Call) -> Result<Answer, ApiError> {
         "cloudtrail:LookupEvents" => trail::lookup_events(state, call),
         "sts:GetCallerIdentity" => Ok(identity::get_caller_identity(call)),
         "sts:AssumeRole" => identity::assume_role(state, call),
-        operation => match operation.strip_prefix("lambda:") {
-            Some(name) => lambda::run(state, name, call),
-            None => Err(unknown(operation)),
+        operation => match operation.split_once(':') {
+            Some(("lambda", name)) => lambda::run(state, name, call),
+            Some(("ecs", name)) => containers::run(state, name, call),
+            Some(("ssm", name)) => parameters::run(state, name, call),
+            Some(("appconfig", name)) => appconfig::run(state, name, call),
+            Some(("codedeploy", name)) => releases::code_deploy(state, name, call),
+            Some(("cloudformation", name)) => releases::stacks(state, name, call),
+            _ => Err(unknown(operation)),
         },
     }
 }

@@ -149,7 +149,7 @@ impl Faults {
 pub fn throttled(operation: &str) -> ApiError {
     match operation.split(':').next() {
         Some("lambda") => ApiError::new(429, "TooManyRequestsException", "Rate exceeded"),
-        Some("cloudwatch" | "sts") => ApiError::new(400, "Throttling", "Rate exceeded"),
+        Some("cloudwatch" | "sts" | "cloudformation") => ApiError::new(400, "Throttling", "Rate exceeded"),
         _ => ApiError::new(400, "ThrottlingException", "Rate exceeded"),
     }
 }

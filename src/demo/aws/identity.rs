@@ -68,7 +68,7 @@ impl Identity {
             return Ok(());
         }
         let code = match operation.split(':').next() {
-            Some("cloudwatch" | "sts") => "AccessDenied",
+            Some("cloudwatch" | "sts" | "cloudformation") => "AccessDenied",
             _ => "AccessDeniedException",
         };
         Err(ApiError::new(

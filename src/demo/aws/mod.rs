@@ -5,8 +5,10 @@
 //! limits, conflicts, late points), and answers with AWS's own error where it does not know how.
 //! It is built from recorded facts and is no substitute for an account. Invariant: no AWS SDK in here.
 
+mod appconfig;
 mod clock;
 mod cloudwatch;
+mod containers;
 mod endpoint;
 mod faults;
 mod functions;
@@ -14,8 +16,11 @@ mod identity;
 mod insights;
 mod insights_language;
 mod lambda;
+mod listing;
 mod logs;
 mod metrics;
+mod parameters;
+mod releases;
 mod trail;
 mod wire;
 mod world;
@@ -25,5 +30,6 @@ pub use faults::Fault;
 pub use functions::FunctionSettings;
 pub use identity::Identity;
 pub use insights::QueryEnd;
+pub use releases::{CodeDeployment, StackEvent};
 pub use wire::ApiError;
 pub use world::{AwsWorld, Mutation, WorldOptions};

@@ -131,6 +131,10 @@ fn resources_of(source: &str, request: &Value, response: &Value) -> Vec<(String,
             add("AWS::Lambda::Alias", response.get("aliasArn"));
         }
         "ssm.amazonaws.com" => add("AWS::SSM::Parameter", request.get("name")),
+        "appconfig.amazonaws.com" => {
+            add("AWS::AppConfig::Application", request.get("applicationId"));
+            add("AWS::AppConfig::Environment", request.get("environmentId"));
+        }
         "ecs.amazonaws.com" => {
             add("AWS::ECS::Service", request.get("service"));
             add("AWS::ECS::Cluster", request.get("cluster"));

@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 /// What a service speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
-    /// CloudWatch Logs and CloudTrail.
+    /// CloudWatch Logs, CloudTrail, ECS, SSM and CodeDeploy.
     AwsJson,
     /// CloudWatch.
     Cbor,
-    /// Lambda.
+    /// Lambda and AppConfig.
     RestJson,
-    /// STS.
+    /// STS and CloudFormation.
     Query,
 }
 
@@ -43,6 +43,11 @@ pub enum Answer {
     Json(StatusCode, Value),
     Cbor(Cbor),
     Xml(String),
+    /// Content as it is, with what is told about it in headers.
+    Blob {
+        content: Vec<u8>,
+        headers: Vec<(&'static str, String)>,
+    },
 }
 
 impl Answer {
@@ -97,6 +102,12 @@ pub fn encode(protocol: Protocol, outcome: Result<Answer, ApiError>, request_id:
             content_type: "text/xml",
             headers: Vec::new(),
             body: text.into_bytes(),
+        },
+        Ok(Answer::Blob { content, headers }) => Encoded {
+            status: StatusCode::OK,
+            content_type: "application/octet-stream",
+            headers,
+            body: content,
         },
         Err(error) => encode_error(protocol, &error, request_id),
     }

@@ -13,13 +13,17 @@ use serde_json::Value;
 use sha2::Digest;
 use tokio::sync::watch;
 
+use super::appconfig::Configurations;
 use super::clock::WorldClock;
+use super::containers::Containers;
 use super::faults::{Fault, Faults};
 use super::functions::{FunctionSettings, Functions};
 use super::identity::{Identities, Identity};
 use super::insights::{Queries, QueryEnd};
 use super::logs::LogStore;
 use super::metrics::MetricStore;
+use super::parameters::Parameters;
+use super::releases::Releases;
 use super::trail::{Entry, Trail};
 use super::wire::ApiError;
 
@@ -44,6 +48,8 @@ pub struct WorldOptions {
     pub insights_rows: usize,
     /// How long `LastUpdateStatus` stays `InProgress` after an update of a function.
     pub function_update_time: Duration,
+    /// How long an ECS rollout takes until the service is steady.
+    pub rollout_time: Duration,
     /// Calls per second and operation, by real time.
     pub rate_limits: BTreeMap<String, f64>,
     /// Items that one page of a function, version or alias listing holds at most.
@@ -71,6 +77,7 @@ impl Default for WorldOptions {
             insights_time: Duration::from_secs(2),
             insights_rows: 10_000,
             function_update_time: Duration::from_secs(1),
+            rollout_time: Duration::from_mins(3),
             rate_limits: BTreeMap::from([
                 ("cloudtrail:LookupEvents".to_owned(), 2.0),
                 ("logs:FilterLogEvents".to_owned(), 5.0),
@@ -96,6 +103,7 @@ impl WorldOptions {
             insights_scheduled: Duration::ZERO,
             insights_time: Duration::ZERO,
             function_update_time: Duration::ZERO,
+            rollout_time: Duration::ZERO,
             rate_limits: BTreeMap::new(),
             ..Self::default()
         }
@@ -155,6 +163,10 @@ pub struct State {
     pub metrics: MetricStore,
     pub trail: Trail,
     pub functions: Functions,
+    pub containers: Containers,
+    pub parameters: Parameters,
+    pub configurations: Configurations,
+    pub releases: Releases,
     calls: BTreeMap<String, u64>,
     mutations: Vec<Mutation>,
     ids: u64,
@@ -210,6 +222,7 @@ impl AwsWorld {
     pub fn new(options: WorldOptions) -> Self {
         let faults = Faults::new(&options.rate_limits, options.seed);
         let functions = Functions::new(&options.region, &options.account, options.function_update_time);
+        let containers = Containers::new(&options.region, &options.account, options.rollout_time);
         let state = State {
             options,
             identities: Identities::default(),
@@ -218,6 +231,10 @@ impl AwsWorld {
             metrics: MetricStore::default(),
             trail: Trail::default(),
             functions,
+            containers,
+            parameters: Parameters::default(),
+            configurations: Configurations::default(),
+            releases: Releases::default(),
             calls: BTreeMap::new(),
             mutations: Vec::new(),
             ids: 0,
