@@ -337,7 +337,7 @@ fn stop(configurations: &mut Configurations, call: &Call) -> Result<Value, ApiEr
     match found.state(call.at) {
         ("DEPLOYING", _) => found.stopped_at = Some(call.at),
         ("COMPLETE", Some(ended)) if revert && call.at <= ended + REVERTIBLE => {
-            found.reverted_at = Some(call.at)
+            found.reverted_at = Some(call.at);
         }
         ("COMPLETE", _) if revert => return Err(bad("The deployment is older than 72 hours")),
         (state, _) => return Err(bad(format!("A deployment in the state {state} cannot be stopped"))),

@@ -148,11 +148,12 @@ pub fn stacks(state: &mut State, operation: &str, call: &Call) -> Result<Answer,
                     .ok_or_else(|| ApiError::new(400, "ValidationError", "The NextToken is not valid"))?,
             };
             let end = (start + STACK_PAGE).min(known.len());
-            let members: String = known[start..end]
+            let members: Vec<String> = known[start..end]
                 .iter()
                 .enumerate()
                 .map(|(place, event)| member(state, event, known.len() - start - place))
                 .collect();
+            let members = members.concat();
             let token =
                 if end < known.len() { format!("<NextToken>{end}</NextToken>") } else { String::new() };
             let body = format!("<StackEvents>{members}</StackEvents>{token}");
@@ -168,7 +169,7 @@ pub fn stacks(state: &mut State, operation: &str, call: &Call) -> Result<Answer,
             })?;
             let newest: BTreeMap<&str, &StackEvent> =
                 events.iter().map(|event| (event.logical_id.as_str(), event)).collect();
-            let members: String = newest
+            let members: Vec<String> = newest
                 .values()
                 .map(|event| {
                     format!(
@@ -184,7 +185,7 @@ pub fn stacks(state: &mut State, operation: &str, call: &Call) -> Result<Answer,
                     )
                 })
                 .collect();
-            let body = format!("<StackResources>{members}</StackResources>");
+            let body = format!("<StackResources>{}</StackResources>", members.concat());
             Ok(Answer::Xml(envelope(operation, &body, &call.request_id)))
         }
         other => Err(ApiError::new(404, "InvalidAction", format!("Could not find operation {other}"))),
