@@ -139,7 +139,7 @@ async fn page(
     token: Option<String>,
     deadline: Instant,
 ) -> Result<aws_sdk_cloudtrail::operation::lookup_events::LookupEventsOutput, ReadError> {
-    if tokio::time::timeout_at(deadline, clients.lookups.turn()).await.is_err() {
+    if !clients.lookups.turn(deadline).await {
         return Err(ReadError::timed_out(ACTION));
     }
     let attribute = LookupAttribute::builder()

@@ -416,7 +416,7 @@ async fn filter_window(
     const ACTION: &str = "logs:FilterLogEvents";
     let (mut events, mut token) = (Vec::new(), None);
     for _ in 0..FILTER_PAGES {
-        if tokio::time::timeout_at(deadline, clients.filters.turn()).await.is_err() {
+        if !clients.filters.turn(deadline).await {
             return Err(ReadError::timed_out(ACTION));
         }
         let call = clients
