@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +19,6 @@ use crate::http::{self, Edge};
 use crate::intake::Desk;
 use crate::slack::Slack;
 use crate::store::Store;
-use crate::telemetry::Metrics;
 use crate::worker::{self, Bench};
 
 /// SIGTERM ends within 10 s: what has begun gets so long to end; what has not is in the database.
@@ -49,6 +48,37 @@ pub fn aws_settings(settings: &Settings) -> AwsSettings {
     }
 }
 
+/// Opens the database and prepares the ways to Slack and AWS: everything that the steps need, with
+/// nothing running yet.
+///
+/// # Errors
+/// Where the configuration does not hold or the database cannot be opened.
+pub async fn assemble(settings: &Settings, clock: Clock) -> anyhow::Result<Bench> {
+    settings.check()?;
+    choose_tls();
+    let store = Store::open(&settings.database_url).await?;
+    store.release_leases(clock.now()).await?;
+    // What was refused for good is tried once more: whoever started this anew may have mended it.
+    store.revive(None, clock.now()).await?;
+    let slack = Slack::connect(settings.slack_api_url.as_deref(), settings.slack_bot_token.clone())
+        .context("preparing the connection to Slack")?;
+    let aws = Clients::connect(&aws_settings(settings))
+        .await
+        .map_err(|error| ConfigError::Invalid(error.to_string()))?;
+    let (steps_done, _) = watch::channel(0);
+    Ok(Bench {
+        store,
+        slack,
+        aws: Arc::new(aws),
+        settings: Arc::new(settings.clone()),
+        clock,
+        wake: Arc::default(),
+        mail: Arc::default(),
+        steps_done,
+        metrics: Arc::default(),
+    })
+}
+
 /// A bot that runs until it is stopped.
 pub struct Bot {
     address: SocketAddr,
@@ -71,34 +101,15 @@ impl Bot {
         listener: TcpListener,
         more: Option<axum::Router>,
     ) -> anyhow::Result<Self> {
-        settings.check()?;
-        choose_tls();
         let address = listener.local_addr().context("reading the address that was bound")?;
-        let store = Store::open(&settings.database_url).await?;
-        store.release_leases().await?;
-        let slack = Slack::connect(settings.slack_api_url.as_deref(), settings.slack_bot_token.clone())
-            .context("preparing the connection to Slack")?;
-        let aws = Clients::connect(&aws_settings(&settings))
-            .await
-            .map_err(|error| ConfigError::Invalid(error.to_string()))?;
+        let bench = assemble(&settings, clock.clone()).await?;
+        let (store, slack, wake) = (bench.store.clone(), bench.slack.clone(), bench.wake.clone());
+        let metrics = bench.metrics.clone();
         let topics = &settings.config.aws.topics;
         let sns = (!topics.is_empty())
-            .then(|| Inbox::new(&aws_settings(&settings), topics, aws.clone()))
+            .then(|| Inbox::new(&aws_settings(&settings), topics, (*bench.aws).clone()))
             .transpose()
             .context("preparing to take in messages of SNS")?;
-        let wake = Arc::new(Notify::new());
-        let metrics = Arc::new(Metrics::default());
-        let (steps_done, steps_seen) = watch::channel(0);
-        let bench = Bench {
-            store: store.clone(),
-            slack: slack.clone(),
-            aws: Arc::new(aws),
-            settings: Arc::new(settings.clone()),
-            clock: clock.clone(),
-            wake: wake.clone(),
-            steps_done,
-            metrics: metrics.clone(),
-        };
         let identity = Arc::new(OnceLock::new());
         let desk = Desk {
             store: store.clone(),
@@ -114,7 +125,7 @@ impl Bot {
             slack_signing_secret: settings.slack_signing_secret.clone(),
             sns,
             public_url: settings.public_url.clone().unwrap_or_else(|| format!("http://{address}")),
-            steps_done: steps_seen,
+            steps_done: bench.steps_done.subscribe(),
             workers: alive.clone(),
             metrics,
         };

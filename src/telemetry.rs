@@ -44,8 +44,9 @@ impl Metrics {
         down.iter().map(|name| (*name).to_owned()).collect()
     }
 
-    /// The exposition format of Prometheus. `queue` is how many jobs wait and how many were put aside.
-    pub fn render(&self, queue: (i64, i64)) -> String {
+    /// The exposition format of Prometheus. `gauges` are what is counted elsewhere: name without
+    /// prefix, what it is, and how much.
+    pub fn render(&self, gauges: &[(&str, &str, i64)]) -> String {
         let mut text = String::new();
         let mut gauge = |name: &str, help: &str, value: i64| {
             text.push_str(&format!(
@@ -53,8 +54,9 @@ impl Metrics {
                  incident_commander_{name} {value}\n"
             ));
         };
-        gauge("jobs_waiting", "Jobs that wait to be done.", queue.0);
-        gauge("jobs_dead", "Jobs that were put aside after too many attempts.", queue.1);
+        for (name, help, value) in gauges {
+            gauge(name, help, *value);
+        }
         for (name, value) in self.counters.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             text.push_str(&format!(
                 "# TYPE incident_commander_{name}_total counter\nincident_commander_{name}_total {value}\n"

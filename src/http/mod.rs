@@ -26,6 +26,9 @@ use crate::intake::Desk;
 /// Larger than any alert or Slack body by far (Slack's own messages end at 40 kB of text).
 const BODY_MAX: usize = 1024 * 1024;
 
+/// Messages that Slack refused for good, as `/readyz` names them: the newest.
+const UNDELIVERED_SHOWN: i64 = 5;
+
 /// What the routes need.
 #[derive(Debug, Clone)]
 pub struct Edge {
@@ -121,13 +124,21 @@ async fn ready(State(edge): Shared) -> Response {
     let workers = edge.workers.load(std::sync::atomic::Ordering::SeqCst);
     let status = if database && workers { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let down: Vec<String> = edge.metrics.dependencies_down();
-    let body = json!({ "database": database, "workers": workers, "down": down });
+    let undelivered = edge.desk.store.undelivered(UNDELIVERED_SHOWN).await.unwrap_or_default();
+    let body = json!({ "database": database, "workers": workers, "down": down, "undelivered": undelivered });
     (status, axum::Json(body)).into_response()
 }
 
 async fn metrics(State(edge): Shared) -> Response {
-    let depth = edge.desk.store.queue_depth().await.unwrap_or_default();
-    let body = edge.metrics.render(depth);
+    let store = &edge.desk.store;
+    let jobs = store.queue_depth().await.unwrap_or_default();
+    let messages = store.outbox_depth().await.unwrap_or_default();
+    let body = edge.metrics.render(&[
+        ("jobs_waiting", "Jobs that wait to be done.", jobs.0),
+        ("jobs_dead", "Jobs that were put aside after too many attempts.", jobs.1),
+        ("messages_waiting", "Messages that Slack does not show yet.", messages.waiting),
+        ("messages_dead", "Messages that Slack refused for good.", messages.dead),
+    ]);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], body).into_response()
 }
 

@@ -1,30 +1,32 @@
-//! The Web API, with a deadline on every call and a pace per channel.
+//! The Web API, with a deadline on every call.
 //!
-//! The rule that is not obvious: Slack takes about one message a second in a channel, and
-//! slack-morphism's own control is one bucket for all channels, so the pace is kept here. A 429
-//! tells how long to wait; the wait is handed up, and the job comes back then.
+//! The rule that is not obvious: an error says whether Slack may have done it all the same
+//! ([`SlackError::is_uncertain`]). Whoever posts looks for the message then, and does not post again.
+//! slack-morphism's own rate control is one bucket for all channels; [`Pace`] is used instead.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use slack_morphism::errors::SlackClientError;
 use slack_morphism::hyper_tokio::SlackClientHyperConnector;
 use slack_morphism::{SlackApiToken, SlackApiTokenValue, SlackClient};
-use tokio::time::Instant;
 
 use super::messages::Message;
+use super::pace::{Lane, Pace};
 use crate::config::Secret;
 
 /// Slack's own deadline for most methods is far below; beyond this nobody answers any more.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
-/// chat.postMessage: about one a second in a channel (Slack, 'Rate limits').
-const POST_INTERVAL: Duration = Duration::from_millis(1_050);
-/// chat.update: 50 and more a minute.
-const UPDATE_INTERVAL: Duration = Duration::from_millis(1_100);
+/// Pages of a channel that are looked through for a message of ours, at 200 messages each: beyond
+/// this it is older than anything that could still be on its way.
+const PAGES_MAX: usize = 10;
+
+/// Where Slack says 'too fast' and not for how long.
+const WAIT_UNSAID: Duration = Duration::from_secs(30);
 
 const SLACK_API_URL: &str = "https://slack.com/api";
 
@@ -47,11 +49,50 @@ pub enum SlackError {
     NoToken,
 }
 
+impl SlackError {
+    /// Whether Slack may have done what it was asked for all the same.
+    pub fn is_uncertain(&self) -> bool {
+        match self {
+            Self::Deadline { .. } | Self::Unreachable { .. } => true,
+            // 'It is possible some aspect of the operation succeeded before the error was raised.'
+            Self::Refused { code, .. } => {
+                ["fatal_error", "internal_error", "service_unavailable", "request_timeout"]
+                    .contains(&code.as_str())
+            }
+            Self::TooFast { .. } | Self::Secret(_) | Self::NoToken => false,
+        }
+    }
+
+    /// Slack's own word, where it gave one.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Refused { code, .. } => Some(code),
+            _ => None,
+        }
+    }
+}
+
 /// A message that is in the channel now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Posted {
     pub channel: String,
     pub ts: String,
+}
+
+/// Slack's id of a file that was announced, and the address that takes its bytes.
+#[derive(Debug, Clone)]
+pub struct UploadTicket {
+    pub file_id: String,
+    upload_url: slack_morphism::prelude::SlackFileUploadUrl,
+}
+
+/// What a message of ours is recognised by.
+#[derive(Debug, Clone, Copy)]
+pub enum Mark<'a> {
+    /// `delivery` in its metadata.
+    Token(&'a str),
+    /// The file that it shows.
+    File(&'a str),
 }
 
 /// Who the bot is in this workspace.
@@ -65,7 +106,7 @@ pub struct Identity {
 pub struct Slack {
     client: Arc<SlackClient<Connector>>,
     token: Option<Secret>,
-    pace: Arc<Mutex<HashMap<String, Instant>>>,
+    pace: Arc<Mutex<Pace>>,
 }
 
 impl Slack {
@@ -89,32 +130,88 @@ impl Slack {
         self.token.is_some()
     }
 
-    /// Posts a message, in a thread where one is named.
+    /// Takes a turn to call.
+    ///
+    /// # Errors
+    /// When the next turn is, where there is none now.
+    pub fn take_turn(&self, lane: Lane, channel: &str, now: Timestamp) -> Result<(), Timestamp> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner).take(lane, channel, now)
+    }
+
+    /// Slack answered 429: nobody calls before `until`.
+    pub fn bar(&self, lane: Lane, until: Timestamp) {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner).bar(lane, until);
+    }
+
+    /// Posts a message, in a thread where one is named. `body` is what [`Message::to_json`] gives.
     pub async fn post(
         &self,
         channel: &str,
         thread_ts: Option<&str>,
-        message: &Message,
+        mut body: Value,
     ) -> Result<Posted, SlackError> {
-        self.wait_for_turn(format!("post:{channel}"), POST_INTERVAL).await;
-        let mut body = message.to_json();
+        const METHOD: &str = "chat.postMessage";
         body["channel"] = json!(channel);
         if let Some(thread_ts) = thread_ts {
             body["thread_ts"] = json!(thread_ts);
         }
-        let answer = self.call("chat.postMessage", &body).await?;
-        let ts = answer["ts"].as_str().unwrap_or_default().to_owned();
+        let answer = self.call(METHOD, &body).await?;
+        let Some(ts) = answer["ts"].as_str() else {
+            // An answer without the message's id is no answer: a proxy's page, for instance.
+            return Err(SlackError::Unreachable { method: METHOD, reason: "an answer without ts".into() });
+        };
         let channel = answer["channel"].as_str().unwrap_or(channel).to_owned();
-        Ok(Posted { channel, ts })
+        Ok(Posted { channel, ts: ts.to_owned() })
     }
 
     /// Replaces a message.
-    pub async fn update(&self, place: &Posted, message: &Message) -> Result<(), SlackError> {
-        self.wait_for_turn(format!("update:{}", place.channel), UPDATE_INTERVAL).await;
-        let mut body = message.to_json();
+    pub async fn update(&self, place: &Posted, mut body: Value) -> Result<(), SlackError> {
         body["channel"] = json!(place.channel);
         body["ts"] = json!(place.ts);
         self.call("chat.update", &body).await.map(drop)
+    }
+
+    /// The `ts` of the message of ours that carries `mark`, among those of a thread, or of the channel
+    /// where none is named, since `oldest`.
+    pub async fn find(
+        &self,
+        channel: &str,
+        thread_ts: Option<&str>,
+        mark: Mark<'_>,
+        oldest: Timestamp,
+    ) -> Result<Option<String>, SlackError> {
+        let token = self.token()?;
+        let session = self.client.open_session(&token);
+        let oldest = format!("{}.000000", oldest.as_second());
+        let mut cursor: Option<String> = None;
+        for _ in 0..PAGES_MAX {
+            let (method, thread) = match thread_ts {
+                Some(thread) => ("conversations.replies", Some(thread)),
+                None => ("conversations.history", None),
+            };
+            // By hand, because the library's own model of a message drops metadata that it cannot read.
+            let query = [
+                ("channel", Some(channel)),
+                ("ts", thread),
+                ("oldest", Some(oldest.as_str())),
+                ("limit", Some("200")),
+                ("include_all_metadata", Some("true")),
+                ("cursor", cursor.as_deref()),
+            ];
+            let answer: Value =
+                within(method, session.http_session_api.http_get(method, &query, None)).await?;
+            let Some(messages) = answer["messages"].as_array() else {
+                return Err(SlackError::Unreachable { method, reason: "an answer without messages".into() });
+            };
+            if let Some(message) = messages.iter().find(|message| carries(message, mark)) {
+                return Ok(message["ts"].as_str().map(str::to_owned));
+            }
+            match answer["response_metadata"]["next_cursor"].as_str() {
+                Some(next) if !next.is_empty() => cursor = Some(next.to_owned()),
+                _ => return Ok(None),
+            }
+        }
+        Ok(None)
     }
 
     /// Says something that only one person sees.
@@ -138,29 +235,44 @@ impl Slack {
         self.call("chat.postEphemeral", &body).await.map(drop)
     }
 
-    /// Uploads an image into a thread.
-    pub async fn upload_image(
+    /// Announces an image; nobody sees it yet.
+    pub async fn announce_image(
         &self,
-        place: &Posted,
         file_name: &str,
-        title: &str,
         alternative_text: &str,
-        png: Vec<u8>,
-    ) -> Result<(), SlackError> {
+        bytes: usize,
+    ) -> Result<UploadTicket, SlackError> {
         use slack_morphism::prelude as api;
         let token = self.token()?;
         let session = self.client.open_session(&token);
-        let request = api::SlackApiFilesGetUploadUrlExternalRequest::new(file_name.to_owned(), png.len())
+        let request = api::SlackApiFilesGetUploadUrlExternalRequest::new(file_name.to_owned(), bytes)
             .with_alt_txt(alternative_text.to_owned());
         let ticket = within("files.getUploadURLExternal", session.get_upload_url_external(&request)).await?;
-        let upload =
-            api::SlackApiFilesUploadViaUrlRequest::new(ticket.upload_url, png, "image/png".to_owned());
-        within("files upload", session.files_upload_via_url(&upload)).await?;
-        let body = json!({
-            "files": [{ "id": ticket.file_id.0, "title": title }],
-            "channel_id": place.channel,
-            "thread_ts": place.ts,
-        });
+        Ok(UploadTicket { file_id: ticket.file_id.0, upload_url: ticket.upload_url })
+    }
+
+    /// Sends an announced image's bytes; nobody sees it yet.
+    pub async fn send_image(&self, ticket: &UploadTicket, png: Vec<u8>) -> Result<(), SlackError> {
+        use slack_morphism::prelude as api;
+        let token = self.token()?;
+        let session = self.client.open_session(&token);
+        let url = ticket.upload_url.clone();
+        let upload = api::SlackApiFilesUploadViaUrlRequest::new(url, png, "image/png".to_owned());
+        within("files upload", session.files_upload_via_url(&upload)).await.map(drop)
+    }
+
+    /// Shows an image that was sent: in a thread where one is named.
+    pub async fn share_image(
+        &self,
+        channel: &str,
+        thread_ts: Option<&str>,
+        file_id: &str,
+        title: &str,
+    ) -> Result<(), SlackError> {
+        let mut body = json!({ "files": [{ "id": file_id, "title": title }], "channel_id": channel });
+        if let Some(thread_ts) = thread_ts {
+            body["thread_ts"] = json!(thread_ts);
+        }
         self.call("files.completeUploadExternal", &body).await.map(drop)
     }
 
@@ -199,21 +311,21 @@ impl Slack {
     async fn call(&self, method: &'static str, body: &Value) -> Result<Value, SlackError> {
         let token = self.token()?;
         let session = self.client.open_session(&token);
-        within(method, session.http_session_api.http_post(method, body, None)).await
+        let answer: Value = within(method, session.http_session_api.http_post(method, body, None)).await?;
+        // The library reads a page that is no JSON as an empty answer.
+        if answer["ok"] != true {
+            return Err(SlackError::Unreachable { method, reason: "an answer that is not Slack's".into() });
+        }
+        Ok(answer)
     }
+}
 
-    /// Waits until this channel may hear the next call, and takes that turn.
-    async fn wait_for_turn(&self, key: String, interval: Duration) {
-        let turn = {
-            let mut pace = self.pace.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let now = Instant::now();
-            // Channels that were quiet for long need no entry: the map stays as small as the traffic.
-            pace.retain(|_, next| *next + Duration::from_secs(60) > now);
-            let turn = pace.get(&key).copied().map_or(now, |next| next.max(now));
-            pace.insert(key, turn + interval);
-            turn
-        };
-        tokio::time::sleep_until(turn).await;
+fn carries(message: &Value, mark: Mark<'_>) -> bool {
+    match mark {
+        Mark::Token(token) => message["metadata"]["event_payload"]["delivery"] == token,
+        Mark::File(id) => {
+            message["files"].as_array().is_some_and(|files| files.iter().any(|file| file["id"] == id))
+        }
     }
 }
 
@@ -224,12 +336,15 @@ async fn within<T>(
     match tokio::time::timeout(CALL_DEADLINE, call).await {
         Err(_) => Err(SlackError::Deadline { method }),
         Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(SlackClientError::ApiError(error))) if error.code == "ratelimited" => {
+            Err(SlackError::TooFast { method, wait: WAIT_UNSAID })
+        }
         Ok(Err(SlackClientError::ApiError(error))) => {
             let detail = error.errors.map(|errors| format!(": {}", errors.join("; "))).unwrap_or_default();
             Err(SlackError::Refused { method, code: error.code, detail })
         }
         Ok(Err(SlackClientError::RateLimitError(error))) => {
-            let wait = error.retry_after.unwrap_or(Duration::from_secs(30));
+            let wait = error.retry_after.unwrap_or(WAIT_UNSAID);
             Err(SlackError::TooFast { method, wait })
         }
         // The body of an HTTP error is somebody's page; its status says enough.

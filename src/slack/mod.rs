@@ -7,6 +7,7 @@
 pub mod client;
 pub mod inbound;
 pub mod messages;
+pub mod pace;
 pub mod text;
 
 pub use client::{Posted, Slack, SlackError};

@@ -168,17 +168,6 @@ impl Store {
         Ok(self.approvals_of(incident).await?.into_iter().find(|approval| approval.decision.is_none()))
     }
 
-    /// Notes which message carries the button.
-    pub async fn note_button(&self, approval: &str, channel: &str, message_ts: &str) -> Result<()> {
-        sqlx::query("UPDATE approvals SET channel = ?2, message_ts = ?3 WHERE id = ?1")
-            .bind(approval)
-            .bind(channel)
-            .bind(message_ts)
-            .execute(&self.writer)
-            .await?;
-        Ok(())
-    }
-
     /// Decides an approval, once: the decision, the incident's state and the next job together.
     pub async fn decide(
         &self,

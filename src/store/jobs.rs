@@ -218,8 +218,8 @@ impl Store {
     }
 
     /// Gives back every lease, for the one process that holds the lock: whoever held them is gone.
-    pub async fn release_leases(&self) -> Result<()> {
+    pub async fn release_leases(&self, now: Timestamp) -> Result<()> {
         sqlx::query("UPDATE jobs SET leased_until = NULL").execute(&self.writer).await?;
-        Ok(())
+        super::outbox::release(self, now).await
     }
 }

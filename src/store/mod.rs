@@ -9,7 +9,7 @@ mod approvals;
 mod aws_events;
 mod incidents;
 mod jobs;
-mod posts;
+mod outbox;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -24,6 +24,9 @@ pub use approvals::{Approval, Claim};
 pub use aws_events::{AwsEvent, TRAIL_RECORD};
 pub use incidents::{Conclusion, Incident, IncidentRow};
 pub use jobs::{ClickedButton, Job, JobKind};
+pub use outbox::{
+    Candidate, Cause as UndeliveredCause, GRACE, HEADLINE, OutboxDepth, Owed, Parcel, Undelivered, Way,
+};
 
 /// How long a statement waits for a lock that another process holds (`incidents list` beside `serve`).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

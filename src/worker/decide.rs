@@ -7,7 +7,7 @@ use super::{Bench, Done, report};
 use crate::domain::approval::{self, Click, Decision, Refusal, Request, Rules};
 use crate::domain::incident::IncidentId;
 use crate::slack::messages::{self, Message};
-use crate::store::{Approval, Claim, ClickedButton};
+use crate::store::{Approval, Claim, ClickedButton, GRACE};
 
 /// Answers one click.
 ///
@@ -15,6 +15,9 @@ use crate::store::{Approval, Claim, ClickedButton};
 /// Where the store or Slack fails; a decision that was made stays made.
 pub async fn decide(bench: &Bench, click: &ClickedButton) -> anyhow::Result<Done> {
     match click.action_id.as_str() {
+        "rollback_approve" | "rollback_reject" if is_too_early(bench, click).await? => {
+            return Ok(Done::Again(GRACE));
+        }
         "rollback_approve" => change(bench, click, Decision::Approved).await?,
         "rollback_reject" => change(bench, click, Decision::Rejected).await?,
         "show_plan" => show_plan(bench, click).await?,
@@ -22,6 +25,13 @@ pub async fn decide(bench: &Bench, click: &ClickedButton) -> anyhow::Result<Done
         other => tracing::warn!(action = other, "a button that nobody knows"),
     }
     Ok(Done::Finished)
+}
+
+/// Whether the message with the button is in the channel and we do not know it yet: its outcome is
+/// still being looked for. The click waits until the button's place is known.
+async fn is_too_early(bench: &Bench, click: &ClickedButton) -> anyhow::Result<bool> {
+    let Some(approval) = bench.store.approval(&click.value).await? else { return Ok(false) };
+    Ok(approval.message_ts.is_none() && bench.store.is_under_way(&approval.id).await?)
 }
 
 async fn change(bench: &Bench, click: &ClickedButton, decision: Decision) -> anyhow::Result<()> {

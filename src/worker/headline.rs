@@ -1,18 +1,17 @@
 //! The one message per incident that always tells how things stand.
 
-use anyhow::Context as _;
-
-use super::{Bench, Done};
+use super::{Bench, Done, delivery};
 use crate::domain::incident::{IncidentId, State};
+use crate::slack::SlackError;
 use crate::slack::messages::{self, Headline};
-use crate::slack::{Posted, SlackError};
+use crate::store::HEADLINE;
 
-/// Posts the headline where there is none yet, and edits it where there is.
+/// Owes the headline as things stand now: it is posted where there is none yet, and edited where there is.
 ///
 /// `progress` is what the agents do now; `latest` is what happened last.
 ///
 /// # Errors
-/// Where Slack does not take it.
+/// Where it cannot be stored.
 pub async fn refresh(
     bench: &Bench,
     id: IncidentId,
@@ -42,40 +41,12 @@ pub async fn refresh(
         progress,
         latest: latest.or(stored_latest.as_deref()).or(row.close_reason.as_deref()),
     });
-    match (&row.channel, &row.headline_ts) {
-        (Some(channel), Some(ts)) => {
-            let place = Posted { channel: channel.clone(), ts: ts.clone() };
-            match bench.slack.update(&place, &message).await {
-                // Somebody deleted it: the thread still has the result.
-                Err(SlackError::Refused { code, .. })
-                    if code == "message_not_found" || code == "cant_update_message" =>
-                {
-                    tracing::warn!(incident = %id, "the headline is gone and stays gone");
-                }
-                other => note(bench, other)?,
-            }
-        }
-        _ => {
-            let channel = row
-                .channel
-                .as_deref()
-                .or_else(|| bench.settings.config.channel_for(&row.service))
-                .map(str::to_owned);
-            let Some(channel) = channel else {
-                tracing::info!(incident = %id, "no channel is configured for this service; nothing is posted");
-                return Ok(Done::Finished);
-            };
-            let posted = bench.slack.post(&channel, row.thread_ts.as_deref(), &message).await;
-            let posted = note(bench, posted)?;
-            // An alert's own message is the thread; else the headline itself begins one.
-            let thread = row.thread_ts.as_deref().unwrap_or(&posted.ts);
-            bench
-                .store
-                .note_headline(id, &posted.channel, thread, &posted.ts)
-                .await
-                .context("noting the headline")?;
-        }
-    }
+    let channel = row.channel.as_deref().or_else(|| bench.settings.config.channel_for(&row.service));
+    let Some(channel) = channel else {
+        tracing::info!(incident = %id, "no channel is configured for this service; nothing is posted");
+        return Ok(Done::Finished);
+    };
+    delivery::owe(bench, id, channel, HEADLINE, &message, None).await?;
     Ok(Done::Finished)
 }
 

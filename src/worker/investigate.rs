@@ -148,13 +148,6 @@ impl Board {
 async fn show_progress(bench: &Bench, id: IncidentId, board: &Board) {
     loop {
         board.changed.notified().await;
-        // Only an edit may be cut short by the end of the reading: a post that was sent and not noted
-        // would be posted again.
-        let posted =
-            bench.store.incident_row(id).await.ok().flatten().is_some_and(|row| row.headline_ts.is_some());
-        if !posted {
-            continue;
-        }
         if let Err(error) = headline::refresh(bench, id, &board.lines(), None).await {
             tracing::debug!(incident = %id, error = %format!("{error:#}"), "progress could not be shown");
         }

@@ -5,6 +5,7 @@
 //! marked before it leaves the process.
 
 mod decide;
+mod delivery;
 mod headline;
 mod investigate;
 mod look_again;
@@ -22,6 +23,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use self::delivery::deliver_once;
 pub use self::investigate::service_settings;
 use crate::aws::Clients;
 use crate::clock::Clock;
@@ -44,6 +46,8 @@ pub struct Bench {
     pub settings: Arc<Settings>,
     pub clock: Clock,
     pub wake: Arc<Notify>,
+    /// Wakes whoever delivers: a message is owed.
+    pub mail: Arc<Notify>,
     /// Counts finished steps, for whoever waits for a verdict.
     pub steps_done: watch::Sender<u64>,
     pub metrics: Arc<Metrics>,
@@ -61,6 +65,7 @@ pub enum Done {
 pub async fn run(bench: Bench, stop: CancellationToken, alive: Arc<AtomicBool>) {
     alive.store(true, Ordering::SeqCst);
     let tracker = TaskTracker::new();
+    tracker.spawn(delivery::run(bench.clone(), stop.clone()));
     for _ in 0..WORKERS {
         let (bench, stop) = (bench.clone(), stop.clone());
         tracker.spawn(async move {

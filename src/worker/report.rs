@@ -3,78 +3,98 @@
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 
-use super::headline::{self, note};
+use super::delivery::{self, Image};
+use super::headline;
 use super::{Bench, Done};
 use crate::chart::{self, ChartInput, Mark, MarkKind};
 use crate::domain::incident::IncidentId;
 use crate::domain::report::{Report, Symptoms};
-use crate::slack::Posted;
 use crate::slack::messages::{self, ResultView};
 use crate::store::IncidentRow;
 
 /// How much of ordinary life the chart shows before the story begins.
 const LOOK_BACK: SignedDuration = SignedDuration::from_mins(40);
 
-/// Posts the result of this round once, with the button where a plan waits for approval.
+/// Owes the result of this round, with the button where a plan waits for approval, and then the chart.
 ///
 /// # Errors
-/// Where Slack does not take it; what was posted is noted and not posted again.
+/// Where it cannot be stored. A second run changes nothing.
 pub async fn report(bench: &Bench, id: IncidentId, round: i64) -> anyhow::Result<Done> {
     let Some(row) = bench.store.incident_row(id).await? else { return Ok(Done::Finished) };
     if row.round != round || !bench.slack.is_configured() {
         return Ok(Done::Finished);
     }
     headline::refresh(bench, id, &[], None).await?;
-    // The headline knows the thread; without one nothing can be posted anywhere.
-    let Some(row) = bench.store.incident_row(id).await? else { return Ok(Done::Finished) };
-    let (Some(channel), Some(thread), Some(report)) = (&row.channel, &row.thread_ts, &row.report) else {
-        return Ok(Done::Finished);
-    };
-    let purpose = format!("result/{round}");
-    if bench.store.posted(id, &purpose).await?.is_none() {
-        let approval = bench.store.pending_approval(id).await?;
-        let message = messages::result(&ResultView {
-            id,
-            report,
-            plan: approval.as_ref().map(|approval| (approval.id.as_str(), &approval.plan)),
-            decided: None,
-        });
-        let posted = note(bench, bench.slack.post(channel, Some(thread), &message).await)?;
-        if let Some(approval) = &approval {
-            bench.store.note_button(&approval.id, &posted.channel, &posted.ts).await?;
-        }
-        bench.store.note_post(id, &purpose, &posted.channel, &posted.ts, bench.clock.now()).await?;
-        bench.steps_done.send_modify(|count| *count += 1);
-    }
+    let channel = row.channel.as_deref().or_else(|| bench.settings.config.channel_for(&row.service));
+    let (Some(channel), Some(report)) = (channel, &row.report) else { return Ok(Done::Finished) };
+    let pending = bench.store.pending_approval(id).await?;
+    owe_result(bench, &row, channel, pending.map(|approval| approval.id)).await?;
     let purpose = format!("chart/{round}");
-    if bench.store.posted(id, &purpose).await?.is_none() {
-        let thread = Posted { channel: channel.clone(), ts: thread.clone() };
-        if let Err(error) = post_chart(bench, &row, report, &thread).await {
+    if !bench.store.is_owed(id, &purpose).await? {
+        match chart(&row, report).await {
+            Ok(Some(image)) => delivery::owe_image(bench, id, channel, &purpose, image).await?,
+            Ok(None) => {}
             // The verdict stands without its picture.
-            tracing::warn!(incident = %id, error = %format!("{error:#}"), "the chart could not be posted");
+            Err(error) => {
+                tracing::warn!(incident = %id, error = %format!("{error:#}"), "the chart could not be drawn");
+            }
         }
-        bench.store.note_post(id, &purpose, channel, &thread.ts, bench.clock.now()).await?;
     }
     Ok(Done::Finished)
 }
 
-async fn post_chart(
+fn result_purpose(round: i64) -> String {
+    format!("result/{round}")
+}
+
+/// Owes the result as things stand now: the report, and how the approval stands that it asked for.
+async fn owe_result(
     bench: &Bench,
     row: &IncidentRow,
-    report: &Report,
-    thread: &Posted,
+    channel: &str,
+    pending: Option<String>,
 ) -> anyhow::Result<()> {
+    let Some(report) = &row.report else { return Ok(()) };
+    let purpose = result_purpose(row.round);
+    // An older round's approval has no place here.
+    let asked = match bench.store.approval_on(row.id, &purpose).await? {
+        Some(asked) => Some(asked),
+        None => pending,
+    };
+    let approval = match &asked {
+        Some(asked) => bench.store.approval(asked).await?,
+        None => None,
+    };
+    let decided = approval.as_ref().and_then(|approval| {
+        let (decision, at) = approval.decision.zip(approval.decided_at)?;
+        Some(messages::decided_line(decision, approval.decided_by.as_deref(), at))
+    });
+    let message = messages::result(&ResultView {
+        id: row.id,
+        report,
+        plan: approval.as_ref().map(|approval| (approval.id.as_str(), &approval.plan)),
+        decided: decided.as_deref(),
+    });
+    delivery::owe(bench, row.id, channel, &purpose, &message, asked.as_deref()).await?;
+    Ok(())
+}
+
+/// The chart of an incident, where there is anything to show.
+async fn chart(row: &IncidentRow, report: &Report) -> anyhow::Result<Option<Image>> {
     let symptoms = shown(&row.symptoms, report);
     let input = chart_input(row, report, &symptoms);
     if input.symptoms.error_rate.is_empty() && input.symptoms.latency_p99.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
-    let alternative = chart::describe(&input);
+    let alternative_text = chart::describe(&input);
     let svg = chart::svg(&input);
     let png = tokio::task::spawn_blocking(move || chart::png(&svg)).await.context("drawing")??;
-    let name = format!("{}.png", row.id);
-    let title = format!("{}: error rate and p99 latency", row.id);
-    note(bench, bench.slack.upload_image(thread, &name, &title, &alternative, png).await)
+    Ok(Some(Image {
+        file_name: format!("{}.png", row.id),
+        title: format!("{}: error rate and p99 latency", row.id),
+        alternative_text,
+        png,
+    }))
 }
 
 /// The part of the series that tells the story: from some time before the change or the onset on.
@@ -117,7 +137,7 @@ pub fn chart_input<'a>(row: &IncidentRow, report: &Report, symptoms: &'a Symptom
 /// Replaces the buttons by who decided and when.
 ///
 /// # Errors
-/// Where Slack does not take the edit.
+/// Where it cannot be stored.
 pub async fn show_decision(bench: &Bench, approval: &str) -> anyhow::Result<()> {
     match bench.store.approval(approval).await? {
         Some(approval) => refresh_result(bench, approval.incident).await,
@@ -125,25 +145,17 @@ pub async fn show_decision(bench: &Bench, approval: &str) -> anyhow::Result<()> 
     }
 }
 
-/// Brings the result's message up to date with what is stored: the report, and how its approval
-/// stands.
+/// Brings the result's message up to date with what is stored, where one was owed.
 ///
 /// # Errors
-/// Where Slack does not take the edit.
+/// Where it cannot be stored.
 pub async fn refresh_result(bench: &Bench, id: IncidentId) -> anyhow::Result<()> {
     let Some(row) = bench.store.incident_row(id).await? else { return Ok(()) };
-    let place = bench.store.posted(id, &format!("result/{}", row.round)).await?;
-    let (Some((channel, ts)), Some(report)) = (place, &row.report) else { return Ok(()) };
-    let approval = bench.store.approvals_of(id).await?.into_iter().next_back();
-    let decided = approval.as_ref().and_then(|approval| {
-        let (decision, at) = approval.decision.zip(approval.decided_at)?;
-        Some(messages::decided_line(decision, approval.decided_by.as_deref(), at))
-    });
-    let message = messages::result(&ResultView {
-        id,
-        report,
-        plan: approval.as_ref().map(|approval| (approval.id.as_str(), &approval.plan)),
-        decided: decided.as_deref(),
-    });
-    note(bench, bench.slack.update(&Posted { channel, ts }, &message).await)
+    let channel = row.channel.as_deref().or_else(|| bench.settings.config.channel_for(&row.service));
+    match channel {
+        Some(channel) if bench.store.is_owed(id, &result_purpose(row.round)).await? => {
+            owe_result(bench, &row, channel, None).await
+        }
+        _ => Ok(()),
+    }
 }

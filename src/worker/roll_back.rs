@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::headline::{self, note};
-use super::{Bench, Done};
+use super::{Bench, Done, delivery, headline};
 use crate::aws::rollback::{self, Outcome, State};
 use crate::domain::approval::Decision;
 use crate::domain::incident::State as IncidentState;
@@ -47,9 +46,10 @@ pub async fn roll_back(bench: &Bench, approval: &str) -> anyhow::Result<Done> {
     bench.wake.notify_one();
     if !result.applied {
         bench.metrics.count("rollbacks_not_applied");
-        if let (Some(channel), Some(thread)) = (&row.channel, &row.thread_ts) {
+        if let Some(channel) = row.channel.as_deref().filter(|_| bench.slack.is_configured()) {
             let message = messages::notice(row.id, &result.words);
-            note(bench, bench.slack.post(channel, Some(thread), &message).await)?;
+            let purpose = format!("not_applied/{}", approval.id);
+            delivery::owe(bench, row.id, channel, &purpose, &message, None).await?;
         }
     }
     headline::refresh(bench, row.id, &[], Some(&result.words)).await?;

@@ -5,8 +5,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
-use super::headline::{self, note};
-use super::{Bench, Done};
+use super::{Bench, Done, delivery, headline};
 use crate::analysis::aftermath;
 use crate::aws::metrics::{self, Query};
 use crate::bundle;
@@ -61,7 +60,7 @@ pub async fn verify(bench: &Bench, approval: &str) -> anyhow::Result<Done> {
             }
         }
         tell(bench, &approval, &purpose, &judgement.figures).await?;
-    } else if bench.store.posted(row.id, &purpose).await?.is_none() {
+    } else if !bench.store.is_owed(row.id, &purpose).await? {
         // Decided by an earlier run of this step that did not come to telling.
         tell(bench, &approval, &purpose, approval.outcome.as_deref().unwrap_or_default()).await?;
     }
@@ -84,13 +83,13 @@ async fn say(
     recovered: Option<bool>,
     figures: &str,
 ) -> anyhow::Result<()> {
-    if bench.store.posted(row.id, purpose).await?.is_some() {
+    // What was said stays said: a later look says something new under another purpose.
+    if !bench.slack.is_configured() || bench.store.is_owed(row.id, purpose).await? {
         return Ok(());
     }
-    let (Some(channel), Some(thread)) = (&row.channel, &row.thread_ts) else { return Ok(()) };
+    let Some(channel) = &row.channel else { return Ok(()) };
     let message = messages::recovery(row.id, recovered, figures);
-    let posted = note(bench, bench.slack.post(channel, Some(thread), &message).await)?;
-    bench.store.note_post(row.id, purpose, &posted.channel, &posted.ts, bench.clock.now()).await?;
+    delivery::owe(bench, row.id, channel, purpose, &message, None).await?;
     Ok(())
 }
 

@@ -9,6 +9,7 @@ mod deploy;
 mod edge;
 mod generator;
 mod house;
+mod outbox;
 mod page;
 mod rooms;
 mod slack_double;

@@ -3,7 +3,7 @@
 //! The rule that is not obvious: an error is HTTP 200 with `ok: false`; only 429 has a status of its own.
 
 use std::borrow::Cow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -103,7 +103,7 @@ async fn call(
             count(Err("reset"));
             return broken();
         }
-        Some(FaultKind::AcceptedThenReset) | None => {}
+        Some(FaultKind::AcceptedThenReset | FaultKind::AcceptedThenSilence) | None => {}
     }
     let method = find(&name);
     let result = world.write(|state| {
@@ -113,8 +113,13 @@ async fn call(
         state.count(&name, result.as_ref().map(|_| ()).map_err(|error| &*error.error));
         result
     });
-    if fault == Some(FaultKind::AcceptedThenReset) {
-        return broken();
+    match fault {
+        Some(FaultKind::AcceptedThenReset) => return broken(),
+        Some(FaultKind::AcceptedThenSilence) => {
+            world.stopping().cancelled().await;
+            return broken();
+        }
+        _ => {}
     }
     answer(&world, result, method.map_or("", |method| method.scopes.first().copied().unwrap_or_default()))
 }
@@ -162,7 +167,7 @@ fn authorize(state: &State, header: &str, arguments: &Arguments) -> Result<(), A
 }
 
 fn keep_pace(state: &mut State, method: &Method, arguments: &Arguments) -> Result<(), ApiError> {
-    let (limits, now) = (state.pace, Instant::now());
+    let (limits, now) = (state.pace, state.instant());
     let mut buckets: Vec<(String, pace::Rate)> = Vec::new();
     if method.name == "chat.postMessage" {
         let channel = arguments.text("channel").unwrap_or_default();

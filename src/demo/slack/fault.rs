@@ -23,6 +23,8 @@ pub enum FaultKind {
     Reset,
     /// The connection breaks after everything is done.
     AcceptedThenReset,
+    /// Everything is done, and no answer ever comes.
+    AcceptedThenSilence,
 }
 
 /// One line of the script. Lines are tried in the order in which they were given.

@@ -32,6 +32,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::aws::WorldClock;
 use fault::Fault;
 use pace::Pace;
 use state::{Effect, State};
@@ -65,6 +66,8 @@ pub struct Options {
     pub scopes: Vec<String>,
     /// Added to real time for message times; deadlines and signatures stay on real time.
     pub clock_offset: SignedDuration,
+    /// Where set, message times and the pace follow this clock, which a test may move.
+    pub clock: Option<WorldClock>,
     pub pace: Pace,
     /// How long the bot may take to acknowledge.
     pub ack_deadline: Duration,
@@ -87,6 +90,7 @@ impl Default for Options {
             app_token: "xapp-demo".into(),
             scopes: SCOPES.map(str::to_owned).to_vec(),
             clock_offset: SignedDuration::ZERO,
+            clock: None,
             pace: Pace::real(),
             ack_deadline: Duration::from_secs(3),
             retry_after: vec![Duration::ZERO, Duration::from_mins(1), Duration::from_mins(5)],

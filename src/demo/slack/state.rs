@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::super::aws::WorldClock;
 use super::Options;
 use super::fault::Script;
 use super::message::{Author, Message, Surroundings};
@@ -175,6 +176,9 @@ pub(super) struct State {
     pub script: Script,
     pub effects: Vec<Effect>,
     clock_offset: SignedDuration,
+    clock: Option<WorldClock>,
+    /// What the pace counts from where the clock is a test's.
+    started: (Instant, Timestamp),
     last_micros: i64,
     next_id: u64,
 }
@@ -204,6 +208,8 @@ impl State {
             script: Script::new(options.seed),
             effects: Vec::new(),
             clock_offset: options.clock_offset,
+            started: (Instant::now(), options.clock.as_ref().map_or_else(Timestamp::now, WorldClock::now)),
+            clock: options.clock.clone(),
             last_micros: 0,
             next_id: 0,
         }
@@ -211,7 +217,19 @@ impl State {
 
     /// The demo clock's time.
     pub fn now(&self) -> Timestamp {
+        if let Some(clock) = &self.clock {
+            return clock.now();
+        }
         Timestamp::now().checked_add(self.clock_offset).unwrap_or(Timestamp::MAX)
+    }
+
+    /// The instant that the pace is kept by.
+    pub fn instant(&self) -> Instant {
+        let (start, shown) = self.started;
+        match &self.clock {
+            Some(clock) => start + Duration::try_from(clock.now().duration_since(shown)).unwrap_or_default(),
+            None => Instant::now(),
+        }
     }
 
     /// A new message id: later than every one before it.
