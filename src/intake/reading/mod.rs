@@ -3,11 +3,15 @@
 //! One reader for all tools: a message is taken apart into headings, lines and named values, and each
 //! question (state, name, service, …) is asked of those in a fixed order. No tool is special.
 
+mod body;
 mod markup;
+mod measures;
 mod names;
 mod parts;
 mod state;
 mod times;
+mod title;
+mod words;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -29,23 +33,27 @@ pub struct Reading {
     pub source: Option<String>,
 }
 
-/// Reads whatever arrived: a Slack event, a bare message, or the body of `POST /alert`.
+/// Reads whatever arrived: a Slack event, a bare message, the body of `POST /alert`, a tool's webhook.
 pub fn read(body: &Value) -> Reading {
     let event = body.get("slack_event").unwrap_or(body);
-    if let Some(inner) = event.get("event") {
-        let message = inner.get("message").filter(|message| message.is_object()).unwrap_or(inner);
-        let ours = |field: &Value, own: &Value| field.is_string() && field == own;
-        let own = ours(&message["app_id"], &event["api_app_id"])
-            || event["authorizations"].as_array().into_iter().flatten().any(|authorization| {
-                authorization["is_bot"] == true && ours(&message["user"], &authorization["user_id"])
-            });
-        let by_a_person = message.get("bot_id").is_none_or(Value::is_null);
-        return if own || by_a_person { Reading::default() } else { read_message(message) };
+    let inner = &event["event"];
+    if event["type"] == "event_callback" || inner["type"] == "message" || inner["type"] == "app_mention" {
+        return read_event(event);
     }
-    match Alert::from_json(body) {
+    if ["text", "attachments", "blocks"].iter().any(|key| !event[*key].is_null()) {
+        let reading = read_message(event);
+        if reading.is_alert || event["attachments"].is_array() || event["blocks"].is_array() {
+            return reading;
+        }
+    }
+    let parts = body::of(event);
+    match Alert::from_json(event) {
         Ok(alert) => Reading {
             is_alert: true,
-            state: Some(AlertState::Firing),
+            // A body of `POST /alert` fires unless it says otherwise.
+            state: state::of(&parts)
+                .filter(|state| *state == AlertState::Resolved)
+                .or(Some(AlertState::Firing)),
             service: Some(alert.service),
             metric: alert.metric,
             severity: alert.severity,
@@ -53,22 +61,31 @@ pub fn read(body: &Value) -> Reading {
             at: Some(alert.at),
             source: alert.source,
         },
-        Err(_) => read_message(body),
+        Err(_) => read_parts(&parts),
     }
+}
+
+fn read_event(event: &Value) -> Reading {
+    let inner = &event["event"];
+    let message = inner.get("message").filter(|message| message.is_object()).unwrap_or(inner);
+    let ours = |field: &Value, own: &Value| field.is_string() && field == own;
+    let own = ours(&message["app_id"], &event["api_app_id"])
+        || event["authorizations"].as_array().into_iter().flatten().any(|authorization| {
+            authorization["is_bot"] == true && ours(&message["user"], &authorization["user_id"])
+        });
+    let by_a_person = message.get("bot_id").is_none_or(Value::is_null);
+    if own || by_a_person { Reading::default() } else { read_message(message) }
 }
 
 /// Reads a Slack message of another bot.
 pub fn read_message(message: &Value) -> Reading {
-    let parts = Parts::of(message);
-    let named = names::of(&parts);
-    // A report of the provider about its own service states no condition, but names what it affects.
-    let state = state::of(&parts).or_else(|| {
-        let affects = parts.value(&["affected service", "affected services"]).is_some();
-        affects.then_some(AlertState::Firing)
-    });
-    let source =
-        message["username"].as_str().or_else(|| message["bot_profile"]["name"].as_str()).map(str::to_owned);
-    let Some(state) = state else { return Reading { source, ..Reading::default() } };
+    read_parts(&Parts::of(message))
+}
+
+fn read_parts(parts: &Parts) -> Reading {
+    let source = parts.source.clone();
+    let Some(state) = state::of(parts) else { return Reading { source, ..Reading::default() } };
+    let named = names::of(parts);
     Reading {
         is_alert: true,
         state: Some(state),
@@ -76,7 +93,7 @@ pub fn read_message(message: &Value) -> Reading {
         metric: named.metric,
         severity: named.severity,
         alert_name: named.alert,
-        at: times::of(&parts),
+        at: times::of(parts),
         source,
     }
 }

@@ -1,7 +1,17 @@
 //! What an alert is called, what it is about, and how bad it is.
+//!
+//! The rule that is not obvious: a value called `service` beside a host, and named like a check (`HTTP`,
+//! `Disk`), is Nagios's word for the check; the host is what it is about.
 
-use super::parts::Parts;
-use super::state::heading_state;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::measures::{self, phrase};
+use super::parts::{Parts, pattern};
+use super::state::is_label;
+use super::title::{self, Title};
+use super::words::{is_code, is_severity, words};
 
 #[derive(Debug, Default)]
 pub struct Names {
@@ -13,135 +23,294 @@ pub struct Names {
 
 const ALERT_FIELDS: &[&str] = &[
     "alertname",
-    "alarm name",
     "alarmname",
-    "alert name",
-    "monitor name",
-    "monitor",
-    "rule",
-    "rule name",
-    "policy",
-    "policy name",
-    "condition name",
+    "monitorname",
+    "alertrule",
+    "rulename",
+    "problemname",
+    "checkname",
+    "alerttitle",
+    "incidenttitle",
+    "conditionname",
     "condition",
+    "policyname",
+    "policy",
+    "rule",
+    "monitor",
     "check",
+    "findingtype",
     "code",
     "alarm",
+    "trigger",
+    "triggername",
+    "savedsearch",
+    "searchname",
 ];
 const SERVICE_FIELDS: &[&str] = &[
     "service",
-    "service name",
+    "servicename",
     "services",
-    "affected service",
-    "affected services",
-    "impacted service",
-    "impacted services",
+    "affectedservice",
+    "affectedservices",
+    "impactedservice",
+    "impactedservices",
+    "impactedentities",
+    "impactedentity",
+    "affectedcomponents",
+    "affectedcomponent",
     "application",
+    "applicationname",
+    "appname",
     "app",
     "component",
+    "components",
     "function",
     "functionname",
-    "function name",
-    "servicename",
+    "lambdafunction",
+    "queuename",
+    "tablename",
+    "dbinstanceidentifier",
+    "dbclusteridentifier",
+    "loadbalancer",
+    "targetgroup",
+    "apiname",
+    "streamname",
+    "statemachine",
+    "topicname",
+    "configurationitems",
+    "entity",
+    "workload",
+    "deployment",
+    "statefulset",
+    "daemonset",
+    "dataset",
+    "clustername",
 ];
-const METRIC_FIELDS: &[&str] = &["metric", "metric name", "metricname", "signal"];
-const SEVERITY_FIELDS: &[&str] = &["severity", "sev", "priority", "level", "alert severity"];
-/// Words for how bad it is, as tools spell them.
-const SEVERITIES: &[&str] = &[
-    "critical", "high", "warning", "warn", "error", "info", "major", "minor", "page", "fatal", "low",
-    "medium", "p1", "p2", "p3", "p4", "p5", "sev1", "sev2", "sev3", "sev4", "sev-1", "sev-2", "sev-3",
+/// Labels that name a service in running text; the others would be found in prose.
+const SERVICE_TAGS: &[&str] =
+    &["service", "servicename", "app", "application", "functionname", "function", "job"];
+const HOST_FIELDS: &[&str] = &["host", "hostname", "hostalias", "server", "device"];
+/// Words of a check that runs on a host, as Nagios's plugins and most people call them.
+const CHECKS: &[&str] = &[
+    "http",
+    "https",
+    "ping",
+    "ssh",
+    "dns",
+    "smtp",
+    "imap",
+    "ntp",
+    "tcp",
+    "udp",
+    "disk",
+    "load",
+    "cpu",
+    "memory",
+    "mem",
+    "swap",
+    "users",
+    "processes",
+    "procs",
+    "uptime",
+    "raid",
+    "cert",
+    "certificate",
+    "ssl",
+    "temperature",
+    "root",
+    "partition",
+    "inode",
+    "inodes",
+    "mysql",
+    "postgres",
+    "redis",
+    "check",
+    "interface",
+    "apt",
+    "yum",
+    "agent",
 ];
-/// Phrases that name a measure, the longer first.
-const MEASURES: &[&str] = &[
-    "p99 latency",
-    "p95 latency",
-    "p90 latency",
-    "p50 latency",
-    "error rate",
-    "error count",
-    "5xx rate",
-    "4xx rate",
-    "5xx errors",
-    "response time",
-    "cpu utilization",
-    "memory utilization",
-    "cpu usage",
-    "memory usage",
-    "disk usage",
-    "queue depth",
-    "success rate",
-    "request rate",
-    "failure rate",
-    "latency",
-    "throughput",
-    "availability",
-    "duration",
-    "saturation",
+/// Words that say where or what kind, not which service.
+const PLACES: &[&str] = &[
+    "prod",
+    "production",
+    "staging",
+    "stage",
+    "dev",
+    "development",
+    "test",
+    "testing",
+    "qa",
+    "uat",
+    "sandbox",
+    "live",
+    "default",
+    "average",
+    "all",
+    "some",
+    "any",
+    "the",
+    "minutes",
+    "hours",
+    "seconds",
+    "minute",
+    "hour",
+    "progress",
+    "total",
 ];
+
+/// `… on basket-api`, `… for checkout` at the end of a title.
+static AT_THE_END: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)\s(?:on|for|of|in|at)\s+(?:the\s+)?(?:(?:service|host|device|server|node|function|queue)[: ]\s*)?(?P<slug>[A-Za-z][A-Za-z0-9_.-]{2,80})\s*(?:service)?$",
+    )
+});
+static PREFIX: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^\[\s*(?P<inner>[A-Za-z][^\[\]:]{1,60}?)\s*\]\s*[^\s\[]"));
+static REGION: LazyLock<Regex> = LazyLock::new(|| pattern(r"^[a-z]{2}(?:-[a-z]+)+-\d[a-z]?$"));
+/// `web01/HTTP`: a host or a service, and a check of it.
+static SLASHED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"^(?P<host>[A-Za-z0-9][A-Za-z0-9_.-]{1,80})/(?P<check>[A-Za-z][A-Za-z0-9_ .-]{1,60})$")
+});
 
 pub fn of(parts: &Parts) -> Names {
-    let title = title(parts);
-    let labels = title.as_deref().map(labels).unwrap_or_default();
-    let measure = title.as_deref().and_then(measure);
-    let one = |value: Option<&str>| value.filter(|value| value.chars().count() <= 200).map(str::to_owned);
-    let service = one(parts.value(SERVICE_FIELDS))
-        .or_else(|| labels.service.clone())
-        .or_else(|| measure.as_ref().and_then(|(before, _)| before.clone()))
+    let title = title::of(parts);
+    let labels = labels(&title, parts);
+    let one = |value: Option<&str>| value.filter(|value| is_name(value)).map(str::to_owned);
+    let named = ALERT_FIELDS.iter().find_map(|field| {
+        // A condition that says a limit describes the rule, and is not what it is called.
+        let value = parts.value(&[field]).filter(|value| is_name(value))?;
+        let described = field.starts_with("condition") && is_limit(value);
+        // A policy of alerting has conditions; one without says whom to call.
+        let called = *field == "policy" && !parts.has(&["condition", "conditionname"]);
+        (!described && !called).then(|| value.to_owned())
+    });
+    let host = one(parts.value(HOST_FIELDS)).filter(|host| !is_address(host));
+    let slashed =
+        SLASHED.captures(&title.bare).map(|found| (found["host"].to_owned(), found["check"].to_owned()));
+    let check = one(parts.value(&["service", "servicedesc", "servicedescription"]))
+        .filter(|service| host.is_some() && is_check(service))
         .or_else(|| {
-            // `Production XDB Cluster - Laura Haley`: the service and who was paged.
-            let footer = parts.footers.iter().find_map(|footer| footer.split_once(" - "))?;
-            Some(footer.0.trim().to_owned()).filter(|name| !name.is_empty())
+            slashed
+                .as_ref()
+                .map(|(_, check)| check.clone())
+                .filter(|check| title.is_stated && is_check(check))
         });
-    let severity = one(parts.value(SEVERITY_FIELDS))
-        .map(|value| value.split_whitespace().next().unwrap_or_default().to_owned())
-        .or_else(|| labels.severity.clone())
-        .or_else(|| parts.headings.iter().chain(parts.lines.first()).find_map(|text| severity_at_head(text)))
-        .filter(|value| !value.is_empty());
-    Names {
-        alert: one(parts.value(ALERT_FIELDS)).or(labels.name),
-        service,
-        metric: one(parts.value(METRIC_FIELDS)).or_else(|| measure.map(|(_, measure)| measure)),
-        severity,
-    }
+    let alert =
+        named.or_else(|| check.clone()).or_else(|| labels.name.clone()).filter(|name| !name.is_empty());
+    let alert = alert.map(|name| leading_identifier(&name).unwrap_or(name));
+    let service = service(parts, &title, &labels, check.as_deref(), host, slashed.map(|(host, _)| host));
+    let severity = severity(parts, &title, &labels);
+    let metric = measures::of(
+        parts,
+        alert.as_deref(),
+        Some(&title.bare).filter(|text| !is_identifier(text)).map(String::as_str),
+    );
+    Names { alert, service, metric, severity }
 }
 
-/// The line that names the alert: the first heading or line that still says something once its
-/// state is taken off.
-fn title(parts: &Parts) -> Option<String> {
-    let candidates = parts.headings.iter().chain(&parts.lines).chain(&parts.fallbacks);
-    let said = |text: &str| {
-        let bare = without_state(text);
-        let generic = ["incident", "alert", "notification", "alarm", "redacted", "_redacted_"];
-        let words: Vec<String> = bare
-            .split(|c: char| !c.is_alphanumeric() && c != '_')
-            .filter(|word| !word.is_empty())
-            .map(str::to_lowercase)
-            .collect();
-        let empty =
-            words.iter().all(|word| generic.contains(&word.as_str()) || SEVERITIES.contains(&word.as_str()));
-        !bare.is_empty() && !empty
+fn service(
+    parts: &Parts,
+    title: &Title,
+    labels: &Labels,
+    check: Option<&str>,
+    host: Option<String>,
+    slashed: Option<String>,
+) -> Option<String> {
+    let field = SERVICE_FIELDS.iter().find_map(|field| {
+        let value = parts.value(&[field]).map(first_of_list).filter(|value| is_name(value))?;
+        (Some(value) != check && !value.starts_with('#')).then(|| value.to_owned())
+    });
+    let tag = || parts.tag(SERVICE_TAGS).filter(|value| is_name(value)).map(str::to_owned);
+    let prefix = || {
+        let heads = parts.headings.iter().chain(&parts.fallbacks).chain(parts.lines.iter().take(2));
+        std::iter::once(title.bare.as_str()).chain(heads.map(|line| line.text.as_str())).find_map(|text| {
+            let inner = PREFIX.captures(text)?.name("inner")?.as_str();
+            let fits =
+                words(inner).count() <= 4 && !is_label(inner) && words(inner).all(|word| !is_place(&word));
+            let sender = parts.source.as_deref().is_some_and(|source| source.eq_ignore_ascii_case(inner));
+            (fits && !sender).then(|| inner.to_owned())
+        })
     };
-    let found = candidates.clone().find(|text| said(text)).or_else(|| candidates.clone().next());
-    // A title that is nothing but its state is still what the alert is called.
-    found.cloned()
+    // Trackers of errors have one project a service; clouds have one for all.
+    let project = || {
+        let tracked = parts.has(&["shortid", "firstseen", "events", "occurrences", "level", "issue"]);
+        parts.value(&["project", "projectname"]).filter(|value| tracked && is_name(value)).map(str::to_owned)
+    };
+    let at_the_end = || {
+        let found = AT_THE_END.captures(&title.bare).or_else(|| AT_THE_END.captures(&title.written))?;
+        let slug = found.name("slug")?.as_str();
+        let named = slug.contains(['-', '_']) || slug.chars().all(|c| c.is_ascii_lowercase());
+        (named && !is_place(slug) && !is_severity(slug) && phrase(slug).is_none()).then(|| slug.to_owned())
+    };
+    let watched = || (title.is_subject && words(&title.bare).count() <= 5).then(|| title.bare.clone());
+    let paged = || {
+        // `Production XDB Cluster - Laura Haley`: the service and who was paged.
+        let footer = parts.footers.iter().find_map(|footer| footer.split_once(" - "))?;
+        Some(footer.0.trim().to_owned()).filter(|name| !name.is_empty())
+    };
+    let job = || parts.value(&["job"]).filter(|value| is_name(value)).map(str::to_owned);
+    field
+        .or_else(|| labels.service.clone())
+        .or_else(project)
+        .or_else(tag)
+        .or_else(|| slashed.filter(|_| check.is_some() || parts.has(&["state", "policy"])))
+        .or_else(|| host.clone().filter(|_| check.is_some()))
+        .or_else(prefix)
+        .or_else(at_the_end)
+        .or_else(|| before_measure(&title.bare))
+        .or_else(job)
+        .or_else(watched)
+        .or_else(paged)
+        .or(host)
 }
 
-/// A title without its state: `[FIRING:2] X` → `X`, `Triggered: X` → `X`.
-fn without_state(text: &str) -> &str {
-    let mut text = text.trim();
-    if text.starts_with('[')
-        && let Some(end) = text.find(']')
-        && heading_state(&text[..=end]).is_some()
-    {
-        text = text[end + 1..].trim();
+/// How bad it is: a field of that name, a label, the word before the title, the state itself.
+fn severity(parts: &Parts, title: &Title, labels: &Labels) -> Option<String> {
+    let first = |value: &str| -> Option<String> {
+        value
+            .split([' ', ',', '(', '/'])
+            .next()
+            .map(|word| word.trim_matches([':', '`']).to_owned())
+            .filter(|word| !word.is_empty())
+    };
+    let of = |fields: &[&str], fits: &dyn Fn(&str) -> bool| {
+        fields.iter().find_map(|field| parts.values(field).filter_map(first).find(|word| fits(word)))
+    };
+    let any = |word: &str| word.len() <= 20;
+    let known = |word: &str| is_severity(word) && !word.eq_ignore_ascii_case("normal");
+    of(&["severity", "sev", "alertseverity", "severitylevel", "alarmseverity"], &any)
+        .or_else(|| of(&["priority", "alertpriority", "issuepriority", "incidentpriority"], &known))
+        .or_else(|| parts.tag(&["severity", "priority"]).and_then(first).filter(|word| is_severity(word)))
+        .or_else(|| labels.severity.clone())
+        .or_else(|| title.severity.clone())
+        .or_else(|| of(&["level", "alertlevel", "loglevel", "alerttype", "impact", "urgency"], &known))
+        .or_else(|| {
+            of(&["state", "status", "servicestate", "hoststate", "alerttransition"], &|word| {
+                ["critical", "warning", "warn", "crit"].contains(&word.to_lowercase().as_str())
+            })
+        })
+        .or_else(|| shouted(parts))
+        .map(|word| normal(&word))
+}
+
+/// `X is CRITICAL` in a title.
+fn shouted(parts: &Parts) -> Option<String> {
+    let heads = parts.headings.iter().chain(&parts.fallbacks).chain(parts.lines.first());
+    let mut all = heads.flat_map(|line| line.text.split(|c: char| !c.is_alphanumeric()));
+    all.find(|word| ["CRITICAL", "WARNING"].contains(word)).map(str::to_owned)
+}
+
+/// Words in lower case and whole, codes as they are written.
+fn normal(word: &str) -> String {
+    if is_code(word) {
+        return word.to_owned();
     }
-    if let Some((head, rest)) = text.split_once(':')
-        && head.split_whitespace().count() <= 2
-        && (heading_state(&format!("{head}:")).is_some() || is_severity(head))
-    {
-        text = rest.trim();
+    match word.to_lowercase().as_str() {
+        "warn" => "warning".to_owned(),
+        "crit" => "critical".to_owned(),
+        other => other.to_owned(),
     }
-    text.trim_matches(['"', '\''])
 }
 
 #[derive(Debug, Default)]
@@ -153,71 +322,115 @@ struct Labels {
 
 /// Alertmanager's title: `[FIRING:1] Name group labels (other label values)`; keys may be there or
 /// not. Any other title is the name as a whole.
-fn labels(title: &str) -> Labels {
-    let bare = without_state(title);
-    if bare.is_empty() {
-        return Labels { name: Some(title.trim().to_owned()), ..Labels::default() };
+fn labels(title: &Title, parts: &Parts) -> Labels {
+    let counted = title.written.trim_start().starts_with('[') && !title.bare.starts_with('[');
+    if !counted || title.bare.is_empty() {
+        return Labels { name: Some(title.bare.clone()), ..Labels::default() };
     }
-    let counted = title.trim_start().strip_prefix('[').is_some_and(|rest| {
-        rest.split(']')
-            .next()
-            .is_some_and(|inner| inner.contains(':') || heading_state(&format!("[{inner}]")).is_some())
-    });
-    if !counted {
-        return Labels { name: Some(bare.to_owned()), ..Labels::default() };
-    }
-    let (head, values) = match bare.rsplit_once(" (") {
+    let (head, values) = match title.bare.rsplit_once(" (") {
         Some((head, values)) if values.ends_with(')') => (head, values.trim_end_matches(')')),
-        _ => (bare, ""),
+        _ => (title.bare.as_str(), ""),
     };
-    let mut words = head.split_whitespace();
-    let Some(first) = words.next() else { return Labels::default() };
-    let rest: Vec<&str> = words.collect();
-    // An alert's name in one word, then group labels; a sentence is a name as a whole.
-    let one_word = first.chars().any(char::is_lowercase) && rest.len() <= 3;
-    let service = match rest.as_slice() {
-        ["for", service] => Some(*service),
-        [service] => Some(*service),
+    let severity = values.split([' ', ',']).map(|word| word.trim_matches('"')).find(|word| is_severity(word));
+    let severity = severity.map(str::to_owned);
+    let known = parts.value(&["alertname"]).filter(|name| head.starts_with(name));
+    let (name, rest) = match known {
+        Some(name) => (name, head.get(name.len()..).unwrap_or_default()),
+        None => match head.split_once(' ') {
+            // An alert's name in one word, then group labels; a sentence is a name as a whole.
+            Some((first, rest)) if is_identifier(first) && rest.split_whitespace().count() <= 3 => {
+                (first, rest)
+            }
+            _ => (head, ""),
+        },
+    };
+    let service = match rest.split_whitespace().collect::<Vec<_>>().as_slice() {
+        ["for" | "on" | "in", service] | [service] => Some((*service).to_owned()),
         _ => None,
     };
-    let keyed = |key: &str| {
-        let at = values.find(&format!("{key}=\""))? + key.len() + 2;
-        values[at..].split('"').next().map(str::to_owned)
-    };
-    let severity = keyed("severity").or_else(|| {
-        values
-            .split([' ', ','])
-            .map(|word| word.trim_matches('"'))
-            .find(|word| is_severity(word))
-            .map(str::to_owned)
-    });
-    Labels {
-        name: Some(if one_word { first.to_owned() } else { head.to_owned() }),
-        service: keyed("service").or_else(|| service.filter(|_| one_word).map(str::to_owned)),
-        severity,
-    }
+    Labels { name: Some(name.to_owned()), service: service.filter(|name| !is_place(name)), severity }
 }
 
-/// A measure that the title names, and the one to three words before it.
-fn measure(title: &str) -> Option<(Option<String>, String)> {
-    let bare = without_state(title);
-    let lower = bare.to_lowercase();
-    let (at, phrase) = MEASURES.iter().find_map(|phrase| lower.find(phrase).map(|at| (at, *phrase)))?;
-    let before = bare.get(..at)?.trim();
-    let is_name = (1..=3).contains(&before.split_whitespace().count())
+/// The one to three words before a measure that a title names.
+fn before_measure(title: &str) -> Option<String> {
+    let found = phrase(title)?;
+    let before = title.get(..found.at)?.trim();
+    let list: Vec<String> = words(before).collect();
+    let is_name = (1..=3).contains(&list.len())
         && before.chars().all(|c| c.is_alphanumeric() || " -_./".contains(c))
-        && !["high", "low", "elevated", "increased", "the"].contains(&before.to_lowercase().as_str());
-    Some((is_name.then(|| before.to_owned()), phrase.to_owned()))
+        && !list.iter().any(|word| {
+            [
+                "high",
+                "low",
+                "elevated",
+                "increased",
+                "the",
+                "request",
+                "average",
+                "slow",
+                "no",
+                "critical",
+                "too",
+            ]
+            .contains(&word.as_str())
+        });
+    is_name.then(|| before.to_owned())
 }
 
-fn severity_at_head(text: &str) -> Option<String> {
-    text.split(|c: char| !c.is_alphanumeric() && c != '-')
-        .filter(|word| !word.is_empty())
-        .take(3)
-        .find(|word| is_severity(word))
-        .map(|word| if word.len() <= 4 { word.to_owned() } else { word.to_lowercase() })
+/// `HighLatency (service=ledger) …`, `basket-cpu on basket`: an identifier, and what is said of it.
+fn leading_identifier(name: &str) -> Option<String> {
+    let (first, rest) = name.split_once(' ')?;
+    let said =
+        rest.starts_with(['(', '{', '-', '–', ':']) || rest.starts_with("on ") || rest.starts_with("for ");
+    (said && is_identifier(first)).then(|| first.to_owned())
 }
 
-fn is_severity(word: &str) -> bool {
-    SEVERITIES.contains(&word.trim().to_lowercase().as_str())
+/// One word of several: `HighErrorRate`, `pod_crash_looping`, `basket-5xx`.
+fn is_identifier(text: &str) -> bool {
+    let inner_capital = text.chars().skip(1).any(char::is_uppercase) && text.chars().any(char::is_lowercase);
+    !text.contains(char::is_whitespace) && (inner_capital || text.contains(['_', '-']))
+}
+
+fn is_name(value: &str) -> bool {
+    let value = value.trim();
+    !value.is_empty()
+        && value.chars().count() <= 200
+        && !value.contains('\n')
+        && !["none", "n/a", "null", "unknown", "<unknown>", "-", "no value", "<no value>", "undefined"]
+            .contains(&value.to_lowercase().as_str())
+}
+
+fn is_place(word: &str) -> bool {
+    let word = word.to_lowercase();
+    PLACES.contains(&word.as_str()) || REGION.is_match(&word)
+}
+
+/// An address or an instance's id says where, not what.
+fn is_address(host: &str) -> bool {
+    let numeric = host.chars().all(|c| c.is_ascii_digit() || ".:".contains(c));
+    numeric || (host.starts_with("i-") && host.chars().skip(2).all(|c| c.is_ascii_hexdigit()))
+}
+
+fn is_check(service: &str) -> bool {
+    phrase(service).is_some()
+        || words(service).any(|word| word.split(['-', '_']).any(|part| CHECKS.contains(&part)))
+}
+
+/// `p99 above 2 s`, `> 5`: a limit.
+fn is_limit(text: &str) -> bool {
+    text.contains(['>', '<', '≥', '≤'])
+        || words(text).any(|word| {
+            ["above", "below", "over", "under", "exceeds", "greater", "less"].contains(&word.as_str())
+        })
+}
+
+/// `a, b` → `a`; a dimension's `Name: value` → `value`.
+fn first_of_list(value: &str) -> &str {
+    let first = value.split([',', '\n']).next().unwrap_or_default().trim();
+    // `app/basket/50dc6c495c0c9188`, as a load balancer's dimension is written.
+    match first.split('/').collect::<Vec<_>>().as_slice() {
+        ["app" | "net", name, _] => name,
+        ["targetgroup", name, _] => name,
+        _ => first,
+    }
 }

@@ -1,170 +1,233 @@
-//! Firing or resolved: said by a field, a bracket or a heading, never by a colour alone.
+//! Firing or resolved: said by a field, at a title's head or in a title's sentence.
 //!
-//! The rule that is not obvious: a word in running text decides nothing. 'Build failed' and 'all is
-//! fine' are no alerts; `Current State: ALARM`, `[FIRING:2]` and 'Triggered: …' are.
+//! The rule that is not obvious: a word in running text decides nothing, and a colour or a pictograph
+//! only beside fields that monitoring alone has. 'Build failed', 'all is fine' and 'OK' are no alerts.
 
-use super::parts::Parts;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::markup::Sign;
+use super::measures;
+use super::parts::{Line, Parts, pattern};
+use super::words::{
+    ALERT_STATE_FIELDS, STATE_FIELDS, evidence, fields_of_work, is_code, is_severity, is_work, state_of,
+    words,
+};
 use crate::domain::alert::AlertState;
 
-/// What tools write where they state a condition.
-const FIRING: &[&str] = &[
-    "firing",
-    "alarm",
-    "alerting",
-    "triggered",
-    "triggering",
-    "problem",
-    "down",
-    "critical",
-    "open",
-    "opened",
-    "active",
-    "activated",
-    "unhealthy",
-    "failing",
-    "breached",
-    "warn",
-    "warning",
-    "error",
-    "unresolved",
-];
-const RESOLVED: &[&str] = &[
-    "resolved",
-    "ok",
-    "recovered",
-    "recovery",
-    "up",
-    "closed",
-    "cleared",
-    "normal",
-    "healthy",
-    "green",
-    "fixed",
-];
-/// The same at the head of a title: fewer words, because titles begin with many.
-const FIRING_HEADS: &[&str] = &[
-    "firing",
-    "alarm",
-    "alerting",
-    "alert",
-    "triggered",
-    "problem",
-    "critical",
-    "warning",
-    "down",
-    "incident triggered",
-    "new alert",
-    "incident opened",
-    "opened",
-    "p1",
-    "p2",
-    "p3",
-    "sev1",
-    "sev2",
-    "sev-1",
-    "sev-2",
-    "outage",
-];
-const RESOLVED_HEADS: &[&str] =
-    &["resolved", "ok", "recovered", "recovery", "closed", "cleared", "incident resolved", "up", "fixed"];
-
-/// Names of fields that hold the condition, the most telling first.
-const STATE_FIELDS: &[&str] = &[
-    "current state",
-    "new state",
-    "newstatevalue",
-    "alarm state",
-    "alert state",
-    "alertstate",
-    "state",
-    "status",
-    "monitor status",
-    "incident state",
-    "current status",
-    "condition state",
-    "event state",
-    "event",
-];
+/// `[FIRING:2] …`, `[OK] …`, `[Triggered on {…}] …`, and the same after another bracket.
+static BRACKET: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"^(?:\[[^\[\]]{0,80}\]\s*){0,2}\[\s*(?P<word>[A-Za-z][A-Za-z-]*)(?P<rest>[^\[\]]{0,200})\]")
+});
+/// `Triggered: …`, `ALARM: "…"`, `Resolved in 3m: …`, `Triggered #12 …`, `Triggered 25367: …`.
+static HEAD: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?i)^(?:incident |issue |alert |monitor |new |re-)?(?P<word>[a-z]+)(?:\s+(?:in|after|on|for)\s[^:"]{1,40})?(?:\s*(?P<mark>[:"\[(|#–—]|$)|\s+-\s|\s+\d+:|\s+(?:service|host)\s+alert)"#,
+    )
+});
+/// `X is DOWN`, `X state is now ALARM`, `check "X" has failed`, `X is back up`.
+static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)\b(?:is|are|has|have|went|was|gone)\s+(?:(?:now|currently|been|gone|back|again|in|currently|triggered|an?)\s+){0,3}(?P<word>up|down|offline|online|unreachable|unavailable|critical|warning|ok|alarm|alerting|failing|failed|recovered|recovering|resolved|triggered|acknowledged|ongoing|unhealthy|healthy|degraded|firing|active|inactive|activated|closed|breached|cleared|normal|operational|open)\b",
+    )
+});
+/// `state changed from OK to ALARM`.
+static CHANGED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)\b(?:state|status)\s+(?:has\s+|was\s+)?changed(?:\s+from\s+\S+)?\s+to\s+(?P<word>[A-Za-z_]+)",
+    )
+});
+/// `OK -> ALARM`, `Normal → Critical`.
+static ARROW: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^[A-Za-z_ ]{1,24}\s*(?:->|=>|→|➜|➔|➡)\s*(?P<word>[A-Za-z_]+)"));
+/// `Dana closed alert #12`, `alert "…" was acknowledged`, `incident has been triggered`.
+static DEED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)\b(?P<word>triggered|closed|resolved|acknowledged|opened|created|recovered|snoozed|escalated|reopened)\s+(?:the\s+)?(?:alert|alarm|incident|issue)\b",
+    )
+});
 
 /// What the message states; `None` where it states nothing.
 pub fn of(parts: &Parts) -> Option<AlertState> {
-    for field in STATE_FIELDS {
-        if let Some(state) = parts.value(&[field]).and_then(word_state) {
-            return Some(state);
-        }
+    if let Some(stated) =
+        ALERT_STATE_FIELDS.iter().find_map(|name| parts.values(name).find_map(|value| field(value, true)))
+    {
+        return stated;
     }
-    let heads = parts.headings.iter().chain(&parts.fallbacks).chain(parts.lines.first());
-    heads.into_iter().find_map(|text| heading_state(text))
-}
-
-/// A value that is a state, alone or first of a few words: `ALARM`, `OK → ALARM`, `firing (2)`.
-fn word_state(value: &str) -> Option<AlertState> {
-    let value = value.rsplit(['→', '➜']).next().unwrap_or(value);
-    let value = value.rsplit("->").next().unwrap_or(value);
-    let mut words = value.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    let first = words.next()?.to_lowercase();
-    if words.count() > 3 {
+    let heads = || heads(parts);
+    if let Some(state) = heads().find_map(|line| bracket_state(&line.text, false)) {
+        return Some(state);
+    }
+    if fields_of_work(parts) {
         return None;
     }
-    state_among(&first, FIRING, RESOLVED)
-}
-
-fn state_among(word: &str, firing: &[&str], resolved: &[&str]) -> Option<AlertState> {
-    if firing.contains(&word) {
-        Some(AlertState::Firing)
-    } else if resolved.contains(&word) {
-        Some(AlertState::Resolved)
-    } else {
-        None
-    }
-}
-
-/// A state at the head of a title: `[FIRING:2] …`, `Triggered: …`, `ALARM: "…"`, `[OK] …`, or a
-/// closing 'is DOWN', 'is back up'.
-pub fn heading_state(text: &str) -> Option<AlertState> {
-    let text = text.trim();
-    if let Some(inner) = text.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
-        let word = inner.split([':', ' ']).next().unwrap_or_default().to_lowercase();
-        if let Some(state) = state_among(&word, FIRING, RESOLVED) {
-            return Some(state);
-        }
-    }
-    let lower = text.to_lowercase();
-    // A head ends at a colon, a bracket or a quote, or is the whole title, or is written in capitals.
-    let head_at = |head: &&str| {
-        lower.strip_prefix(*head).is_some_and(|rest| {
-            let capitals = text
-                .get(..head.len())
-                .is_some_and(|shown| shown.chars().any(char::is_alphabetic) && shown == shown.to_uppercase());
-            rest.is_empty()
-                || rest.starts_with([':', '[', '(', '"', '|', '-'])
-                || rest.starts_with(" [")
-                || (rest.starts_with(' ')
-                    && (capitals
-                        || rest
-                            .trim_start()
-                            .starts_with(|c: char| "#\"':-–|(".contains(c) || c.is_ascii_digit())))
-        })
+    let evidence = evidence(parts);
+    let work = heads().next().is_some_and(|line| is_work(&line.text));
+    let sign = sign(parts);
+    let field_state = |weak: bool| {
+        STATE_FIELDS.iter().find_map(|name| parts.values(name).find_map(|value| field(value, weak))).flatten()
     };
-    if RESOLVED_HEADS.iter().any(&head_at) {
-        return Some(AlertState::Resolved);
+    if let Some(state) = field_state(false) {
+        return Some(state);
     }
-    if FIRING_HEADS.iter().any(head_at) {
+    if let Some(state) = heads().find_map(|line| strong_head(&line.text)) {
+        return Some(state);
+    }
+    if heads().any(|line| ANNOUNCED.is_match(&line.text)) {
         return Some(AlertState::Firing);
     }
-    for (ending, state) in [
-        ("is back up", AlertState::Resolved),
-        ("is up", AlertState::Resolved),
-        ("is down", AlertState::Firing),
-        ("triggered", AlertState::Firing),
-        ("resolved", AlertState::Resolved),
-        ("is critical", AlertState::Firing),
-        ("is ok", AlertState::Resolved),
-        ("recovered", AlertState::Resolved),
-    ] {
-        if lower.trim_end_matches(['.', '!', '*', ' ']).ends_with(ending) {
-            return Some(state);
+    if work && evidence < 2 {
+        return None;
+    }
+    if let Some(state) = heads().find_map(|line| statement(line, sign, evidence)) {
+        return Some(state);
+    }
+    if evidence > 0
+        && let Some(state) = field_state(true)
+    {
+        return Some(state);
+    }
+    let measured = heads().any(|line| measures::phrase(&line.text).is_some());
+    if evidence > 0 || sign.is_some() || measured {
+        let weak = heads().find_map(|line| bracket_state(&line.text, true).or_else(|| weak_head(&line.text)));
+        if weak.is_some() {
+            return weak;
         }
     }
-    None
+    let enough =
+        evidence >= 2 || (evidence == 1 && (measured || parts.has(&["severity", "urgency", "threshold"])));
+    if let Some(sign) = sign.filter(|_| enough) {
+        return Some(match sign {
+            Sign::Alarm => AlertState::Firing,
+            Sign::Fine => AlertState::Resolved,
+        });
+    }
+    // A report of a provider about its own service states no condition, but names what it affects.
+    parts.has(&["affectedservice", "affectedservices"]).then_some(AlertState::Firing)
+}
+
+/// Where a title may stand, the most telling first.
+fn heads(parts: &Parts) -> impl Iterator<Item = &Line> {
+    parts.headings.iter().chain(&parts.fallbacks).chain(parts.lines.iter().take(3))
+}
+
+/// What pictographs at the heads say, else the first colour.
+fn sign(parts: &Parts) -> Option<Sign> {
+    heads(parts).find_map(|line| line.sign).or_else(|| parts.colours.first().copied())
+}
+
+/// The state that a field's value is: `ALARM`, `OK → ALARM`, `firing (2)`, `incident.triggered`. The inner
+/// `None` is a state that is neither firing nor resolved.
+#[expect(clippy::option_option, reason = "a value that is no state is not the state that is neither")]
+fn field(value: &str, weak: bool) -> Option<Option<AlertState>> {
+    let value =
+        ARROW.captures(value).and_then(|found| found.name("word")).map_or(value, |word| word.as_str());
+    let compacted = super::parts::compact(value);
+    if ["insufficientdata", "pending", "muted", "paused", "suppressed", "maintenance"]
+        .contains(&compacted.as_str())
+    {
+        return Some(None);
+    }
+    let list: Vec<String> = value
+        .split(|c: char| !c.is_alphanumeric() && c != '-')
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect();
+    if list.is_empty() || list.len() > 4 {
+        return None;
+    }
+    let state = state_of(value, weak)
+        .or_else(|| list.iter().find_map(|word| state_of(word, false)))
+        .or_else(|| {
+            let first = list.first().filter(|_| weak)?;
+            state_of(first, true)
+        })?;
+    Some(Some(state))
+}
+
+/// A state in brackets at a title's head. `[OK]` and `[Warning]` are weak, `[FIRING:1]` is not.
+fn bracket_state(text: &str, weak: bool) -> Option<AlertState> {
+    let found = BRACKET.captures(text.trim_start_matches(['*', ' ']))?;
+    let word = found.name("word")?.as_str();
+    let short = found.name("rest").is_none_or(|rest| words(rest.as_str()).count() <= 12);
+    state_of(word, weak).filter(|_| short)
+}
+
+/// A strong state at a title's head, followed by what is in that state.
+fn strong_head(text: &str) -> Option<AlertState> {
+    let text = text.trim_start_matches(['*', ' ', '#']);
+    let found = HEAD.captures(text)?;
+    let word = found.name("word")?.as_str();
+    let alone =
+        found.get(0)?.end() == text.len() && found.name("mark").is_none_or(|mark| mark.as_str().is_empty());
+    // 'Triggered' alone says that something is; 'Resolved' alone is an answer in a conversation.
+    let incident = text.to_lowercase().starts_with("incident ");
+    state_of(word, false).filter(|_| !alone || incident)
+}
+
+/// `New alert: …`, `New incident "…"`.
+static ANNOUNCED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r#"(?i)^(?:a\s+)?new\s+(?:[a-z0-9]+\s+){0,2}(?:alert|alarm|incident|problem)\b\s*[#:("]"#)
+});
+
+/// A weak state at a title's head: `OK: "…"`, `Warn: …`, `CRITICAL - …`, `P1: …`, `Alert: …`.
+fn weak_head(text: &str) -> Option<AlertState> {
+    let text = text.trim_start_matches(['*', ' ', '#']);
+    let word: String = text.chars().take_while(|c| c.is_alphanumeric() || *c == '-').collect();
+    let rest = text.get(word.len()..)?.trim_start();
+    let shouted = word.chars().all(|c| c.is_uppercase() || c.is_ascii_digit()) && word.len() > 1;
+    let headed = rest.starts_with([':', '-', '|', '"', '[', '(', '–', '—']);
+    if !(headed || (shouted && !rest.is_empty())) || rest.len() < 2 {
+        return None;
+    }
+    if is_code(&word)
+        || is_severity(&word)
+        || ["alert", "outage", "incident"].contains(&word.to_lowercase().as_str())
+    {
+        return Some(AlertState::Firing);
+    }
+    state_of(&word, true)
+}
+
+/// A state said in a sentence of a title: shouted, of a check, of an alert, or beside a sign that agrees.
+fn statement(line: &Line, sign: Option<Sign>, evidence: usize) -> Option<AlertState> {
+    let text = line.text.as_str();
+    if let Some(word) = CHANGED.captures(text).and_then(|found| found.name("word")) {
+        return state_of(word.as_str(), true);
+    }
+    if let Some(word) = DEED.captures(text).and_then(|found| found.name("word"))
+        && words(text).count() <= 24
+    {
+        return match word.as_str().to_lowercase().as_str() {
+            "snoozed" => None,
+            word => state_of(word, true),
+        };
+    }
+    let found = SENTENCE.captures(text)?;
+    let word = found.name("word")?;
+    let state = state_of(word.as_str(), true)?;
+    let before = text.get(..found.get(0)?.start())?;
+    // `DOWN`, `Down`: a tool's word, where a person would write it small.
+    let shouted = word.as_str().starts_with(char::is_uppercase);
+    let checked = words(before).any(|word| {
+        [
+            "monitor", "check", "probe", "alarm", "alert", "site", "website", "endpoint", "state",
+            "incident", "url", "sensor", "device", "host", "server", "service",
+        ]
+        .contains(&word.as_str())
+    });
+    let signed = sign.is_some_and(|sign| (sign == Sign::Alarm) == (state == AlertState::Firing));
+    let asked = text.trim_end().ends_with('?');
+    ((shouted || checked || signed || evidence > 1) && !asked && words(before).count() <= 16).then_some(state)
+}
+
+/// Whether a bracket or a head is nothing but a state or how bad it is.
+pub fn is_label(text: &str) -> bool {
+    let mut list = words(text).peekable();
+    let Some(first) = list.peek().cloned() else { return true };
+    let known = |word: &str| is_severity(word) || state_of(word, true).is_some();
+    first == "triggered"
+        || first == "re-triggered"
+        || list.all(|word| known(&word) || word.chars().all(|c| c.is_ascii_digit()))
 }

@@ -1,3 +1,5 @@
+mod tools;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -117,6 +119,21 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
+    /// Words that state no condition make no alert, in whatever fields, colours and blocks they stand.
+    #[test]
+    fn no_state_no_alert(
+        words in prop::collection::vec("hello|lunch|team|basket|page|friday|thanks|plan|notes|42|room", 1..12),
+        colour in "danger|good|a30200|439fe0",
+        field in "Owner|Room|Topic|Notes|Service",
+    ) {
+        let text = words.join(" ");
+        let message = json!({ "text": text, "attachments": [{ "title": text, "color": colour, "text": text,
+            "fields": [{ "title": field, "value": text }] }] });
+        prop_assert!(!read_message(&message).is_alert, "{message}");
+        let body = json!({ "title": text, "message": text, "value": 3 });
+        prop_assert!(!read(&body).is_alert, "{body}");
+    }
+
     #[test]
     fn any_message_is_read_without_a_panic(message in any_json()) {
         let reading = read_message(&message);
