@@ -64,6 +64,8 @@ pub struct Line<'a> {
     pub level: Level,
     /// The message: the first line of a plain text, the message field of a structured one.
     pub text: &'a str,
+    /// What the message hides: the error in a field of its own, or an exception's first line.
+    pub cause: Option<&'a str>,
     pub error_type: Option<&'a str>,
     /// HTTP-like status.
     pub status: Option<u16>,
@@ -148,9 +150,36 @@ pub(super) fn assign<'a>(
                 || (line.text.is_empty() && is(&["event", "error", "err", "exception", "text", "log"]))
             {
                 // The outer message comes first, a nested error's after it.
-                if line.text.is_empty() || depth == 0 {
+                let hidden = if line.text.is_empty() {
                     line.text = text;
+                    return;
+                } else if depth == 0 {
+                    std::mem::replace(&mut line.text, text)
+                } else {
+                    text
+                };
+                if hidden.contains(' ') {
+                    line.cause.get_or_insert(hidden);
                 }
+                return;
+            }
+            if text.contains(' ')
+                && is(&[
+                    "error",
+                    "err",
+                    "exception",
+                    "reason",
+                    "detail",
+                    "details",
+                    "cause",
+                    "error_message",
+                    "errormessage",
+                    "error.message",
+                    "exception.message",
+                    "exception_message",
+                ])
+            {
+                line.cause.get_or_insert(text);
                 return;
             }
             if names_error_type(key) || (is(&["kind", "code"]) && line.error_type.is_none()) {
@@ -159,6 +188,9 @@ pub(super) fn assign<'a>(
             }
             if is(&["stack", "stacktrace", "stack_trace", "traceback", "@x"]) {
                 line.trace = !text.is_empty();
+                if line.trace {
+                    line.cause.get_or_insert(text);
+                }
                 return;
             }
             if is(&["outcome", "result"]) {
@@ -330,6 +362,16 @@ mod tests {
                 "monthly quota used up: 0 left",
             ),
             (
+                "2026-02-20 15:33:10,096 - app.tasks - ERROR - Unable to acquire JDBC Connection request_id=b7d7 status=504",
+                Level::Error,
+                "Unable to acquire JDBC Connection",
+            ),
+            (
+                "2025-04-20T22:43:32Z  ERROR 1 --- [exec-1] i.t.Worker : [503] during [GET] to [http://sms/v2] (request_id=1)",
+                Level::Error,
+                "[503] during [GET] to [http://sms/v2]",
+            ),
+            (
                 "{\"@t\":\"2025-10-06T09:17:19Z\",\"@mt\":\"item stored\",\"@l\":\"Error\",\"error_kind\":\"X\"}",
                 Level::Error,
                 "item stored",
@@ -349,6 +391,70 @@ mod tests {
             assert_eq!((line.level, line.text), (level, text), "{given}");
         }
         assert!(parse("    at serve (/srv/app/dist/server.js:89:7)").0.platform);
+    }
+
+    #[test]
+    fn what_a_general_message_hides_is_its_cause() {
+        for given in [
+            r#"{"level":"error","msg":"request failed","err":{"type":"E","message":"pool is empty"}}"#,
+            r#"{"level":"error","err":{"message":"pool is empty"},"msg":"request failed"}"#,
+            r#"{"level":"error","error":"pool is empty","message":"request failed"}"#,
+            r#"level=error msg="request failed" error="pool is empty""#,
+            "2026-02-06T12:00:00Z ERROR request failed\njava.io.IOException: pool is empty\n\tat a.B.c(D.java:1)",
+        ] {
+            let (line, _) = parse(given);
+            assert_eq!(line.text, "request failed", "{given}");
+            assert!(line.cause.is_some_and(|cause| cause.ends_with("pool is empty")), "{given}");
+        }
+    }
+
+    #[test]
+    fn the_message_is_found_behind_any_header() {
+        for (given, text) in [
+            (
+                "2026-08-25 17:33:12,101 ERROR [nio-8080-exec-3] com.acme.index.Api [trace=ab12] No space left\njava.io.IOException: No space left\n\tat a.B",
+                "No space left",
+            ),
+            (
+                "2026/06/24 11:57:01 [error] 31#31: *385729 upstream timed out (110)",
+                "upstream timed out (110)",
+            ),
+            (
+                "Jun 20 01:28:49 payout-batch[22]: ERROR: call to tokenizer failed: 500",
+                "call to tokenizer failed: 500",
+            ),
+            ("<11>Jun  2 01:28:49 ip-10-0-0-1 payout[22]: ERROR call failed", "call failed"),
+            ("ERROR:root:call failed", "call failed"),
+            (
+                "[ERROR]\t2026-02-06T12:00:00.000Z\t11111111-2222-4333-8444-555555555555\tcall failed",
+                "call failed",
+            ),
+            (
+                "2026-02-06T12:00:00.000Z\t11111111-2222-4333-8444-555555555555\tERROR\tcall failed",
+                "call failed",
+            ),
+            ("2026/02/06 12:00:00 main.go:31: ERROR call failed", "call failed"),
+            ("2026-02-06T12:00:00Z ERROR shop::cart: call failed retries=3", "call failed"),
+            ("[12:00:00 ERR] call failed", "call failed"),
+            ("[2026-02-06T12:00:00+00:00] app.ERROR: call failed {\"a\":1} []", "call failed {\"a\":1} []"),
+            (
+                "2026-02-06 12:00:00 UTC [123]: [1-1] FATAL:  remaining connection slots",
+                "remaining connection slots",
+            ),
+            ("12:00:01.123 [main] ERROR c.a.Cart - call failed", "call failed"),
+            ("[2026-02-06T12:00:00.123Z] ERROR (shop/7): call failed", "call failed"),
+            ("fail: Shop.Cart[0]\n      call failed", "call failed"),
+            ("2026-02-06 12:00:00,1 | ERROR | shop.cart | call failed", "call failed"),
+            ("2026-02-06T12:00:00Z stdout F ERROR call failed", "call failed"),
+        ] {
+            let (line, _) = parse(given);
+            assert_eq!((line.level, line.text), (Level::Error, text), "{given}");
+        }
+        let (access, _) =
+            parse("10.0.0.7 - - [06/Feb/2026:12:00:00 +0000] \"POST /pay HTTP/1.1\" 502 157 \"-\" \"curl\"");
+        assert_eq!(access.status, Some(502));
+        let (host, _) = parse("2026-02-06T12:00:00Z ERROR smpp.telvox.example: bind refused");
+        assert_eq!(host.text, "smpp.telvox.example: bind refused");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Log text is evidence about failures and nothing else. What a line claims about its own cause
 //! (a deployment hint, an instruction to whoever reads) is kept apart as a claim and weighs nothing.
 
+mod header;
 mod json;
 mod lexicon;
 pub mod line;

@@ -87,8 +87,22 @@ fn of(text: &str) -> Option<Mechanism> {
     by_structure(text).or_else(|| {
         LEXICON
             .iter()
-            .find(|(_, phrases)| phrases.iter().any(|phrase| text.contains(phrase)))
+            .find(|(_, phrases)| phrases.iter().any(|phrase| holds(text, phrase)))
             .map(|(mechanism, _)| *mechanism)
+    })
+}
+
+/// Whether the phrase stands in the text. `#503` is the number itself, not a part of `4503ms`.
+fn holds(text: &str, phrase: &str) -> bool {
+    let Some(number) = phrase.strip_prefix('#') else { return text.contains(phrase) };
+    text.match_indices(number).any(|(at, _)| {
+        let before = text.get(..at).and_then(|head| head.chars().next_back());
+        let mut tail = text.get(at + number.len()..).unwrap_or("").trim_start_matches(' ').chars();
+        let next = text.get(at + number.len()..).and_then(|tail| tail.chars().next());
+        let unit = tail.next() == Some('m') && tail.next() == Some('s');
+        !before.is_some_and(|letter| letter.is_alphanumeric() || matches!(letter, '.' | '-' | ':' | '#'))
+            && !next.is_some_and(char::is_alphanumeric)
+            && !unit
     })
 }
 
@@ -96,92 +110,212 @@ fn of(text: &str) -> Option<Mechanism> {
 /// answer with its status, an AWS client's exception with its service.
 fn by_structure(text: &str) -> Option<Mechanism> {
     let any = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    // What has a date, past its date.
-    if any(&[
-        "cert",
-        "token",
-        "licen",
-        "credential",
-        "subscription",
-        "jwt",
-        "signature",
-        "\"exp\"",
-        "api key",
-        "apikey",
-        "product key",
-        "access key",
-        "entitlement",
-        "contract",
-        "trial",
-    ]) && any(&[
-        "expir",
-        " lapsed",
-        "past its",
-        "past the",
-        "no longer valid",
-        "validity",
-        "outlived",
-        " ended",
-        "ran out on",
-    ]) && !any(&["cache", "lock", "lease", "pool", "timeout expired", "renewed"])
-    {
+    if any(DATED) && any(PAST_ITS_DATE) && !word_of(text, NO_DATE) && !any(&["timeout expired", "renewed"]) {
         return Some(Mechanism::Expired);
     }
-    // The AWS SDKs' `(Service: X; Status Code: N; …)`.
-    if text.contains("(service:")
-        || (text.contains("an error occurred (") && text.contains("when calling the"))
-    {
+    if let Some(mechanism) = allowance(text) {
+        return Some(mechanism);
+    }
+    if speaks_of_aws(text) {
+        if any(&["throttl", "rate exceeded", "slow down", "provisionedthroughput"]) {
+            return Some(Mechanism::Throttled);
+        }
+        if any(&["accessdenied", "not authorized", "status code: 403", "unrecognizedclient"]) {
+            return Some(Mechanism::Access);
+        }
         if any(&[
             "status code: 5",
             "internalservererror",
             "internal error",
+            "internal server error",
+            "internal service error",
             "internalfailure",
+            "internal failure",
             "serviceunavailable",
-            "rate exceeded",
-            "throttl",
-        ]) {
+            "service unavailable",
+            "temporarily unavailable",
+            "degraded",
+            "elevated error",
+        ]) || any(&["internal aws", "aws internal"])
+        {
             return Some(Mechanism::Provider);
-        }
-        if any(&["accessdenied", "not authorized", "status code: 403", "unrecognizedclient"]) {
-            return Some(Mechanism::Access);
         }
     }
     // A database or cache that does not take writes has changed its role.
     if any(&["read-only", "read only", "readonly"]) && !any(&["file system", "filesystem"]) {
         return Some(Mechanism::Provider);
     }
-    // An allowance per day or month is used up little by little; one per second is a rate.
-    if any(&["quota", "allowance", "entitlement", "credits"])
-        && any(&[
-            "used up",
-            "exhausted",
-            "consumed",
-            "reached",
-            "exceeded",
-            "depleted",
-            "remaining",
-            "spent",
-            "over ",
-        ])
-    {
-        let rate = any(&["per second", "per minute", "this minute", "this second", "rate"]);
-        return Some(if rate { Mechanism::Throttled } else { Mechanism::Handles });
+    waits(text).or_else(|| answered(text))
+}
+
+/// What has a date after which it is worth nothing.
+const DATED: &[&str] = &[
+    "cert",
+    "token",
+    "licen",
+    "credential",
+    "subscription",
+    "jwt",
+    "signature",
+    "\"exp\"",
+    "api key",
+    "apikey",
+    "product key",
+    "access key",
+    "signing key",
+    "entitlement",
+    "contract",
+    "trial",
+    "password",
+    "client secret",
+    "assertion",
+    "ticket",
+    "mandate",
+    "membership",
+];
+const PAST_ITS_DATE: &[&str] = &[
+    "expir",
+    " lapsed",
+    "past its",
+    "past the",
+    "no longer valid",
+    "validity",
+    "outlived",
+    " ended",
+    "ran out on",
+    "out of date",
+    "not valid after",
+];
+/// What expires by design, many times a day.
+const NO_DATE: &[&str] = &["cache", "cached", "lock", "locks", "lease", "pool", "entry", "hold"];
+
+/// Whether one of these stands in the text as a whole word.
+fn word_of(text: &str, words: &[&str]) -> bool {
+    text.split(|letter: char| !letter.is_alphanumeric()).any(|word| words.contains(&word))
+}
+
+/// Whether an AWS service answers: the SDKs' `(Service: X; Status Code: N; …)`, boto's `An error
+/// occurred (X) when calling the Y operation`, or its name.
+pub fn speaks_of_aws(text: &str) -> bool {
+    const SERVICES: [&str; 14] = [
+        "kms",
+        "dynamodb",
+        "amazondynamodbv2",
+        "s3",
+        "sqs",
+        "sns",
+        "kinesis",
+        "secretsmanager",
+        "eventbridge",
+        "cognito",
+        "aws",
+        "amazonaws.com",
+        "sts",
+        "ssm",
+    ];
+    text.contains("(service:")
+        || (text.contains("an error occurred (") && text.contains("when calling the"))
+        || SERVICES.iter().any(|name| crate::analysis::words::contains_token(text, name))
+}
+
+/// An account's allowance, used up.
+fn allowance(text: &str) -> Option<Mechanism> {
+    let any = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    let full = any(&["reached", "exceeded", "hit its", "hit the", "is at its", "used up", "exhausted"]);
+    let named = any(&["quota", "allowance", "entitlement", "credits"])
+        && (full || any(&["consumed", "depleted", "remaining", "spent", "over "]));
+    let of_account = full
+        && any(&["account", "organisation", "organization", "subscription", "per tenant", "plan ", "region"])
+        && any(&["maximum", "limit", " cap", "ceiling"]);
+    // One per day or month is used up little by little; one per second is a rate.
+    let rate = any(&["per second", "per minute", "this minute", "this second", " rate", "/s", "concurren"]);
+    (named || of_account).then_some(if rate { Mechanism::Throttled } else { Mechanism::Handles })
+}
+
+/// Who waits in vain: for a connection of a pool, or for an answer.
+fn waits(text: &str) -> Option<Mechanism> {
+    let any = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    let asks = any(&[
+        "acquire",
+        "acquiring",
+        "obtain",
+        "borrow",
+        "check out",
+        "checkout of",
+        "lease",
+        "get a",
+        "get jdbc",
+    ]) && any(&["connection", "session", "socket", "channel", "from the pool", "client from"]);
+    let in_vain = any(&[
+        "unable",
+        "could not",
+        "couldn't",
+        "cannot",
+        "can't",
+        "fail",
+        "timed out",
+        "timeout",
+        "waiting",
+        "no ",
+    ]);
+    // What does not get through to a host is another matter.
+    let of_the_way = any(&["refused", "unreachable", "no route", "reset", "lock", "handshake", "resolve"]);
+    if asks && in_vain && !of_the_way {
+        return Some(Mechanism::Pool);
+    }
+    // As many taken as there are: '12 of 12 in use', 'total=12, active=12, waiting=31'.
+    if all_taken(text) {
+        return Some(Mechanism::Pool);
+    }
+    let waited = any(&["did not", "no item", "no response", "no reply", "no answer", "nothing"])
+        && any(&[" within ", " after ", " in time"])
+        && text.bytes().any(|byte| byte.is_ascii_digit());
+    waited.then_some(Mechanism::Timeout)
+}
+
+/// `9 of 9`, `9/9`: the same number on both sides, beside a word for being taken.
+fn all_taken(text: &str) -> bool {
+    let words: Vec<&str> = text
+        .split(|letter: char| !letter.is_alphanumeric() && letter != '/')
+        .filter(|word| !word.is_empty())
+        .collect();
+    let number = |word: &str| word.parse::<u32>().ok().filter(|number| *number > 0);
+    let pair = words
+        .windows(3)
+        .any(|part| part[1] == "of" && number(part[0]).is_some() && number(part[0]) == number(part[2]))
+        || words.iter().any(|word| {
+            word.split_once('/')
+                .is_some_and(|(used, all)| number(used).is_some() && number(used) == number(all))
+        });
+    pair && ["in use", "busy", "active", "taken", "checked out", "borrowed", "waiting", "leased", "occupied"]
+        .iter()
+        .any(|word| text.contains(word))
+}
+
+/// Somebody answered with a status.
+fn answered(text: &str) -> Option<Mechanism> {
+    let any = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    // A proxy before the service calls the service itself its upstream.
+    if text.contains("upstream") && any(&["server: ", "while reading response header", "to upstream"]) {
+        let late = any(&["timed out", "timeout"]);
+        return Some(if late { Mechanism::Timeout } else { Mechanism::Unreachable });
+    }
+    // A breaker that stands open has counted somebody's failures.
+    if text.contains("circuit") && word_of(text, &["open", "opened", "tripped"]) {
+        return Some(Mechanism::Upstream);
     }
     if any(&["status", "returned", "responded", "answered", "replied", "http", "code", "got ", "response"]) {
-        let statuses = crate::analysis::words::numbers(text);
-        let has = |from: f64, to: f64| {
-            statuses.iter().any(|status| (from..to).contains(status) && status.fract() == 0.0)
-        };
-        if has(500.0, 512.0) {
+        let has = |statuses: &[&str]| statuses.iter().any(|status| holds(text, status));
+        if has(&["#500", "#501", "#502", "#503", "#504", "#507", "#508", "#509"]) {
             return Some(Mechanism::Upstream);
         }
-        if has(401.0, 402.0) || has(403.0, 404.0) {
+        if has(&["#401", "#403"]) {
             return Some(Mechanism::Access);
         }
-        if has(429.0, 430.0) {
+        if has(&["#429"]) {
             return Some(Mechanism::Throttled);
         }
-        if has(400.0, 401.0) || has(415.0, 416.0) || has(422.0, 423.0) {
+        if has(&["#400", "#415", "#422"]) {
             return Some(Mechanism::Contract);
         }
     }
@@ -294,9 +428,22 @@ mod tests {
             ),
             ("refresh token lifetime is past its end", Mechanism::Expired),
             ("partner-maps: unexpected status 500", Mechanism::Upstream),
-            ("Throttled (Service: AmazonDynamoDBv2; Status Code: 400; Rate exceeded)", Mechanism::Provider),
+            ("Throttled (Service: AmazonDynamoDBv2; Status Code: 400; Rate exceeded)", Mechanism::Throttled),
             ("the server is running with the --read-only option", Mechanism::Provider),
             ("account quota of messages reached", Mechanism::Handles),
+            ("the account maximum of open orders is reached", Mechanism::Handles),
+            ("Failed to obtain JDBC Connection", Mechanism::Pool),
+            ("none left: 9 of 9 taken, 27 waiting", Mechanism::Pool),
+            (
+                "An error occurred (Throttling) when calling the Send operation: monthly quota reached",
+                Mechanism::Handles,
+            ),
+            ("Could not get JDBC Connection; Connection refused", Mechanism::Unreachable),
+            ("seat entitlement ended and the module is locked", Mechanism::Expired),
+            ("internal failure of AWS Secretsmanager, status 500", Mechanism::Provider),
+            ("circuit to ledger stays open (12 failures)", Mechanism::Upstream),
+            ("no bytes from ledger: did not finish within 4000 ms", Mechanism::Timeout),
+            ("socket error ESOCKETTIMEDOUT after 1503ms", Mechanism::Timeout),
         ] {
             assert_eq!(mechanism(text, None), Some(expected), "{text}");
         }

@@ -1,8 +1,9 @@
 //! Plain text lines: header words, `key=value` pairs and the message between them.
 //!
-//! The rule that is not obvious: every framework has a header of its own, so a header is whatever
-//! looks like time, level, process, thread or logger at the front, in any order.
+//! The rule that is not obvious: the message is what stands before the pairs, or after them where they
+//! come first.
 
+use super::header;
 use super::line::{Level, Line, Scalar, assign};
 
 /// Header words, `key=value` pairs and the message between them.
@@ -20,9 +21,11 @@ pub(super) fn read<'a>(text: &'a str, line: &mut Line<'a>, field: &mut dyn FnMut
                 || candidate.starts_with("Caused by:")
                 || candidate.starts_with("File \"")
         });
+        line.cause = rest.lines().map(str::trim).next().filter(|candidate| names_exception(candidate));
         first
     };
-    let message = header(head, line);
+    let message = of_dotnet(first, rest, line).unwrap_or_else(|| header::skip(head, line));
+    line.status = line.status.or_else(|| status_of_access(message));
     let mut pairs = Pairs { text: message, at: 0 };
     let mut end = message.len();
     let mut begin = 0;
@@ -41,7 +44,7 @@ pub(super) fn read<'a>(text: &'a str, line: &mut Line<'a>, field: &mut dyn FnMut
     }
     if line.text.is_empty() {
         let body = if end < message.len() { message.get(..end) } else { message.get(begin..) };
-        line.text = body.unwrap_or(message).trim_matches([' ', '[', ']', '\t']);
+        line.text = unwrapped(body.unwrap_or(message));
     }
     if line.text.is_empty() && !seen_pair {
         line.text = head;
@@ -85,81 +88,47 @@ fn speaks_of_failure(text: &str) -> bool {
     SIGNS.iter().any(|sign| text.contains(sign))
 }
 
-/// Skips time, level, thread and logger at the front of a plain line; what remains is the message.
-fn header<'a>(head: &'a str, line: &mut Line<'a>) -> &'a str {
-    let mut rest = head.trim_start();
-    let mut levelled = false;
-    let mut glog = false;
-    for position in 0..8 {
-        let (word, after) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-        let bare = word.trim_matches(['[', ']', '(', ')', ':', '|', ',']);
-        if bare.is_empty() && !word.is_empty() {
-            rest = after.trim_start();
-            continue;
-        }
-        if bare.contains('=') {
-            break;
-        }
-        // Ruby's `E, [time #31]  ERROR -- :` and glog's `E0206`.
-        let (letter, tail) = bare.split_at(bare.chars().next().map_or(0, char::len_utf8));
-        let initial = position == 0 && letter.len() == 1 && Level::of(letter).is_some();
-        if initial
-            && ((tail.is_empty() && word.ends_with(','))
-                || (tail.len() == 4 && tail.bytes().all(|byte| byte.is_ascii_digit())))
-        {
-            line.level = Level::of(letter).unwrap_or(line.level);
-            glog = !tail.is_empty();
-            rest = after.trim_start();
-            continue;
-        }
-        let digits = bare.bytes().filter(u8::is_ascii_digit).count();
-        let process = position > 0
-            && digits > 0
-            && digits + usize::from(bare.starts_with('#')) == bare.len()
-            && (glog || bare.starts_with('#') || after.trim_start().starts_with('-'));
-        if process {
-            rest = after.trim_start();
-            continue;
-        }
-        let timely = digits >= 4
-            && bare.bytes().all(|byte| {
-                byte.is_ascii_digit() || matches!(byte, b'-' | b':' | b'.' | b',' | b'T' | b'Z' | b'/' | b'+')
-            });
-        let identifier = bare.len() == 36 && bare.bytes().filter(|byte| *byte == b'-').count() == 4;
-        if timely || identifier {
-            rest = after.trim_start();
-            continue;
-        }
-        if !levelled
-            && bare.len() > 1
-            && word
-                .bytes()
-                .filter(u8::is_ascii_alphabetic)
-                .all(|byte| byte.is_ascii_uppercase() || word.starts_with('['))
-            && let Some(level) = Level::of(bare)
-        {
-            line.level = level;
-            levelled = true;
-            rest = after.trim_start();
-            continue;
-        }
-        // Thread in brackets, logger with dots, a dash: only between a level and the message.
-        let bracketed = word.starts_with('[') && word.ends_with([']', ':']) && !after.is_empty();
-        let dash = matches!(word, "-" | "--" | "---" | "|" | ":");
-        let logger = levelled
-            && bare.contains('.')
-            && !bare.contains('/')
-            && bare
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'$' | b'-'))
-            && (word.ends_with(':') || after.trim_start().starts_with(['-', ':', '|']));
-        if position > 0 && (bracketed || dash || logger) {
-            rest = after.trim_start();
-            continue;
-        }
-        break;
-    }
-    rest
+/// The status of an access log's line: `"GET /a HTTP/1.1" 502 157`.
+fn status_of_access(text: &str) -> Option<u16> {
+    let (_, rest) = text.split_once(" HTTP/")?;
+    let (_, rest) = rest.split_once("\" ")?;
+    let word = rest.split(' ').next().filter(|word| word.len() == 3)?;
+    word.parse().ok().filter(|status| (100..600).contains(status))
+}
+
+/// .NET's `fail: Shop.Cart[0]` with the message on the next line.
+fn of_dotnet<'a>(first: &str, rest: &'a str, line: &mut Line<'a>) -> Option<&'a str> {
+    let (level, category) = first.trim().split_once(": ")?;
+    let level = match level {
+        "fail" | "crit" => Level::Error,
+        "warn" => Level::Warning,
+        "info" => Level::Info,
+        "dbug" | "trce" => Level::Debug,
+        _ => return None,
+    };
+    let message = rest.lines().next().map(str::trim).filter(|message| !message.is_empty())?;
+    (category.ends_with(']') && !category.contains(' ')).then(|| {
+        line.level = level;
+        message
+    })
+}
+
+/// `java.io.IOException: No space left on device`.
+fn names_exception(text: &str) -> bool {
+    text.split_once(": ").is_some_and(|(class, message)| {
+        !message.is_empty()
+            && !class.contains(' ')
+            && ["Exception", "Error", "Failure", "Fault"].iter().any(|end| class.ends_with(end))
+    })
+}
+
+/// Without brackets that belong to the fields beside it or that enclose the whole.
+fn unwrapped(text: &str) -> &str {
+    let text = text.trim_matches([' ', '\t']);
+    let text = if text.contains('[') { text } else { text.trim_matches(']') };
+    let text = if text.contains(']') { text } else { text.trim_start_matches('[').trim_end_matches('[') };
+    let inner = text.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
+    inner.filter(|inner| !inner.contains(['[', ']'])).unwrap_or(text).trim_matches([' ', '\t'])
 }
 
 struct Pair<'a> {

@@ -251,7 +251,8 @@ impl Survey {
     }
 
     fn failure(&mut self, event: &LogEvent, line: &Line<'_>, period: usize, version: u8) {
-        let print = fingerprint(line.text, line.error_type);
+        let cause = line.cause.filter(|cause| !hides_nothing(line, cause));
+        let print = fingerprint(line.text, cause, line.error_type);
         let index = if let Some(index) = self.by_print.get(&print) {
             *index
         } else {
@@ -259,7 +260,7 @@ impl Survey {
                 return;
             }
             self.out.kinds.push(Kind {
-                example: line::unescape(shorten(line.text)),
+                example: example(line.text, cause),
                 error_type: line.error_type.map(str::to_owned),
                 level: line.level,
                 hard: false,
@@ -276,10 +277,13 @@ impl Survey {
         kind.total += 1;
         kind.hard |= line.hard_failure();
         kind.level = kind.level.max(line.level);
-        if event.at < kind.first || (event.at == kind.first && shorten(line.text) < kind.example.as_str()) {
-            kind.first = event.at;
-            kind.example = line::unescape(shorten(line.text));
-            kind.error_type = line.error_type.map(str::to_owned);
+        if event.at <= kind.first {
+            let told = example(line.text, cause);
+            if event.at < kind.first || told < kind.example {
+                kind.first = event.at;
+                kind.example = told;
+                kind.error_type = line.error_type.map(str::to_owned);
+            }
         }
         kind.last = kind.last.max(event.at);
         *kind.counts.entry((u32::try_from(period).unwrap_or(0), version)).or_insert(0) += 1;
@@ -349,6 +353,22 @@ fn is_zone_field(key: &str) -> bool {
     )
 }
 
+/// What a kind is shown and understood by: its message, and the cause that the message hides.
+fn example(text: &str, cause: Option<&str>) -> String {
+    let text = line::unescape(shorten(text));
+    match cause {
+        Some(cause) => format!("{text}: {}", line::unescape(shorten(cause))),
+        None => text,
+    }
+}
+
+/// Whether a cause says no more than the message, or speaks to whoever investigates.
+fn hides_nothing(line: &Line<'_>, cause: &str) -> bool {
+    let told = shorten(cause);
+    let bare = told.split_once(": ").map_or(told, |(_, rest)| rest);
+    line.text.contains(bare) || phrases::is_claim_quickly(cause)
+}
+
 /// The first part of a message, cut at a character and before an escaped line break.
 fn shorten(text: &str) -> &str {
     let text = text.split("\\n").next().unwrap_or(text);
@@ -359,15 +379,14 @@ fn shorten(text: &str) -> &str {
 }
 
 /// A hash of a message's words with numbers and identifiers masked (FNV-1a).
-fn fingerprint(text: &str, error_type: Option<&str>) -> u64 {
+fn fingerprint(text: &str, cause: Option<&str>, error_type: Option<&str>) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let mut eat = |byte: u8| {
         hash ^= u64::from(byte);
         hash = hash.wrapping_mul(0x0100_0000_01b3);
     };
-    for word in
-        shorten(text).split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '(' | ')' | '[' | ']'))
-    {
+    let cut = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '(' | ')' | '[' | ']');
+    for word in shorten(text).split(cut).chain(cause.map(shorten).unwrap_or_default().split(cut)) {
         if word.bytes().any(|byte| byte.is_ascii_digit()) {
             eat(b'#');
         } else {

@@ -141,7 +141,7 @@ pub fn find(
         drains::memory_of_reports(&mut found, symptom, logs);
         found.mix = demand::mix(symptom, logs);
     }
-    said::phrases(&mut found, symptom, &texts, logs, scope);
+    said::read(&mut found, symptom, &texts, logs, scope);
     found
 }
 

@@ -2,26 +2,25 @@
 
 use super::{Expiry, Triggers, ZoneTrouble, lag};
 use crate::analysis::logs::LogSurvey;
-use crate::analysis::logs::phrases::Mechanism;
+use crate::analysis::logs::phrases::{self, Mechanism};
 use crate::analysis::suspects::log_bayes_factor;
 use crate::analysis::symptom::Symptom;
 use crate::analysis::{ratios, words};
 use crate::domain::evidence::Scope;
 
 /// What the new errors say about causes that are not a change.
-pub(super) fn phrases(
+pub(super) fn read(
     found: &mut Triggers,
     symptom: &Symptom,
     texts: &[(String, Option<Mechanism>, f64)],
     logs: Option<&LogSurvey>,
     scope: &Scope,
 ) {
+    // All lines of a mechanism together, and the commonest of them for the report.
     let said = |mechanism: Mechanism| {
-        texts
-            .iter()
-            .filter(|(_, said, _)| *said == Some(mechanism))
-            .map(|(text, _, share)| (text.clone(), *share))
-            .reduce(|a, b| if b.1 > a.1 { b } else { a })
+        texts.iter().filter(|(_, said, _)| *said == Some(mechanism)).fold(None, |best, (text, _, share)| {
+            Some(best.map_or((text.clone(), *share), |(first, sum): (String, f64)| (first, sum + share)))
+        })
     };
     if let Some((text, share)) = said(Mechanism::Expired)
         && share >= 0.3
@@ -30,14 +29,21 @@ pub(super) fn phrases(
         expiry.text = Some(text);
         expiry.rate = expiry.rate.max(ratios::EXPIRY_HURTS * share * ratios::trigger_lag(1.0));
     }
-    found.spent = [Mechanism::Disk, Mechanism::Handles].into_iter().find(|mechanism| {
-        texts.iter().filter(|(_, said, _)| *said == Some(*mechanism)).map(|(_, _, share)| share).sum::<f64>()
-            >= 0.3
+    found.spent = [Mechanism::Disk, Mechanism::Handles]
+        .into_iter()
+        .find(|mechanism| said(*mechanism).is_some_and(|(_, share)| share >= 0.3));
+    // A call that AWS throttles is the provider's doing only where nobody here calls more or differently:
+    // a weaker sign than its own failure.
+    let throttled = said(Mechanism::Throttled).filter(|(text, _)| {
+        phrases::speaks_of_aws(&text.to_lowercase()) && found.surge.is_none() && found.demand_flat.is_some()
     });
-    if let Some((text, share)) = said(Mechanism::Provider)
-        && share >= 0.2
+    for ((text, share), weight) in
+        said(Mechanism::Provider).map(|said| (said, 1.0)).into_iter().chain(throttled.map(|said| (said, 0.3)))
     {
-        let rate = ratios::ZONE_HURTS * share * lag(symptom, symptom.first, symptom.last);
+        if share < 0.2 {
+            continue;
+        }
+        let rate = weight * ratios::ZONE_HURTS * share * lag(symptom, symptom.first, symptom.last);
         let known =
             found.zone.get_or_insert(ZoneTrouble { peers: Vec::new(), of: 0, text: None, zone: None, rate });
         known.rate = known.rate.max(rate);
@@ -54,7 +60,7 @@ pub(super) fn phrases(
                     | Mechanism::Overload
             )
         );
-        if !about_others || *share < 0.2 {
+        if *share < 0.1 {
             continue;
         }
         let lower = text.to_lowercase();
@@ -64,6 +70,11 @@ pub(super) fn phrases(
             .filter(|name| words::contains_token(&lower, &name.to_lowercase()))
             .cloned()
             .collect();
+        // Whatever is said about a service that is called, unless it is about the message itself.
+        let unclear = mechanism.is_none() && !named.is_empty();
+        if !(about_others && *share >= 0.2 || unclear) {
+            continue;
+        }
         if named.is_empty() {
             named.extend(
                 words::tokens(&lower)
@@ -188,7 +199,7 @@ fn one_zone(found: &mut Triggers, symptom: &Symptom, logs: &LogSurvey) {
         return;
     };
     let (other_lines, other_failing) = (all_lines - lines, all_failing - failing);
-    if failing < 5.0 || other_lines < 15.0 {
+    if failing < 5.0 || other_lines < 8.0 {
         return;
     }
     let factor = log_bayes_factor(failing, lines.max(failing), other_failing, other_lines.max(other_failing));
