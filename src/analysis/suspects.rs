@@ -199,6 +199,10 @@ fn suspect<'c>(
     if names_error.is_some() {
         mechanism = mechanism.max(5.0);
     }
+    if matches!(change.relation, Relation::Peer(_)) {
+        // However well it would explain failures of its own service, nothing carries it over to this one.
+        mechanism = mechanism.min(1.0);
+    }
     let split = logs.filter(|_| real).and_then(|logs| split(change, effect, symptom, logs));
     let reversal = change.undone_at.filter(|_| real).map(|at| reversal(at, symptom));
     let mut suspect = Suspect {
@@ -358,7 +362,8 @@ fn split(change: &Change, effect: Option<(i64, i64)>, symptom: &Symptom, logs: &
                     if (at..stop).contains(&(*period as usize)) {
                         if usize::from(*version) == new {
                             new_bad += f64::from(*count);
-                        } else {
+                        } else if usize::from(*version) < logs.versions.len() {
+                            // A line that names no version belongs to neither side.
                             old_bad += f64::from(*count);
                         }
                     }

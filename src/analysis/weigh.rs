@@ -51,7 +51,7 @@ pub fn weigh(
     evidence: &Evidence,
 ) -> Weighed {
     let outages = explain_outages(suspects, symptom, triggers, failure);
-    explain_drain(suspects, symptom, triggers);
+    explain_drain(suspects, symptom, triggers, failure);
     let mut rows: Vec<Row> = suspects
         .iter()
         .enumerate()
@@ -86,6 +86,7 @@ pub fn weigh(
     let over = over(symptom, suspects);
     gate(&mut rows, symptom, over, evidence);
     unseen_change(&mut rows, evidence);
+    temper(&mut rows, evidence);
     sort(&mut rows, suspects);
     let ceiling = ceilings(&mut rows, suspects, symptom, triggers, evidence);
     fold_small(&mut rows);
@@ -191,12 +192,15 @@ fn explanation(
     near * ratios::hazard(&suspect.change.kind) * lag * fit
 }
 
-/// A slope that began with a change is the change's.
-fn explain_drain(suspects: &mut [Suspect<'_>], symptom: &Symptom, triggers: &Triggers) {
-    for drain in [triggers.drain.as_ref(), triggers.creep.as_ref()].into_iter().flatten() {
+/// A slope that began with a change is the change's. How well it explains the failures is the same
+/// whoever began it.
+fn explain_drain(suspects: &mut [Suspect<'_>], symptom: &Symptom, triggers: &Triggers, failure: &Failure) {
+    let drain = triggers.drain.as_ref().map(|drain| (drain, drained(drain, symptom, failure)));
+    let creep = triggers.creep.as_ref().map(|creep| (creep, creep.rate));
+    for (slope, rate) in [drain, creep].into_iter().flatten() {
         for suspect in suspects.iter_mut() {
-            if starts_with(drain, suspect, symptom) {
-                suspect.weight += drain.rate * 0.5;
+            if starts_with(slope, suspect, symptom) {
+                suspect.weight += rate * 0.5;
                 suspect.mechanism = suspect.mechanism.max(4.0);
             }
         }
@@ -305,21 +309,39 @@ fn traffic(symptom: &Symptom, triggers: &Triggers, failure: &Failure) -> f64 {
     }
 }
 
-fn exhaustion(suspects: &[Suspect<'_>], symptom: &Symptom, triggers: &Triggers, failure: &Failure) -> f64 {
+/// The rate at which a slope that reached the onset starts an incident like this one.
+fn drained(drain: &super::triggers::Drain, symptom: &Symptom, failure: &Failure) -> f64 {
     use Mechanism as M;
-    let ramp = symptom.primary.as_ref().and_then(|primary| primary.steadiness);
-    let shape = match ramp {
-        Some(steady) if steady < 0.45 => 3.0,
-        Some(steady) if steady > 0.8 => 0.4,
-        _ => 1.0,
-    };
-    let about = |gauge: Gauge| match gauge {
+    let said = match drain.gauge {
         Gauge::Memory => share_of(failure, &[M::Memory]),
         Gauge::Disk => share_of(failure, &[M::Disk]),
         Gauge::Connections => share_of(failure, &[M::Pool, M::Handles, M::Timeout, M::Unreachable]),
         Gauge::Queue => share_of(failure, &[M::Overload, M::Timeout]),
         Gauge::Cpu | Gauge::DaysLeft => 0.0,
     };
+    let fit = if said > 0.3 {
+        5.0
+    } else if failure.mechanisms.is_empty() {
+        1.0
+    } else {
+        0.15
+    };
+    drain.rate * fit * gradual(symptom)
+}
+
+/// A slow beginning speaks for what runs out slowly.
+fn gradual(symptom: &Symptom) -> f64 {
+    let ramp = symptom.primary.as_ref().and_then(|primary| primary.steadiness);
+    match ramp {
+        Some(steady) if steady < 0.45 => 3.0,
+        Some(steady) if steady > 0.8 => 0.4,
+        _ => 1.0,
+    }
+}
+
+fn exhaustion(suspects: &[Suspect<'_>], symptom: &Symptom, triggers: &Triggers, failure: &Failure) -> f64 {
+    use Mechanism as M;
+    let shape = gradual(symptom);
     // Somebody else's slope, or a slope that a change of the service began, is not exhaustion.
     let begun = |drain: &super::triggers::Drain| {
         if suspects.iter().any(|suspect| starts_with(drain, suspect, symptom)) { 0.02 } else { 1.0 }
@@ -344,15 +366,8 @@ fn exhaustion(suspects: &[Suspect<'_>], symptom: &Symptom, triggers: &Triggers, 
         };
         return crept + ratios::BACKGROUND_EXHAUSTION * hidden * shape * if said { ratios::CAP } else { 0.5 };
     };
-    let said = about(drain.gauge);
-    let fit = if said > 0.3 {
-        5.0
-    } else if failure.mechanisms.is_empty() {
-        1.0
-    } else {
-        0.15
-    };
-    crept + drain.rate * fit * shape * begun(drain)
+    // What creeps up beside a slope that a change began is that slope's effect.
+    (crept + drained(drain, symptom, failure)) * begun(drain)
 }
 
 fn expiry(triggers: &Triggers, evidence: &Evidence) -> f64 {
@@ -516,6 +531,29 @@ fn unseen_change(rows: &mut Vec<Row>, evidence: &Evidence) {
     let moved = unknown.probability * ratios::UNSEEN_CHANGE;
     unknown.probability -= moved;
     rows.push(Row { cause: Cause::Deployment, suspect: None, about: None, probability: moved });
+}
+
+/// Where the history of what serves was not read, when its changes took effect is a guess.
+fn temper(rows: &mut [Row], evidence: &Evidence) {
+    let own = &evidence.scope.resources;
+    let versions = |name: &String| evidence.functions.get(name).and_then(|known| known.versions.as_ref());
+    let unread_function = own.lambda.iter().any(|name| versions(name).is_none());
+    let unread_service = own.ecs.iter().any(|wanted| {
+        let is = |cluster: &str, name: &str| cluster == wanted.cluster && name == wanted.service;
+        !evidence.ecs_services.iter().any(|known| is(&known.cluster, &known.name))
+    });
+    if !unread_function && !unread_service {
+        return;
+    }
+    let Some(unknown) = rows.iter().position(|row| row.cause == Cause::Unknown) else { return };
+    let mut moved = 0.0;
+    // Whether something happened at all does not hang on who changed what.
+    let about_changes = |cause| !matches!(cause, Cause::Unknown | Cause::None | Cause::Recurring);
+    for row in rows.iter_mut().filter(|row| about_changes(row.cause)) {
+        moved += row.probability * ratios::UNREAD_HISTORY;
+        row.probability *= 1.0 - ratios::UNREAD_HISTORY;
+    }
+    rows[unknown].probability += moved;
 }
 
 fn normalise(rows: &mut [Row]) {

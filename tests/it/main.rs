@@ -10,6 +10,7 @@ mod edge;
 mod generator;
 mod house;
 mod outbox;
+mod metamorphic;
 mod page;
 mod rooms;
 mod slack_double;

@@ -1,0 +1,172 @@
+//! The same incident told otherwise: later, under another name, in another order, with a stranger's change.
+//!
+//! The rule that is not obvious: clocks move wherever a time is written, also inside log messages and
+//! names of log streams, for an incident whose lines disagree with its events is another incident.
+
+use std::sync::LazyLock;
+
+use jiff::civil::DateTime;
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
+use regex::{Captures, Regex};
+use serde_json::{Value, json};
+
+use super::Files;
+
+/// Clocks move by days, hours and minutes that suit periods of five minutes: CloudWatch's stand on the clock.
+const SHIFTS_MINUTES: [i64; 2] = [3 * 1440 + 7 * 60 + 35, -(400 * 1440 + 5 * 60 + 10)];
+/// Names of nothing, long and short.
+const NAMES: [&str; 2] = ["harbour-ledger", "zq7"];
+/// Minutes between an unrelated change and the alert, besides the onset itself: the worst coincidence.
+const STRANGER_MINUTES: i64 = 25;
+
+/// All variants, each with its name; `onset` is when the engine says that the trouble began.
+pub fn all(files: &Files, seed: u64, onset: Option<Timestamp>) -> Vec<(String, Files)> {
+    let mut variants = Vec::new();
+    for minutes in SHIFTS_MINUTES {
+        variants.push((format!("all clocks shifted by {minutes} min"), shifted(files, minutes)));
+    }
+    for name in NAMES {
+        variants.push((format!("service renamed to {name}"), renamed(files, name)));
+    }
+    variants.push(("log lines shuffled".to_owned(), shuffled(files, seed)));
+    let alert = alert_time(files);
+    let earlier = alert.and_then(|at| at.checked_sub(SignedDuration::from_mins(STRANGER_MINUTES)).ok());
+    for (when, at) in [("before the alert", earlier), ("at the onset", onset)] {
+        if let Some(at) = at {
+            variants.push((format!("an unrelated change {when}"), with_stranger(files, at)));
+        }
+    }
+    variants
+}
+
+/// The files that hold evidence: each is a source that might not have been read.
+pub fn sources(files: &Files) -> Vec<String> {
+    let is_source = |name: &&String| !matches!(name.as_str(), "bundle.json" | "alert.json" | "truth.json");
+    files.keys().filter(is_source).cloned().collect()
+}
+
+fn each_text(files: &Files, change: impl Fn(&str) -> String) -> Files {
+    let text = |bytes: &Vec<u8>| change(&String::from_utf8_lossy(bytes)).into_bytes();
+    files.iter().map(|(name, bytes)| (name.clone(), text(bytes))).collect()
+}
+
+static WRITTEN_TIME: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\b(\d{4}-\d\d-\d\d)([T ])(\d\d:\d\d:\d\d)").expect("a valid pattern"));
+/// Epoch milliseconds or seconds of the years 2017 to 2033, also with a fraction.
+static EPOCH: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\b1[5-9]\d{8}(\d{3})?\b").expect("a valid pattern"));
+static STREAM_DAY: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\b(\d{4})/(\d\d)/(\d\d)/\[").expect("a valid pattern"));
+
+fn shifted(files: &Files, minutes: i64) -> Files {
+    each_text(files, |text| {
+        let text = WRITTEN_TIME.replace_all(text, |found: &Captures<'_>| {
+            let moved = format!("{}T{}", &found[1], &found[3])
+                .parse::<DateTime>()
+                .ok()
+                .and_then(|time| time.checked_add(minutes.minutes()).ok());
+            match moved {
+                Some(time) => {
+                    format!("{}{}{}", time.strftime("%Y-%m-%d"), &found[2], time.strftime("%H:%M:%S"))
+                }
+                None => found[0].to_owned(),
+            }
+        });
+        let text = STREAM_DAY.replace_all(&text, |found: &Captures<'_>| {
+            let day = format!("{}-{}-{}T00:00:00", &found[1], &found[2], &found[3]).parse::<DateTime>();
+            match day.map(|day| day.checked_add(minutes.minutes())) {
+                Ok(Ok(day)) => day.strftime("%Y/%m/%d/[").to_string(),
+                _ => found[0].to_owned(),
+            }
+        });
+        EPOCH
+            .replace_all(&text, |found: &Captures<'_>| {
+                let unit = if found.get(1).is_some() { 60_000 } else { 60 };
+                found[0]
+                    .parse::<i64>()
+                    .map_or_else(|_| found[0].to_owned(), |at| (at + minutes * unit).to_string())
+            })
+            .into_owned()
+    })
+}
+
+fn parsed(files: &Files, name: &str) -> Option<Value> {
+    serde_json::from_slice(files.get(name)?).ok()
+}
+
+/// The service under another name wherever it stands as a whole word, in paths too.
+fn renamed(files: &Files, name: &str) -> Files {
+    let service = parsed(files, "bundle.json")
+        .and_then(|bundle| Some(bundle.get("service")?.as_str()?.to_owned()))
+        .unwrap_or_default();
+    if service.is_empty() {
+        return files.clone();
+    }
+    let rename = |text: &str| {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find(&service) {
+            let (before, behind) = (&rest[..at], &rest[at + service.len()..]);
+            let whole = |letter: Option<char>| letter.is_none_or(|letter| !letter.is_alphanumeric());
+            // What was kept so far tells the letter before, also right behind another find.
+            out.push_str(before);
+            let is_name = whole(out.chars().next_back()) && whole(behind.chars().next());
+            out.push_str(if is_name { name } else { &service });
+            rest = behind;
+        }
+        out.push_str(rest);
+        out
+    };
+    each_text(files, rename).into_iter().map(|(path, bytes)| (rename(&path), bytes)).collect()
+}
+
+fn shuffled(files: &Files, seed: u64) -> Files {
+    let mut files = files.clone();
+    if let Some(logs) = files.get_mut("logs.ndjson") {
+        let text = String::from_utf8_lossy(logs).into_owned();
+        let mut lines: Vec<&str> = text.lines().collect();
+        fastrand::Rng::with_seed(seed).shuffle(&mut lines);
+        *logs = lines.join("\n").into_bytes();
+    }
+    files
+}
+
+fn text(value: Option<&Value>) -> String {
+    value.and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn alert_time(files: &Files) -> Option<Timestamp> {
+    let (bundle, alert) = (parsed(files, "bundle.json")?, parsed(files, "alert.json")?);
+    let alert = alert.get("alert").unwrap_or(&alert);
+    let times = ["triggered_at", "timestamp", "startsAt"].map(|key| alert.get(key));
+    times.into_iter().chain([bundle.get("now")]).find_map(|time| text(time).parse().ok())
+}
+
+/// A code change of a function that nothing in the bundle names.
+fn with_stranger(files: &Files, at: Timestamp) -> Files {
+    let mut files = files.clone();
+    let bundle = parsed(&files, "bundle.json").unwrap_or_default();
+    let region = text(bundle.get("region"));
+    let account = text(bundle.get("account"));
+    let record = json!({
+        "eventVersion": "1.08",
+        "userIdentity": {
+            "type": "AssumedRole", "principalId": "AROAUNRELATED:quarry", "accountId": account,
+            "arn": format!("arn:aws:sts::{account}:assumed-role/quarry/quarry"),
+        },
+        "eventTime": at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        "eventSource": "lambda.amazonaws.com", "eventName": "UpdateFunctionCode20150331v2",
+        "awsRegion": region, "sourceIPAddress": "192.0.2.7", "userAgent": "aws-cli/2.15.0", "readOnly": false,
+        "requestParameters": {"functionName": "quarry-tally", "publish": false, "dryRun": false},
+        "responseElements": {"functionName": "quarry-tally", "version": "$LATEST"},
+        "requestID": "6f1f0000-0000-4000-8000-0000000000aa", "eventID": "6f1f0000-0000-4000-8000-0000000000ab",
+        "eventType": "AwsApiCall", "managementEvent": true, "recipientAccountId": account,
+    });
+    if let Some(mut trail) = parsed(&files, "cloudtrail.json")
+        && let Some(records) = trail.get_mut("Records").and_then(Value::as_array_mut)
+    {
+        records.push(record);
+        files.insert("cloudtrail.json".to_owned(), trail.to_string().into_bytes());
+    }
+    files
+}
