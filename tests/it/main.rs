@@ -7,6 +7,7 @@ mod checkout;
 mod demo_stories;
 mod deploy;
 mod edge;
+mod generated;
 mod generator;
 mod house;
 mod outbox;

@@ -18,8 +18,6 @@ mod series;
 mod settings;
 mod stage;
 mod style;
-#[cfg(test)]
-mod tests;
 mod trail;
 mod wording;
 

@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use super::families::FAMILIES;
-use super::{Incident, generate};
+use crate::generator::families::FAMILIES;
+use crate::generator::{Incident, generate};
 
 /// A hundred incidents, made once for all tests that only look at them.
 fn hundred() -> &'static [Incident] {
