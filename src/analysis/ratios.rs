@@ -74,7 +74,7 @@ pub const BACKGROUND_UNKNOWN: f64 = 0.30 * BACKGROUND;
 pub const UNSEEN_CHANGE: f64 = 0.35;
 /// Of everything else, the part that becomes unknown where nobody read the history of the service's own
 /// functions or tasks: rollouts then last as long as rollouts usually do, which is some minutes wrong.
-pub const UNREAD_HISTORY: f64 = 0.04;
+pub const UNREAD_HISTORY: f64 = 0.03;
 /// The least prior share of 'unknown', whatever the candidates.
 pub const UNKNOWN_FLOOR: f64 = 0.10;
 
