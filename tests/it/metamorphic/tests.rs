@@ -1,4 +1,4 @@
-//! The properties on generated incidents: every family once.
+//! The properties on generated incidents: one of every third family, for each is investigated some fifteen times.
 
 use std::collections::BTreeSet;
 use std::thread;
@@ -9,9 +9,9 @@ use crate::generator::{self, Incident};
 /// A seed of its own: neither those that the engine was improved on nor that of the floors.
 const SEED: u64 = 424_243;
 
-fn one_of_each_family() -> Vec<Incident> {
+fn one_of_every_third_family() -> Vec<Incident> {
     let mut seen = BTreeSet::new();
-    generator::generate(SEED, 100).filter(|incident| seen.insert(incident.family)).collect()
+    generator::generate(SEED, 100).filter(|incident| seen.insert(incident.family)).step_by(3).collect()
 }
 
 fn outcome(incident: &Incident, seed: u64) -> (String, Outcome) {
@@ -21,7 +21,7 @@ fn outcome(incident: &Incident, seed: u64) -> (String, Outcome) {
 
 #[test]
 fn retelling_an_incident_flips_no_verdict_and_a_source_less_makes_none_surer() {
-    let incidents = one_of_each_family();
+    let incidents = one_of_every_third_family();
     let workers = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let outcomes: Vec<(String, Outcome)> = thread::scope(|scope| {
         let parts: Vec<_> = incidents
