@@ -126,6 +126,8 @@ pub struct Service {
     pub peers: Vec<String>,
     pub owner: Option<String>,
     pub channel: Option<String>,
+    /// Who may approve for this service, in place of the general list; absent: the general list.
+    pub approvers: Option<Vec<String>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -232,6 +234,12 @@ impl Config {
             .iter()
             .find(|person| person.aws.iter().any(|known| known == arn))
             .map(|person| person.slack.as_str())
+    }
+
+    /// The users and user groups who may approve for a service.
+    pub fn approvers_of(&self, service: &str) -> &[String] {
+        let own = self.service(service).and_then(|service| service.approvers.as_deref());
+        own.unwrap_or(&self.approvals.approvers)
     }
 
     /// Where the headline of a service's incident goes when the alert came from elsewhere.
@@ -371,6 +379,7 @@ mod tests {
         lambda = [{ function = "demo-checkout-service", alias = "live" }]
         metrics = [{ namespace = "DemoApp", dimensions = { service = "checkout-service" } }]
         channel = "C0789"
+        approvers = ["U777"]
     "#;
 
     #[test]
@@ -380,6 +389,8 @@ mod tests {
         assert_eq!(config.approvals.expires_after.0, SignedDuration::from_mins(45));
         assert_eq!(config.approvals.verify_within.0, SignedDuration::from_mins(5));
         assert_eq!(config.service("CHECKOUT").unwrap().name, "demo-checkout-service");
+        assert_eq!(config.approvers_of("checkout"), ["U777"]);
+        assert_eq!(config.approvers_of("unheard-of"), ["U111", "S222"]);
         assert_eq!(config.channel_for("checkout"), Some("C0789"));
         assert_eq!(config.channel_for("unheard-of"), Some("C0123"));
         assert_eq!(config.person_of("arn:aws:iam::123456789012:user/alice"), Some("U111"));

@@ -6,8 +6,9 @@
 use jiff::Timestamp;
 
 use super::metrics::{Entity, Measure, Metrics, Track};
+use super::ratios;
 use crate::domain::evidence::{Scope, Series};
-use crate::domain::report::{Onset, Symptoms};
+use crate::domain::report::{Onset, Report, Symptoms};
 
 /// Failures must have risen by so much, as a share of requests, to be worth watching.
 const RISE_MIN: f64 = 0.01;
@@ -152,6 +153,37 @@ pub fn measure(yardstick: &Yardstick, scope: &Scope, series: &[Series], since: T
         }
     }
     symptoms
+}
+
+/// What a rollback that did not help says of the causes: the one that was undone is less likely, and which
+/// comes next.
+///
+/// The weight is that of [`ratios::REVERSAL_FAILED`]: the same that the engine gives to a change that was
+/// undone while the symptom went on.
+pub fn lowered(report: &Report) -> String {
+    let Some((first, rest)) = report.hypotheses.split_first() else {
+        return "No other cause was weighed.".to_owned();
+    };
+    let others: f64 = rest.iter().map(|hypothesis| hypothesis.probability).sum();
+    let left = first.probability * ratios::REVERSAL_FAILED;
+    let whole = left + others;
+    if whole <= 0.0 {
+        return "No other cause was weighed.".to_owned();
+    }
+    let percent = |share: f64| format!("{:.0} %", share * 100.0);
+    let next = rest
+        .iter()
+        .max_by(|a, b| a.probability.total_cmp(&b.probability))
+        .map(|next| {
+            let about = next.about.as_deref().map(|about| format!(" ({about})")).unwrap_or_default();
+            format!(" Next: {}{about}, {}.", next.cause.as_str(), percent(next.probability / whole))
+        })
+        .unwrap_or_default();
+    format!(
+        "That speaks against the cause that was undone: {} now, {} before.{next}",
+        percent(left / whole),
+        percent(first.probability)
+    )
 }
 
 #[cfg(test)]

@@ -38,6 +38,11 @@ enum IncidentsCommand {
     },
     /// One incident, whole.
     Show { id: String },
+    /// Who decided and tried what, which calls left and what came of them; checks that nothing was altered.
+    Audit {
+        /// One incident; the whole trail where absent.
+        id: Option<String>,
+    },
     /// Writes the evidence of an incident as a bundle that `investigate --bundle` reads.
     Export { id: String, directory: PathBuf },
 }
@@ -90,6 +95,10 @@ pub async fn incidents(args: IncidentsArgs) -> anyhow::Result<()> {
             for event in &incident.timeline {
                 println!("- {}  {}", event.at.strftime("%H:%M:%S UTC"), event.what);
             }
+        }
+        IncidentsCommand::Audit { id } => {
+            let id = id.as_deref().map(incident_id).transpose()?;
+            super::audit::audit(&store, id, args.format == Format::Json).await?;
         }
         IncidentsCommand::Export { id, directory } => {
             let id = incident_id(&id)?;

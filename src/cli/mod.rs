@@ -4,6 +4,7 @@
 //! goes to standard output, everything else to standard error.
 
 pub mod alert;
+pub mod audit;
 pub mod eval;
 pub mod incidents;
 pub mod investigate;
@@ -47,9 +48,10 @@ enum Command {
     /// Scores the engine on bundles that have a truth.json.
     #[command(after_help = "Example:\n  incident-commander eval ./bundles --format json")]
     Eval(EvalArgs),
-    /// What is stored: list, show, export.
+    /// What is stored: list, show, audit, export.
     #[command(after_help = "Examples:\n  incident-commander incidents list\n  \
         incident-commander incidents show INC-7 --format json\n  \
+        incident-commander incidents audit INC-7\n  \
         incident-commander incidents export INC-7 ./INC-7")]
     Incidents(incidents::IncidentsArgs),
     /// Alerts, as the bot reads them.

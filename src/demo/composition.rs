@@ -38,9 +38,13 @@ const READ_ACTIONS: [&str; 11] = [
     "lambda:Get*",
     "lambda:List*",
 ];
-/// What the writing role may do besides.
-const WRITE_ACTIONS: [&str; 4] =
-    ["lambda:Get*", "lambda:List*", "lambda:UpdateAlias", "lambda:UpdateFunctionConfiguration"];
+/// What the writing role may do, and nothing else: it reads nothing.
+const WRITE_ACTIONS: [&str; 4] = [
+    "lambda:UpdateAlias",
+    "lambda:UpdateFunctionConfiguration",
+    "lambda:PutFunctionConcurrency",
+    "lambda:DeleteFunctionConcurrency",
+];
 
 const BOT_TOKEN: &str = "xoxb-demo";
 const SIGNING_SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";

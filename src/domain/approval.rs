@@ -8,41 +8,6 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::change::Change;
-use super::rollback::RollbackTarget;
-
-/// What an approval is asked for: exact and immutable once posted.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Plan {
-    pub target: RollbackTarget,
-    /// What it goes back to, in a few words.
-    pub what: String,
-    /// What will be different afterwards, a sentence each.
-    pub effects: Vec<String>,
-    /// What stays wrong and must be mended at its source.
-    pub stays_wrong: Vec<String>,
-    /// ARN of whoever made the change that is undone; `None` for a pipeline, which is nobody.
-    pub author: Option<String>,
-}
-
-impl Plan {
-    /// The plan that undoes a change.
-    ///
-    /// # Errors
-    /// Why it cannot be undone, as a sentence.
-    pub fn to_undo(change: &Change) -> Result<Self, String> {
-        let target = change.undo.clone()?;
-        let author = change.actor.as_ref().filter(|actor| !actor.automation && !actor.arn.is_empty());
-        Ok(Self {
-            what: target.describe(),
-            effects: target.effects(),
-            stays_wrong: target.stays_wrong(),
-            author: author.map(|actor| actor.arn.clone()),
-            target,
-        })
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
@@ -84,8 +49,17 @@ pub struct Request<'a> {
     pub message_ts: Option<&'a str>,
     /// Slack user id of who asked for the investigation.
     pub requested_by: Option<&'a str>,
-    /// Slack user id of whoever made the change, where that is known.
-    pub author: Option<&'a str>,
+    pub author: Authorship,
+}
+
+/// Who made the change that would be undone, seen from whoever clicks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Authorship {
+    Clicker,
+    /// Somebody else, a pipeline, or an identity that is no person in Slack.
+    Somebody,
+    /// It has an author, and Slack does not say whether it is this person.
+    Unknown,
 }
 
 /// The rules in force.
@@ -94,11 +68,15 @@ pub struct Rules {
     /// Slack user ids, groups already resolved. `Err` says which group could not be resolved.
     pub approvers: Result<BTreeSet<String>, String>,
     pub two_person: bool,
+    /// Who may approve alone, groups resolved; empty: nobody.
+    pub break_glass: Result<BTreeSet<String>, String>,
 }
 
 /// A private sentence for whoever clicked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
+    #[error("This request is not known here.")]
+    NotKnown,
     #[error("This button belongs to another message. Use the one in the incident's own thread.")]
     WrongMessage,
     #[error("Already {} by <@{by}>. Nothing more is to be done here.", decision.as_str())]
@@ -113,10 +91,40 @@ pub enum Refusal {
     GroupUnknown(String),
     #[error("You are not on the list of approvers of this service.")]
     NotAnApprover,
+    #[error("Nobody may break the glass here: `break_glass` under `[approvals]` is empty.")]
+    NoGlass,
+    #[error("You are not on the list of those who may approve alone.")]
+    MayNotBreakGlass,
+    #[error("Approving alone needs a reason: it is posted and kept.")]
+    NoReason,
     #[error("You asked for this investigation; with the two-person rule somebody else approves.")]
     Requester,
     #[error("You made the change that would be undone; with the two-person rule somebody else approves.")]
     Author,
+    #[error("Slack does not say whether you made the change that would be undone. Try again in a minute.")]
+    AuthorUnknown,
+}
+
+impl Refusal {
+    /// One word for the audit trail.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::WrongMessage => "wrong_message",
+            Self::AlreadyDecided { .. } => "already_decided",
+            Self::Closed(_) => "closed",
+            Self::Expired(_) => "expired",
+            Self::NobodyMayApprove => "nobody_may_approve",
+            Self::GroupUnknown(_) => "group_unknown",
+            Self::NotAnApprover => "not_an_approver",
+            Self::NoGlass => "no_break_glass",
+            Self::MayNotBreakGlass => "may_not_break_glass",
+            Self::NoReason => "no_reason",
+            Self::Requester => "requester",
+            Self::Author => "author",
+            Self::AuthorUnknown => "author_unknown",
+            Self::NotKnown => "not_known",
+        }
+    }
 }
 
 /// Whether this click may approve this request.
@@ -129,18 +137,54 @@ pub fn may_approve(click: &Click<'_>, request: &Request<'_>, rules: &Rules) -> R
         if request.requested_by == Some(click.user) {
             return Err(Refusal::Requester);
         }
-        if request.author == Some(click.user) {
-            return Err(Refusal::Author);
+        match request.author {
+            Authorship::Clicker => return Err(Refusal::Author),
+            Authorship::Unknown => return Err(Refusal::AuthorUnknown),
+            Authorship::Somebody => {}
         }
     }
     Ok(())
 }
 
-/// Whether this click may reject: an approver, whoever asked or made the change.
+/// Whether this click may approve alone, with this reason: who asked or made the change may too.
+///
+/// # Errors
+/// The first reason why not, as a sentence for the person.
+pub fn may_break_glass(
+    click: &Click<'_>,
+    request: &Request<'_>,
+    rules: &Rules,
+    reason: Option<&str>,
+) -> Result<(), Refusal> {
+    still_open(click, request)?;
+    match &rules.break_glass {
+        Err(group) => return Err(Refusal::GroupUnknown(group.clone())),
+        Ok(people) if people.is_empty() => return Err(Refusal::NoGlass),
+        Ok(people) if !people.contains(click.user) => return Err(Refusal::MayNotBreakGlass),
+        Ok(_) => {}
+    }
+    match reason {
+        Some(reason) if !reason.trim().is_empty() => Ok(()),
+        _ => Err(Refusal::NoReason),
+    }
+}
+
+/// Whether this click may reject: any approver, also who asked or made the change.
 ///
 /// # Errors
 /// The first reason why not, as a sentence for the person.
 pub fn may_decide(click: &Click<'_>, request: &Request<'_>, rules: &Rules) -> Result<(), Refusal> {
+    still_open(click, request)?;
+    match &rules.approvers {
+        Err(group) => Err(Refusal::GroupUnknown(group.clone())),
+        Ok(approvers) if approvers.is_empty() => Err(Refusal::NobodyMayApprove),
+        Ok(approvers) if !approvers.contains(click.user) => Err(Refusal::NotAnApprover),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// Whether the request can be decided by anybody, on this message.
+fn still_open(click: &Click<'_>, request: &Request<'_>) -> Result<(), Refusal> {
     if request.channel != Some(click.channel) || request.message_ts != Some(click.message_ts) {
         return Err(Refusal::WrongMessage);
     }
@@ -152,12 +196,7 @@ pub fn may_decide(click: &Click<'_>, request: &Request<'_>, rules: &Rules) -> Re
     if click.at >= request.expires_at {
         return Err(Refusal::Expired(request.expires_at));
     }
-    match &rules.approvers {
-        Err(group) => Err(Refusal::GroupUnknown(group.clone())),
-        Ok(approvers) if approvers.is_empty() => Err(Refusal::NobodyMayApprove),
-        Ok(approvers) if !approvers.contains(click.user) => Err(Refusal::NotAnApprover),
-        Ok(_) => Ok(()),
-    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -179,13 +218,13 @@ mod tests {
             channel: Some("C1"),
             message_ts: Some("1.2"),
             requested_by: Some("U-asked"),
-            author: Some("U-author"),
+            author: Authorship::Somebody,
         }
     }
 
     fn rules() -> Rules {
         let approvers = ["U-ok", "U-asked", "U-author"].map(str::to_owned).into();
-        Rules { approvers: Ok(approvers), two_person: true }
+        Rules { approvers: Ok(approvers), two_person: true, break_glass: Ok(["U-alone".to_owned()].into()) }
     }
 
     #[test]
@@ -197,13 +236,15 @@ mod tests {
     fn everybody_else_gets_a_reason() {
         assert_eq!(may_approve(&click("U-stranger"), &request(), &rules()), Err(Refusal::NotAnApprover));
         assert_eq!(may_approve(&click("U-asked"), &request(), &rules()), Err(Refusal::Requester));
-        assert_eq!(may_approve(&click("U-author"), &request(), &rules()), Err(Refusal::Author));
+        let mine = Request { author: Authorship::Clicker, ..request() };
+        assert_eq!(may_approve(&click("U-author"), &mine, &rules()), Err(Refusal::Author));
     }
 
     #[test]
     fn without_the_two_person_rule_the_author_may() {
         let rules = Rules { two_person: false, ..rules() };
-        assert_eq!(may_approve(&click("U-author"), &request(), &rules), Ok(()));
+        let mine = Request { author: Authorship::Clicker, ..request() };
+        assert_eq!(may_approve(&click("U-author"), &mine, &rules), Ok(()));
     }
 
     #[test]
@@ -228,7 +269,22 @@ mod tests {
     }
 
     #[test]
+    fn the_glass_is_broken_by_few_and_with_a_reason() {
+        let reason = Some("alone at night");
+        let may = |user, reason| may_break_glass(&click(user), &request(), &rules(), reason);
+        assert_eq!(may("U-alone", reason), Ok(()));
+        assert_eq!(may("U-alone", Some(" ")), Err(Refusal::NoReason));
+        assert_eq!(may("U-ok", reason), Err(Refusal::MayNotBreakGlass));
+        let closed = Rules { break_glass: Ok(BTreeSet::new()), ..rules() };
+        assert_eq!(may_break_glass(&click("U-alone"), &request(), &closed, reason), Err(Refusal::NoGlass));
+        // Who may approve alone is no approver by that.
+        assert_eq!(may_approve(&click("U-alone"), &request(), &rules()), Err(Refusal::NotAnApprover));
+    }
+
+    #[test]
     fn what_cannot_be_established_is_refused() {
+        let somebody = Request { author: Authorship::Unknown, ..request() };
+        assert_eq!(may_approve(&click("U-ok"), &somebody, &rules()), Err(Refusal::AuthorUnknown));
         let unknown = Rules { approvers: Err("S222".into()), ..rules() };
         assert_eq!(
             may_approve(&click("U-ok"), &request(), &unknown),

@@ -107,6 +107,11 @@ impl State {
             (Self::RollingBack, E::Applied) => Self::Verifying,
             // Drift or a refusal by AWS: nothing was changed, the verdict still stands.
             (Self::RollingBack, E::NotApplied) => Self::Reported,
+            // A rollback that did not help may be taken back, by an approval of its own: it stays a rollback
+            // that did not help, whatever becomes of that.
+            (Self::NotRecovered, E::Approved) => Self::RollingBack,
+            (Self::RollingBack, E::TakenBack) => Self::NotRecovered,
+            (Self::NotRecovered, E::Rejected | E::Expired) => Self::NotRecovered,
             (Self::Verifying, E::Recovered) => Self::Recovered,
             (Self::Verifying, E::NotRecovered) => Self::NotRecovered,
             // A change that is under way is never left for a new look: it is finished first.
@@ -146,6 +151,8 @@ pub enum Event {
     Expired,
     Applied,
     NotApplied,
+    /// A rollback that did not help was taken back, or that was tried and nothing was changed.
+    TakenBack,
     Recovered,
     NotRecovered,
     InvestigatedAgain,
@@ -171,7 +178,7 @@ pub struct TimelineEvent {
 mod tests {
     use super::*;
 
-    const EVENTS: [Event; 11] = [
+    const EVENTS: [Event; 12] = [
         Event::Concluded { with_plan: true },
         Event::Concluded { with_plan: false },
         Event::Approved,
@@ -179,6 +186,7 @@ mod tests {
         Event::Expired,
         Event::Applied,
         Event::NotApplied,
+        Event::TakenBack,
         Event::Recovered,
         Event::NotRecovered,
         Event::InvestigatedAgain,
@@ -203,7 +211,8 @@ mod tests {
         for state in State::ALL {
             for event in EVENTS {
                 if state.after(event) == Ok(State::RollingBack) {
-                    assert_eq!((state, event), (State::AwaitingApproval, Event::Approved));
+                    assert_eq!(event, Event::Approved);
+                    assert!([State::AwaitingApproval, State::NotRecovered].contains(&state), "{state:?}");
                 }
             }
         }

@@ -6,9 +6,11 @@
 
 pub mod alert;
 pub mod approval;
+pub mod audit;
 pub mod change;
 pub mod evidence;
 pub mod incident;
+pub mod plan;
 pub mod recovery;
 pub mod report;
 pub mod rollback;

@@ -1,4 +1,7 @@
 //! What undoing a change means, exactly: resource, from, to, and the precondition that AWS checks.
+//!
+//! The rule that is not obvious: a step that is read off the evidence lacks what only a look at AWS gives
+//! (revision ids, ids for names); `aws::rollback::prepare` fills these in before anybody is asked.
 
 use std::collections::BTreeMap;
 
@@ -28,21 +31,56 @@ pub enum RollbackTarget {
     },
     /// Put a setting of the function back (`Timeout`, `MemorySize`).
     LambdaSettings { function: String, settings: BTreeMap<String, (String, String)>, revision_id: String },
-    /// Point an ECS service at an earlier task definition revision.
-    EcsService { cluster: String, service: String, from_task_definition: String, to_task_definition: String },
+    /// Point an ECS service at an earlier task definition revision; where the deployment is still going on,
+    /// stop it, which starts the earlier revision as well.
+    EcsService {
+        cluster: String,
+        service: String,
+        from_task_definition: String,
+        to_task_definition: String,
+        /// ARN of the service deployment to stop, where one is in progress.
+        #[serde(default)]
+        deployment: Option<String>,
+    },
     /// Write an SSM parameter's earlier value again.
     SsmParameter { name: String, from_version: i64, from_value: Option<String>, to_value: String },
-    /// Deploy the earlier AppConfig content again.
+    /// Revert an AppConfig deployment: the content before it is served again.
     AppConfig {
         application: String,
         environment: String,
         profile: String,
         deployment: i64,
         to_version: Option<String>,
+        /// The version that the deployment brought, where it is known.
+        #[serde(default)]
+        from_version: Option<String>,
+        /// AppConfig's own ids of the three names, once they were asked for.
+        #[serde(default)]
+        ids: Option<AppConfigIds>,
+    },
+    /// Deploy a version of an AppConfig profile at once: how a revert is taken back.
+    AppConfigVersion {
+        application: String,
+        environment: String,
+        profile: String,
+        from_version: String,
+        to_version: String,
+        ids: AppConfigIds,
     },
     /// Put a function's reserved concurrency back; `None` removes the reservation.
     LambdaConcurrency { function: String, from: Option<i64>, to: Option<i64> },
 }
+
+/// What AppConfig calls an application, its environment and its profile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppConfigIds {
+    pub application: String,
+    pub environment: String,
+    pub profile: String,
+}
+
+/// AWS's own strategy that reaches every target at once.
+pub const ALL_AT_ONCE: &str = "AppConfig.AllAtOnce";
 
 impl RollbackTarget {
     /// What it goes back to, in a few words: the `action.target` of a report.
@@ -60,7 +98,7 @@ impl RollbackTarget {
                     settings.iter().map(|(key, (from, to))| format!("{key} {from} to {to}")).collect();
                 format!("{function}: {}", each.join(", "))
             }
-            Self::EcsService { cluster, service, from_task_definition, to_task_definition } => format!(
+            Self::EcsService { cluster, service, from_task_definition, to_task_definition, .. } => format!(
                 "{cluster}/{service} from {} to {}",
                 short_arn(from_task_definition),
                 short_arn(to_task_definition)
@@ -70,6 +108,11 @@ impl RollbackTarget {
             }
             Self::AppConfig { application, environment, profile, deployment, .. } => {
                 format!("{application}/{environment}/{profile}: revert deployment {deployment}")
+            }
+            Self::AppConfigVersion {
+                application, environment, profile, from_version, to_version, ..
+            } => {
+                format!("{application}/{environment}/{profile} from version {from_version} to {to_version}")
             }
             Self::LambdaConcurrency { function, to, .. } => match to {
                 Some(to) => format!("{function}: reserved concurrency {to}"),
@@ -125,6 +168,10 @@ impl RollbackTarget {
                 }
                 command
             }
+            Self::EcsService { deployment: Some(deployment), .. } => format!(
+                "aws ecs stop-service-deployment --service-deployment-arn {} --stop-type ROLLBACK",
+                quote(deployment)
+            ),
             Self::EcsService { cluster, service, to_task_definition, .. } => format!(
                 "aws ecs update-service --cluster {} --service {} --task-definition {}",
                 quote(cluster),
@@ -138,11 +185,24 @@ impl RollbackTarget {
                     quote(to_value)
                 )
             }
-            Self::AppConfig { application, environment, deployment, .. } => format!(
-                "aws appconfig stop-deployment --application-id {} --environment-id {} \
-                 --deployment-number {deployment} --allow-revert",
-                quote(application),
-                quote(environment)
+            Self::AppConfig { application, environment, deployment, ids, .. } => {
+                let (application, environment) = ids
+                    .as_ref()
+                    .map_or((application, environment), |ids| (&ids.application, &ids.environment));
+                format!(
+                    "aws appconfig stop-deployment --application-id {} --environment-id {} \
+                     --deployment-number {deployment} --allow-revert",
+                    quote(application),
+                    quote(environment)
+                )
+            }
+            Self::AppConfigVersion { to_version, ids, .. } => format!(
+                "aws appconfig start-deployment --application-id {} --environment-id {} \
+                 --configuration-profile-id {} --configuration-version {} --deployment-strategy-id {ALL_AT_ONCE}",
+                quote(&ids.application),
+                quote(&ids.environment),
+                quote(&ids.profile),
+                quote(to_version)
             ),
             Self::LambdaConcurrency { function, to, .. } => match to {
                 Some(to) => format!(
@@ -184,6 +244,9 @@ impl RollbackTarget {
                 vec![format!("{name} gets a new version with its earlier value.")]
             }
             Self::AppConfig { profile, .. } => vec![format!("{profile} goes back to its earlier content.")],
+            Self::AppConfigVersion { profile, to_version, .. } => {
+                vec![format!("{profile} serves version {to_version} everywhere at once.")]
+            }
             Self::LambdaConcurrency { .. } => {
                 vec!["The function's concurrency limit changes at once.".into()]
             }
@@ -194,12 +257,197 @@ impl RollbackTarget {
     pub fn stays_wrong(&self) -> Vec<String> {
         let source = "The source of the change (pipeline, Terraform, CloudFormation) still holds it: mend it there, \
                       or the next deployment brings it back.";
-        match self {
+        let mut wrong = match self {
             Self::LambdaAlias { from_version, .. } => {
-                vec![format!("$LATEST and version {from_version} still hold the change."), source.into()]
+                vec![format!("$LATEST and version {from_version} still hold the change.")]
             }
-            _ => vec![source.into()],
+            Self::LambdaEnvironment { keys, .. } => {
+                let each: Vec<String> = keys
+                    .iter()
+                    .filter_map(|(key, (from, _))| Some(format!("{key}={}", from.as_deref()?)))
+                    .collect();
+                if each.is_empty() {
+                    Vec::new()
+                } else {
+                    vec![format!("Versions published since still hold {}.", each.join(", "))]
+                }
+            }
+            Self::EcsService { from_task_definition, .. } => {
+                vec![format!(
+                    "{} stays registered and is the newest revision: whoever starts the family without a number \
+                     gets it.",
+                    short_arn(from_task_definition)
+                )]
+            }
+            Self::SsmParameter { name, from_version, .. } => {
+                vec![format!(
+                    "{name} keeps version {from_version} in its history, and processes that read it once at their \
+                     start keep its value until they start again."
+                )]
+            }
+            Self::AppConfig { profile, .. } | Self::AppConfigVersion { profile, .. } => {
+                vec![format!(
+                    "{profile} keeps the other version; clients take up the change at their next poll."
+                )]
+            }
+            Self::LambdaSettings { .. } | Self::LambdaConcurrency { .. } => Vec::new(),
+        };
+        wrong.push(source.into());
+        wrong
+    }
+
+    /// What must still hold when it is carried out, a sentence each.
+    pub fn preconditions(&self) -> Vec<String> {
+        match self {
+            Self::LambdaAlias { function, alias, from_version, to_version, revision_id, .. } => vec![
+                format!("{function}:{alias} is at version {from_version}, revision {revision_id}."),
+                format!("Version {to_version} exists and can be started."),
+            ],
+            Self::LambdaEnvironment { function, keys, revision_id } => vec![
+                format!("{function} is at revision {revision_id}."),
+                format!(
+                    "{} still {} what the plan names.",
+                    keys.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
+                    if keys.len() == 1 { "holds" } else { "hold" }
+                ),
+            ],
+            Self::LambdaSettings { function, revision_id, .. } => {
+                vec![format!("{function} is at revision {revision_id}.")]
+            }
+            Self::EcsService { service, from_task_definition, to_task_definition, deployment, .. } => {
+                let mut all = vec![
+                    format!("{service} is at {}.", short_arn(from_task_definition)),
+                    format!("{} is ACTIVE.", short_arn(to_task_definition)),
+                ];
+                if deployment.is_some() {
+                    all.push("Its deployment is still in progress.".into());
+                }
+                all
+            }
+            Self::SsmParameter { name, from_version, .. } => {
+                vec![format!("{name} is at version {from_version}.")]
+            }
+            Self::AppConfig { deployment, .. } => {
+                vec![format!("Deployment {deployment} is the newest, and not older than 72 hours.")]
+            }
+            Self::AppConfigVersion { from_version, .. } => {
+                vec![format!("Version {from_version} is served, and no deployment is going on.")]
+            }
+            Self::LambdaConcurrency { function, from, .. } => vec![match from {
+                Some(from) => format!("{function} has a reserved concurrency of {from}."),
+                None => format!("{function} has no reserved concurrency."),
+            }],
         }
+    }
+
+    /// The call that changes something, as IAM names it.
+    pub fn call(&self) -> &'static str {
+        match self {
+            Self::LambdaAlias { .. } => "lambda:UpdateAlias",
+            Self::LambdaEnvironment { .. } | Self::LambdaSettings { .. } => {
+                "lambda:UpdateFunctionConfiguration"
+            }
+            Self::EcsService { deployment: Some(_), .. } => "ecs:StopServiceDeployment",
+            Self::EcsService { deployment: None, .. } => "ecs:UpdateService",
+            Self::SsmParameter { .. } => "ssm:PutParameter",
+            Self::AppConfig { .. } => "appconfig:StopDeployment",
+            Self::AppConfigVersion { .. } => "appconfig:StartDeployment",
+            Self::LambdaConcurrency { to: Some(_), .. } => "lambda:PutFunctionConcurrency",
+            Self::LambdaConcurrency { to: None, .. } => "lambda:DeleteFunctionConcurrency",
+        }
+    }
+
+    /// The call that reads back what it changes, as IAM names it.
+    pub fn reading_call(&self) -> &'static str {
+        match self {
+            Self::LambdaAlias { .. } => "lambda:GetAlias",
+            Self::LambdaEnvironment { .. } | Self::LambdaSettings { .. } => "lambda:GetFunctionConfiguration",
+            Self::LambdaConcurrency { .. } => "lambda:GetFunctionConcurrency",
+            Self::EcsService { .. } => "ecs:DescribeServices",
+            Self::SsmParameter { .. } => "ssm:GetParameter",
+            Self::AppConfig { .. } | Self::AppConfigVersion { .. } => "appconfig:ListDeployments",
+        }
+    }
+
+    /// The step that takes this one back, once it was carried out. What only AWS knows (revisions) is as it
+    /// was before and has to be prepared anew.
+    ///
+    /// # Errors
+    /// Why it cannot be taken back, as a sentence.
+    pub fn reversed(&self) -> Result<Self, String> {
+        let swap = |pair: &(String, String)| (pair.1.clone(), pair.0.clone());
+        Ok(match self.clone() {
+            Self::LambdaAlias { function, alias, from_version, to_version, from_weights, revision_id } => {
+                if !from_weights.is_empty() {
+                    return Err("The alias's earlier routing weights are not put back by the bot.".into());
+                }
+                Self::LambdaAlias {
+                    function,
+                    alias,
+                    from_version: to_version,
+                    to_version: from_version,
+                    from_weights,
+                    revision_id,
+                }
+            }
+            Self::LambdaEnvironment { function, keys, revision_id } => Self::LambdaEnvironment {
+                function,
+                keys: keys.into_iter().map(|(key, (from, to))| (key, (to, from))).collect(),
+                revision_id,
+            },
+            Self::LambdaSettings { function, settings, revision_id } => Self::LambdaSettings {
+                function,
+                settings: settings.iter().map(|(key, pair)| (key.clone(), swap(pair))).collect(),
+                revision_id,
+            },
+            Self::EcsService { cluster, service, from_task_definition, to_task_definition, .. } => {
+                Self::EcsService {
+                    cluster,
+                    service,
+                    from_task_definition: to_task_definition,
+                    to_task_definition: from_task_definition,
+                    deployment: None,
+                }
+            }
+            Self::SsmParameter { name, from_version, from_value, to_value } => {
+                let Some(value) = from_value else {
+                    return Err(format!("The value that {name} had is secret and not known."));
+                };
+                // The rollback itself made one more version.
+                Self::SsmParameter {
+                    name,
+                    from_version: from_version + 1,
+                    from_value: Some(to_value),
+                    to_value: value,
+                }
+            }
+            Self::AppConfig { application, environment, profile, to_version, from_version, ids, .. } => {
+                match (ids, to_version, from_version) {
+                    (Some(ids), Some(served), Some(deployed)) => Self::AppConfigVersion {
+                        application,
+                        environment,
+                        profile,
+                        from_version: served,
+                        to_version: deployed,
+                        ids,
+                    },
+                    _ => return Err("The version that was deployed is not known.".into()),
+                }
+            }
+            Self::AppConfigVersion { application, environment, profile, from_version, to_version, ids } => {
+                Self::AppConfigVersion {
+                    application,
+                    environment,
+                    profile,
+                    from_version: to_version,
+                    to_version: from_version,
+                    ids,
+                }
+            }
+            Self::LambdaConcurrency { function, from, to } => {
+                Self::LambdaConcurrency { function, from: to, to: from }
+            }
+        })
     }
 }
 

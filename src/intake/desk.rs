@@ -246,6 +246,7 @@ impl Desk {
     pub async fn press(&self, press: Press) -> Result<bool> {
         let delivery = press.delivery.clone();
         let click = ClickedButton {
+            delivery: delivery.clone(),
             action_id: press.action_id,
             value: press.value,
             user: press.user,

@@ -7,8 +7,8 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::approvals::{self, Asked};
 use super::text::{cut, escape};
-use crate::domain::approval::{Decision, Plan};
 use crate::domain::incident::{IncidentId, State};
 use crate::domain::report::{ActionKind, Agent, Cause, EvidenceItem, Report};
 
@@ -18,7 +18,6 @@ const SECTION_MAX: usize = 3_000;
 const FIELD_MAX: usize = 2_000;
 const HEADER_MAX: usize = 150;
 const TEXT_MAX: usize = 4_000;
-const CONFIRM_TEXT_MAX: usize = 300;
 
 /// What a message is, for whoever reads its metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +54,7 @@ impl Message {
         Self { blocks: vec![section(&text)], text, about: None }
     }
 
-    fn of(self, kind: Kind, incident: IncidentId) -> Self {
+    pub(super) fn of(self, kind: Kind, incident: IncidentId) -> Self {
         Self { about: Some((kind, incident)), ..self }
     }
 
@@ -85,7 +84,7 @@ impl Message {
     }
 }
 
-fn section(text: &str) -> Value {
+pub(super) fn section(text: &str) -> Value {
     json!({ "type": "section", "text": { "type": "mrkdwn", "text": cut(text, SECTION_MAX) } })
 }
 
@@ -98,15 +97,15 @@ fn fields(pairs: &[(&str, String)]) -> Value {
     json!({ "type": "section", "fields": fields })
 }
 
-fn header(text: &str) -> Value {
+pub(super) fn header(text: &str) -> Value {
     json!({ "type": "header", "text": { "type": "plain_text", "text": cut(text, HEADER_MAX) } })
 }
 
-fn context(text: &str) -> Value {
+pub(super) fn context(text: &str) -> Value {
     json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": cut(text, FIELD_MAX) }] })
 }
 
-fn button(action_id: &str, label: &str, value: &str) -> Value {
+pub(super) fn button(action_id: &str, label: &str, value: &str) -> Value {
     json!({
         "type": "button",
         "action_id": action_id,
@@ -116,7 +115,7 @@ fn button(action_id: &str, label: &str, value: &str) -> Value {
 }
 
 /// `12:15 UTC` of the day that the reader knows, with the date where it is another.
-fn clock(at: Timestamp) -> String {
+pub(super) fn clock(at: Timestamp) -> String {
     at.strftime("%H:%M UTC").to_string()
 }
 
@@ -188,8 +187,10 @@ pub fn headline(view: &Headline<'_>) -> Message {
 pub struct ResultView<'a> {
     pub id: IncidentId,
     pub report: &'a Report,
-    /// The approval's id and its plan, where one is asked for.
-    pub plan: Option<(&'a str, &'a Plan)>,
+    /// The plan, where approval of one is asked for.
+    pub plan: Option<Asked<'a>>,
+    /// Why there is none although a rollback is recommended.
+    pub not_offered: Option<&'a str>,
     /// How the approval ended, as a line that replaces the buttons.
     pub decided: Option<&'a str>,
 }
@@ -244,20 +245,13 @@ pub fn result(view: &ResultView<'_>) -> Message {
     if let Some(decided) = view.decided {
         blocks.push(context(decided));
     }
-    let mut buttons = Vec::new();
-    if let (Some((approval, plan)), None) = (view.plan, view.decided) {
-        let mut approve = button("rollback_approve", "Roll back", approval);
-        approve["style"] = json!("danger");
-        approve["confirm"] = json!({
-            "title": { "type": "plain_text", "text": "Roll back?" },
-            "text": { "type": "plain_text", "text": cut(&format!("{}. {}", plan.what, plan.effects.join(" ")), CONFIRM_TEXT_MAX) },
-            "confirm": { "type": "plain_text", "text": "Roll back" },
-            "deny": { "type": "plain_text", "text": "Not now" },
-        });
-        buttons.push(approve);
-        buttons.push(button("rollback_reject", "Reject", approval));
-        buttons.push(button("show_plan", "Show plan", approval));
+    if let Some(reason) = view.not_offered {
+        blocks.push(context(&format!("No button: {}.", escape(reason.trim_end_matches('.')))));
     }
+    let mut buttons = match view.plan {
+        Some(asked) if view.decided.is_none() => approvals::buttons(&asked),
+        _ => Vec::new(),
+    };
     buttons.push(button("show_evidence", "Show evidence", &view.id.to_string()));
     blocks.push(json!({ "type": "actions", "elements": buttons }));
     let text = format!("{}: {}", view.id, escape(&report.summary));
@@ -354,20 +348,7 @@ pub fn all_evidence(id: IncidentId, report: &Report) -> Message {
     Message { text: format!("{id}: evidence"), blocks, about: None }
 }
 
-/// The plan in full, for whoever wants to know before pressing.
-pub fn plan(id: IncidentId, plan: &Plan, command: &str) -> Message {
-    let mut blocks = vec![header(&format!("{id}: plan")), section(&escape(&plan.what))];
-    if !plan.effects.is_empty() {
-        blocks.push(section(&format!("*Afterwards*\n{}", bullets(&plan.effects))));
-    }
-    if !plan.stays_wrong.is_empty() {
-        blocks.push(section(&format!("*What stays wrong*\n{}", bullets(&plan.stays_wrong))));
-    }
-    blocks.push(section(&format!("*The same by hand*\n```{}```", escape(command))));
-    Message { text: format!("{id}: plan"), blocks, about: None }
-}
-
-fn bullets(lines: &[String]) -> String {
+pub(super) fn bullets(lines: &[String]) -> String {
     lines.iter().map(|line| format!("• {}", escape(line))).collect::<Vec<_>>().join("\n")
 }
 
@@ -403,20 +384,6 @@ pub fn notice(id: IncidentId, text: &str) -> Message {
     Message::plain(escape(text)).of(Kind::Notice, id)
 }
 
-/// The line that replaces the buttons once it is decided.
-pub fn decided_line(decision: Decision, by: Option<&str>, at: Timestamp) -> String {
-    let word = match decision {
-        Decision::Approved => "Approved",
-        Decision::Rejected => "Rejected",
-        Decision::Expired => "Expired without a decision",
-        Decision::Superseded => "Replaced by a newer look",
-    };
-    match by {
-        Some(by) => format!("{word} by <@{by}> at {}", clock(at)),
-        None => format!("{word} at {}", clock(at)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -445,14 +412,26 @@ mod tests {
 
     #[test]
     fn what_logs_say_is_inert() {
-        let message = result(&ResultView { id: IncidentId(7), report: &report(), plan: None, decided: None });
+        let message = result(&ResultView {
+            id: IncidentId(7),
+            report: &report(),
+            plan: None,
+            not_offered: None,
+            decided: None,
+        });
         let body = message.to_json().to_string();
         assert!(!body.contains("<!channel>") && !body.contains("<@U1>"), "{body}");
     }
 
     #[test]
     fn without_a_plan_there_is_no_button_that_changes_anything() {
-        let message = result(&ResultView { id: IncidentId(7), report: &report(), plan: None, decided: None });
+        let message = result(&ResultView {
+            id: IncidentId(7),
+            report: &report(),
+            plan: None,
+            not_offered: None,
+            decided: None,
+        });
         let body = message.to_json().to_string();
         assert!(!body.contains("rollback_approve"), "{body}");
     }
@@ -472,7 +451,13 @@ mod tests {
         huge.evidence =
             (0..500).map(|_| EvidenceItem { statement: "x".repeat(9_000), ..item.clone() }).collect();
         for message in [
-            result(&ResultView { id: IncidentId(1), report: &huge, plan: None, decided: None }),
+            result(&ResultView {
+                id: IncidentId(1),
+                report: &huge,
+                plan: None,
+                not_offered: None,
+                decided: None,
+            }),
             all_evidence(IncidentId(1), &huge),
         ] {
             let body = message.to_json();

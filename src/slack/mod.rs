@@ -4,6 +4,7 @@
 //! Invariant: the only room with Block Kit. Nothing here decides; a message is made of a stored
 //! incident, and whatever came from logs or alerts is escaped on its way in.
 
+pub mod approvals;
 pub mod client;
 pub mod inbound;
 pub mod messages;

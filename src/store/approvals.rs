@@ -7,10 +7,14 @@ use jiff::{SignedDuration, Timestamp};
 use sqlx::{Sqlite, Transaction};
 
 use super::accept::note;
+use super::audit::append;
 use super::incidents::{ApprovalView, move_state, state_in};
 use super::{JobKind, Result, Store, StoreError, json, time, to_json};
-use crate::domain::approval::{Decision, Plan};
+use crate::domain::approval::Decision;
+use crate::domain::audit::{BOT, Entry, What};
 use crate::domain::incident::{Event, IncidentId, State};
+use crate::domain::plan::Plan;
+use crate::domain::recovery::Word;
 
 #[derive(Debug, Clone)]
 pub struct Approval {
@@ -29,9 +33,25 @@ pub struct Approval {
     pub sent_at: Option<Timestamp>,
     pub applied_at: Option<Timestamp>,
     pub outcome: Option<String>,
+    pub break_glass: bool,
+    /// The approval whose change this plan takes back, where it is such a plan.
+    pub undoes: Option<String>,
+    /// Whether the change helped, once that is decided.
+    pub judged: Option<Word>,
+    pub judged_at: Option<Timestamp>,
 }
 
 impl Approval {
+    fn entry(&self, actor: &str, at: Timestamp, what: What) -> Entry {
+        Entry {
+            at,
+            incident: Some(self.incident),
+            approval: Some(self.id.clone()),
+            actor: actor.to_owned(),
+            what,
+        }
+    }
+
     pub(super) fn into_view(self) -> ApprovalView {
         ApprovalView {
             id: self.id,
@@ -43,6 +63,11 @@ impl Approval {
             at: self.decided_at,
             reason: self.reason,
             outcome: self.outcome,
+            break_glass: self.break_glass,
+            applied_at: self.applied_at,
+            judged: self.judged,
+            judged_at: self.judged_at,
+            undoes: self.undoes,
         }
     }
 }
@@ -63,16 +88,16 @@ struct Row {
     sent_at: Option<i64>,
     applied_at: Option<i64>,
     outcome: Option<String>,
+    break_glass: bool,
+    undoes: Option<String>,
+    judged: Option<String>,
+    judged_at: Option<i64>,
 }
 
 impl TryFrom<Row> for Approval {
     type Error = StoreError;
 
     fn try_from(row: Row) -> Result<Self> {
-        let decision = row.decision.map(|text| {
-            serde_json::from_value(serde_json::Value::String(text))
-                .map_err(|error| StoreError::Content(error.to_string()))
-        });
         Ok(Self {
             id: row.id,
             incident: IncidentId(row.incident_id),
@@ -81,14 +106,52 @@ impl TryFrom<Row> for Approval {
             plan: json(&row.plan)?,
             channel: row.channel,
             message_ts: row.message_ts,
-            decision: decision.transpose()?,
+            decision: row.decision.map(word).transpose()?,
             decided_by: row.decided_by,
             decided_at: row.decided_at.map(time),
             reason: row.reason,
             sent_at: row.sent_at.map(time),
             applied_at: row.applied_at.map(time),
             outcome: row.outcome,
+            break_glass: row.break_glass,
+            undoes: row.undoes,
+            judged: row.judged.map(word).transpose()?,
+            judged_at: row.judged_at.map(time),
         })
+    }
+}
+
+/// One of an enumeration's words, as it is stored.
+fn word<T: serde::de::DeserializeOwned>(text: String) -> Result<T> {
+    serde_json::from_value(serde_json::Value::String(text))
+        .map_err(|error| StoreError::Content(error.to_string()))
+}
+
+/// A decision, and what it was made by.
+#[derive(Debug, Clone, Copy)]
+pub struct Decided<'a> {
+    pub decision: Decision,
+    /// Slack user id; `None` where time or a newer look decided.
+    pub by: Option<&'a str>,
+    pub reason: Option<&'a str>,
+    /// The click's delivery, where one decided.
+    pub click: Option<&'a str>,
+    pub break_glass: bool,
+}
+
+impl Decided<'_> {
+    /// Decided by nobody: it expired, or something newer replaced it.
+    pub fn by_nobody(decision: Decision) -> Self {
+        Self { decision, by: None, reason: None, click: None, break_glass: false }
+    }
+
+    fn as_row(&self) -> What {
+        What::Decided {
+            decision: self.decision.as_str().to_owned(),
+            click: self.click.map(str::to_owned),
+            reason: self.reason.map(str::to_owned),
+            break_glass: self.break_glass,
+        }
     }
 }
 
@@ -100,26 +163,60 @@ pub enum Claim {
     Lost,
 }
 
+/// What became of an approved change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    pub applied: bool,
+    /// What people are told.
+    pub words: String,
+    /// Nothing was changed because the world is not as the plan has it: a new investigation follows.
+    pub look_again: bool,
+}
+
+/// What approval is asked for, and until when.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    pub plan: &'a Plan,
+    pub expires_after: SignedDuration,
+    /// The approval whose change this plan takes back.
+    pub undoes: Option<&'a str>,
+}
+
 pub(super) async fn request(
     transaction: &mut Transaction<'static, Sqlite>,
     incident: IncidentId,
-    plan: &Plan,
+    asked: &Asked<'_>,
     now: Timestamp,
-    expires_after: SignedDuration,
-) -> Result<()> {
+) -> Result<String> {
     let id = uuid::Uuid::new_v4().simple().to_string();
-    let expires_at = now.saturating_add(expires_after).unwrap_or(now);
+    let expires_at = now.saturating_add(asked.expires_after).unwrap_or(now);
     sqlx::query(
-        "INSERT INTO approvals (id, incident_id, requested_at, expires_at, plan) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO approvals (id, incident_id, requested_at, expires_at, plan, undoes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )
     .bind(&id)
     .bind(incident.0)
     .bind(now.as_millisecond())
     .bind(expires_at.as_millisecond())
-    .bind(to_json(plan)?)
+    .bind(to_json(asked.plan)?)
+    .bind(asked.undoes)
     .execute(&mut **transaction)
     .await?;
-    super::jobs::enqueue(transaction, &JobKind::Expire { approval: id }, Some(incident), expires_at).await
+    let entry = Entry {
+        at: now,
+        incident: Some(incident),
+        approval: Some(id.clone()),
+        actor: BOT.to_owned(),
+        what: What::Requested {
+            plan: asked.plan.what.clone(),
+            command: asked.plan.command.clone(),
+            expires_at,
+        },
+    };
+    append(transaction, &entry).await?;
+    let job = JobKind::Expire { approval: id.clone() };
+    super::jobs::enqueue(transaction, &job, Some(incident), expires_at).await?;
+    Ok(id)
 }
 
 /// Ends approvals that nobody decided because the incident moved on.
@@ -128,38 +225,46 @@ pub(super) async fn supersede(
     incident: IncidentId,
     now: Timestamp,
 ) -> Result<()> {
-    sqlx::query(
-        "UPDATE approvals SET decision = ?2, decided_at = ?3 WHERE incident_id = ?1 AND decision IS NULL",
+    let ended: Vec<String> = sqlx::query_scalar(
+        "UPDATE approvals SET decision = ?2, decided_at = ?3 WHERE incident_id = ?1 AND decision IS NULL
+         RETURNING id",
     )
     .bind(incident.0)
     .bind(Decision::Superseded.as_str())
     .bind(now.as_millisecond())
-    .execute(&mut **transaction)
+    .fetch_all(&mut **transaction)
     .await?;
+    for id in ended {
+        let entry = Entry {
+            at: now,
+            incident: Some(incident),
+            approval: Some(id),
+            actor: BOT.to_owned(),
+            what: Decided::by_nobody(Decision::Superseded).as_row(),
+        };
+        append(transaction, &entry).await?;
+    }
     Ok(())
 }
 
+const SELECT: &str = "SELECT id, incident_id, requested_at, expires_at, plan, channel, message_ts, decision,
+    decided_by, decided_at, reason, sent_at, applied_at, outcome, break_glass, undoes, judged, judged_at
+    FROM approvals WHERE id = ?1";
+
+const SELECT_OF: &str =
+    "SELECT id, incident_id, requested_at, expires_at, plan, channel, message_ts, decision,
+    decided_by, decided_at, reason, sent_at, applied_at, outcome, break_glass, undoes, judged, judged_at
+    FROM approvals WHERE incident_id = ?1 ORDER BY requested_at, rowid";
+
 impl Store {
     pub async fn approval(&self, id: &str) -> Result<Option<Approval>> {
-        let row: Option<Row> = sqlx::query_as(
-            "SELECT id, incident_id, requested_at, expires_at, plan, channel, message_ts, decision, decided_by,
-                    decided_at, reason, sent_at, applied_at, outcome FROM approvals WHERE id = ?1",
-        )
-        .bind(id)
-        .fetch_optional(&self.readers)
-        .await?;
+        let row: Option<Row> = sqlx::query_as(SELECT).bind(id).fetch_optional(&self.readers).await?;
         row.map(TryInto::try_into).transpose()
     }
 
+    /// All approvals of an incident, in the order in which they were asked for.
     pub async fn approvals_of(&self, incident: IncidentId) -> Result<Vec<Approval>> {
-        let rows: Vec<Row> = sqlx::query_as(
-            "SELECT id, incident_id, requested_at, expires_at, plan, channel, message_ts, decision, decided_by,
-                    decided_at, reason, sent_at, applied_at, outcome FROM approvals
-             WHERE incident_id = ?1 ORDER BY requested_at, id",
-        )
-        .bind(incident.0)
-        .fetch_all(&self.readers)
-        .await?;
+        let rows: Vec<Row> = sqlx::query_as(SELECT_OF).bind(incident.0).fetch_all(&self.readers).await?;
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
@@ -168,46 +273,72 @@ impl Store {
         Ok(self.approvals_of(incident).await?.into_iter().find(|approval| approval.decision.is_none()))
     }
 
-    /// Decides an approval, once: the decision, the incident's state and the next job together.
-    pub async fn decide(
+    /// Asks for approval of one more plan in an incident that has its verdict: to take a rollback back.
+    /// `None` where the incident has moved on, or a plan waits already.
+    pub async fn ask(
         &self,
-        approval: &Approval,
-        decision: Decision,
-        by: Option<&str>,
-        reason: Option<&str>,
+        incident: IncidentId,
+        asked: &Asked<'_>,
         now: Timestamp,
-    ) -> Result<Claim> {
+    ) -> Result<Option<String>> {
+        let mut transaction = self.begin().await?;
+        let state = state_in(&mut transaction, incident).await?;
+        let open: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM approvals WHERE incident_id = ?1 AND (decision IS NULL OR undoes = ?2)",
+        )
+        .bind(incident.0)
+        .bind(asked.undoes)
+        .fetch_one(&mut *transaction)
+        .await?;
+        if state != Some(State::NotRecovered) || open > 0 {
+            return Ok(None);
+        }
+        let id = request(&mut transaction, incident, asked, now).await?;
+        transaction.commit().await?;
+        Ok(Some(id))
+    }
+
+    /// Decides an approval, once: the decision, the incident's state, the trail and the next job together.
+    pub async fn decide(&self, approval: &Approval, decided: &Decided<'_>, now: Timestamp) -> Result<Claim> {
         let mut transaction = self.begin().await?;
         let done = sqlx::query(
-            "UPDATE approvals SET decision = ?2, decided_by = ?3, decided_at = ?4, reason = ?5
+            "UPDATE approvals SET decision = ?2, decided_by = ?3, decided_at = ?4, reason = ?5, break_glass = ?6
              WHERE id = ?1 AND decision IS NULL",
         )
         .bind(&approval.id)
-        .bind(decision.as_str())
-        .bind(by)
+        .bind(decided.decision.as_str())
+        .bind(decided.by)
         .bind(now.as_millisecond())
-        .bind(reason)
+        .bind(decided.reason)
+        .bind(decided.break_glass)
         .execute(&mut *transaction)
         .await?;
-        let state = state_in(&mut transaction, approval.incident).await?;
-        if done.rows_affected() != 1 || state != Some(State::AwaitingApproval) {
+        let waiting = match state_in(&mut transaction, approval.incident).await? {
+            Some(State::AwaitingApproval) => true,
+            // Taking a rollback back is asked for where it did not help; the state says that until then.
+            Some(State::NotRecovered) => approval.undoes.is_some(),
+            _ => false,
+        };
+        if done.rows_affected() != 1 || !waiting {
             return Ok(Claim::Lost);
         }
-        let (event, what) = match decision {
+        let (event, what) = match decided.decision {
+            Decision::Approved if decided.break_glass => (Event::Approved, "rollback approved alone"),
             Decision::Approved => (Event::Approved, "rollback approved"),
             Decision::Rejected => (Event::Rejected, "rollback rejected"),
             Decision::Expired | Decision::Superseded => (Event::Expired, "approval expired"),
         };
         move_state(&mut transaction, approval.incident, event).await?;
         let mut line = what.to_owned();
-        if let Some(by) = by {
+        if let Some(by) = decided.by {
             line.push_str(&format!(" by <@{by}>"));
         }
-        if let Some(reason) = reason {
+        if let Some(reason) = decided.reason {
             line.push_str(&format!(": {reason}"));
         }
         note(&mut transaction, approval.incident, now, &line).await?;
-        if decision == Decision::Approved {
+        append(&mut transaction, &approval.entry(decided.by.unwrap_or(BOT), now, decided.as_row())).await?;
+        if decided.decision == Decision::Approved {
             let job = JobKind::RollBack { approval: approval.id.clone() };
             super::jobs::enqueue(&mut transaction, &job, Some(approval.incident), now).await?;
         }
@@ -217,40 +348,63 @@ impl Store {
     }
 
     /// Notes, before the call leaves, that it is about to be sent. False where it was sent before.
-    pub async fn note_sending(&self, approval: &str, now: Timestamp) -> Result<bool> {
-        let done = sqlx::query("UPDATE approvals SET sent_at = ?2 WHERE id = ?1 AND sent_at IS NULL")
-            .bind(approval)
-            .bind(now.as_millisecond())
-            .execute(&self.writer)
-            .await?;
-        Ok(done.rows_affected() == 1)
-    }
-
-    /// Saves what became of the change: applied, and then verification follows; or not.
-    pub async fn note_outcome(
-        &self,
-        approval: &Approval,
-        applied: bool,
-        outcome: &str,
-        now: Timestamp,
-    ) -> Result<()> {
+    pub async fn note_sending(&self, approval: &Approval, what: What, now: Timestamp) -> Result<bool> {
         let mut transaction = self.begin().await?;
-        sqlx::query("UPDATE approvals SET applied_at = ?2, outcome = ?3 WHERE id = ?1")
+        let done = sqlx::query("UPDATE approvals SET sent_at = ?2 WHERE id = ?1 AND sent_at IS NULL")
             .bind(&approval.id)
-            .bind(applied.then(|| now.as_millisecond()))
-            .bind(outcome)
+            .bind(now.as_millisecond())
             .execute(&mut *transaction)
             .await?;
-        let event = if applied { Event::Applied } else { Event::NotApplied };
+        if done.rows_affected() != 1 {
+            return Ok(false);
+        }
+        append(&mut transaction, &approval.entry(BOT, now, what)).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Writes down what was seen or answered on the way of an approval.
+    pub async fn note_step(&self, approval: &Approval, what: What, now: Timestamp) -> Result<()> {
+        self.audit(&approval.entry(BOT, now, what)).await
+    }
+
+    /// Saves what became of the change: applied, and then verification follows; or not. False where that
+    /// was saved before.
+    pub async fn note_outcome(&self, approval: &Approval, ended: &Ended, now: Timestamp) -> Result<bool> {
+        let Ended { applied, words, look_again } = ended;
+        let mut transaction = self.begin().await?;
+        let done = sqlx::query(
+            "UPDATE approvals SET applied_at = ?2, outcome = ?3 WHERE id = ?1 AND outcome IS NULL",
+        )
+        .bind(&approval.id)
+        .bind(applied.then(|| now.as_millisecond()))
+        .bind(words)
+        .execute(&mut *transaction)
+        .await?;
+        if done.rows_affected() != 1 {
+            return Ok(false);
+        }
+        let undoing = approval.undoes.is_some();
+        let event = match (undoing, *applied) {
+            (true, _) => Event::TakenBack,
+            (false, true) => Event::Applied,
+            (false, false) => Event::NotApplied,
+        };
         move_state(&mut transaction, approval.incident, event).await?;
-        note(&mut transaction, approval.incident, now, outcome).await?;
-        if applied {
+        note(&mut transaction, approval.incident, now, words).await?;
+        let what = What::Ended { applied: *applied, words: words.clone() };
+        append(&mut transaction, &approval.entry(BOT, now, what)).await?;
+        if *applied && !undoing {
             let job = JobKind::Verify { approval: approval.id.clone() };
             super::jobs::enqueue(&mut transaction, &job, Some(approval.incident), now).await?;
         }
+        if *look_again && !undoing {
+            let why = "the plan did not hold any more when it was carried out";
+            super::incidents::look_again(&mut transaction, approval.incident, why, now).await?;
+        }
         super::jobs::enqueue(&mut transaction, &JobKind::Headline, Some(approval.incident), now).await?;
         transaction.commit().await?;
-        Ok(())
+        Ok(true)
     }
 
     /// Saves whether the change helped. False where that was decided before.
@@ -265,14 +419,19 @@ impl Store {
         if state_in(&mut transaction, approval.incident).await? != Some(State::Verifying) {
             return Ok(false);
         }
-        let event = if recovered { Event::Recovered } else { Event::NotRecovered };
+        let (event, word) =
+            if recovered { (Event::Recovered, "recovered") } else { (Event::NotRecovered, "not_recovered") };
         move_state(&mut transaction, approval.incident, event).await?;
-        sqlx::query("UPDATE approvals SET outcome = ?2 WHERE id = ?1")
+        sqlx::query("UPDATE approvals SET outcome = ?2, judged = ?3, judged_at = ?4 WHERE id = ?1")
             .bind(&approval.id)
             .bind(what)
+            .bind(word)
+            .bind(now.as_millisecond())
             .execute(&mut *transaction)
             .await?;
         note(&mut transaction, approval.incident, now, what).await?;
+        let judged = What::Judged { word: word.to_owned(), figures: what.to_owned() };
+        append(&mut transaction, &approval.entry(BOT, now, judged)).await?;
         super::jobs::enqueue(&mut transaction, &JobKind::Headline, Some(approval.incident), now).await?;
         transaction.commit().await?;
         Ok(true)

@@ -7,11 +7,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::accept::note;
-use super::{Approval, JobKind, Result, Store, StoreError, json, time, to_json};
+use super::{Approval, Asked, JobKind, Result, Store, StoreError, json, time, to_json};
 use crate::domain::alert::{Alert, Symptom};
-use crate::domain::approval::Plan;
+use crate::domain::audit::{BOT, Entry, What};
 use crate::domain::evidence::Gap;
 use crate::domain::incident::{Event, IncidentId, State, TimelineEvent};
+use crate::domain::plan::Plan;
+use crate::domain::recovery::Word;
 use crate::domain::report::{
     Action, Cause, Cleared, EvidenceItem, Hypothesis, Onset, Report, Symptoms, Verdict,
 };
@@ -36,6 +38,8 @@ pub struct IncidentRow {
     pub report: Option<Report>,
     pub symptoms: Symptoms,
     pub close_reason: Option<String>,
+    /// Why a rollback that the report recommends has no button.
+    pub not_offered: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -56,6 +60,7 @@ struct Row {
     report: Option<String>,
     symptoms: Option<String>,
     close_reason: Option<String>,
+    not_offered: Option<String>,
 }
 
 impl TryFrom<Row> for IncidentRow {
@@ -79,6 +84,7 @@ impl TryFrom<Row> for IncidentRow {
             report: row.report.as_deref().map(json).transpose()?,
             symptoms: row.symptoms.as_deref().map(json).transpose()?.unwrap_or_default(),
             close_reason: row.close_reason,
+            not_offered: row.not_offered,
         })
     }
 }
@@ -88,7 +94,7 @@ fn symptom_of(text: &str) -> Option<Symptom> {
 }
 
 const SELECT: &str = "SELECT id, service, symptom, state, opened_at, heard_at, previous, alerts_received,
-    channel, thread_ts, headline_ts, requested_by, round, report, symptoms, close_reason
+    channel, thread_ts, headline_ts, requested_by, round, report, symptoms, close_reason, not_offered
     FROM incidents WHERE id = ?1";
 
 /// The stored incident as the one JSON object that is promised to users.
@@ -110,6 +116,8 @@ pub struct Incident {
     pub gaps: Vec<Gap>,
     pub timeline: Vec<TimelineEvent>,
     pub approvals: Vec<ApprovalView>,
+    /// Why a rollback that `action` recommends is not offered for approval.
+    pub not_offered: Option<String>,
     pub previous: Option<IncidentId>,
     /// Where its thread is in Slack, once it is anywhere.
     pub slack: Option<SlackPlace>,
@@ -132,6 +140,14 @@ pub struct ApprovalView {
     pub at: Option<Timestamp>,
     pub reason: Option<String>,
     pub outcome: Option<String>,
+    /// Approved alone, by somebody who may.
+    pub break_glass: bool,
+    pub applied_at: Option<Timestamp>,
+    /// Whether the change helped: `recovered` or `not_recovered`, once that is decided.
+    pub judged: Option<Word>,
+    pub judged_at: Option<Timestamp>,
+    /// The approval whose change this one takes back.
+    pub undoes: Option<String>,
 }
 
 /// One line of `incidents list`.
@@ -153,6 +169,8 @@ pub struct Conclusion {
     /// The evidence, file by file, as a bundle holds it.
     pub files: BTreeMap<String, Vec<u8>>,
     pub plan: Option<Plan>,
+    /// Why there is no plan although the report recommends a rollback.
+    pub not_offered: Option<String>,
     pub expires_after: SignedDuration,
     pub close_after: SignedDuration,
 }
@@ -194,6 +212,7 @@ impl Store {
             gaps: Vec::new(),
             timeline,
             approvals,
+            not_offered: row.not_offered,
             previous: row.previous,
             slack,
         };
@@ -284,13 +303,16 @@ impl Store {
             return Ok(false);
         }
         let next = state.after(Event::Concluded { with_plan: conclusion.plan.is_some() })?;
-        sqlx::query("UPDATE incidents SET state = ?2, report = ?3, symptoms = ?4 WHERE id = ?1")
-            .bind(id.0)
-            .bind(next.as_str())
-            .bind(to_json(&conclusion.report)?)
-            .bind(to_json(&conclusion.symptoms)?)
-            .execute(&mut *transaction)
-            .await?;
+        sqlx::query(
+            "UPDATE incidents SET state = ?2, report = ?3, symptoms = ?4, not_offered = ?5 WHERE id = ?1",
+        )
+        .bind(id.0)
+        .bind(next.as_str())
+        .bind(to_json(&conclusion.report)?)
+        .bind(to_json(&conclusion.symptoms)?)
+        .bind(&conclusion.not_offered)
+        .execute(&mut *transaction)
+        .await?;
         save_evidence(&mut transaction, id, &conclusion.files).await?;
         let verdict = &conclusion.report.verdict;
         let what = format!(
@@ -300,7 +322,14 @@ impl Store {
         );
         note(&mut transaction, id, now, &what).await?;
         if let Some(plan) = &conclusion.plan {
-            super::approvals::request(&mut transaction, id, plan, now, conclusion.expires_after).await?;
+            let asked = Asked { plan, expires_after: conclusion.expires_after, undoes: None };
+            super::approvals::request(&mut transaction, id, &asked, now).await?;
+        }
+        if let Some(reason) = &conclusion.not_offered {
+            let plan = conclusion.report.action.target.clone().unwrap_or_default();
+            let what = What::NotOffered { plan, reason: reason.clone() };
+            let entry = Entry { at: now, incident: Some(id), approval: None, actor: BOT.to_owned(), what };
+            super::audit::append(&mut transaction, &entry).await?;
         }
         super::jobs::enqueue(&mut transaction, &JobKind::Report { round }, Some(id), now).await?;
         let quiet = now.saturating_add(conclusion.close_after).unwrap_or(now);
@@ -341,17 +370,10 @@ impl Store {
     /// [`StoreError::Misfit`] where a change is under way or the incident is closed.
     pub async fn investigate_again(&self, id: IncidentId, why: &str, now: Timestamp) -> Result<bool> {
         let mut transaction = self.begin().await?;
-        let Some(state) = state_in(&mut transaction, id).await? else { return Ok(false) };
-        let next = state.after(Event::InvestigatedAgain)?;
-        sqlx::query("UPDATE incidents SET state = ?2, round = round + 1, heard_at = ?3 WHERE id = ?1")
-            .bind(id.0)
-            .bind(next.as_str())
-            .bind(now.as_millisecond())
-            .execute(&mut *transaction)
-            .await?;
-        super::approvals::supersede(&mut transaction, id, now).await?;
-        note(&mut transaction, id, now, &format!("investigated again: {why}")).await?;
-        super::jobs::enqueue(&mut transaction, &JobKind::Investigate, Some(id), now).await?;
+        if state_in(&mut transaction, id).await?.is_none() {
+            return Ok(false);
+        }
+        look_again(&mut transaction, id, why, now).await?;
         transaction.commit().await?;
         Ok(true)
     }
@@ -417,6 +439,24 @@ async fn save_evidence(
             .await?;
     }
     Ok(())
+}
+
+/// Begins a new round of an incident within a transaction.
+pub(super) async fn look_again(
+    transaction: &mut sqlx::Transaction<'static, sqlx::Sqlite>,
+    id: IncidentId,
+    why: &str,
+    now: Timestamp,
+) -> Result<()> {
+    move_state(transaction, id, Event::InvestigatedAgain).await?;
+    sqlx::query("UPDATE incidents SET round = round + 1, heard_at = ?2 WHERE id = ?1")
+        .bind(id.0)
+        .bind(now.as_millisecond())
+        .execute(&mut **transaction)
+        .await?;
+    super::approvals::supersede(transaction, id, now).await?;
+    note(transaction, id, now, &format!("investigated again: {why}")).await?;
+    super::jobs::enqueue(transaction, &JobKind::Investigate, Some(id), now).await
 }
 
 pub(super) async fn state_in(

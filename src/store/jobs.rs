@@ -63,6 +63,9 @@ impl JobKind {
 /// A click as Slack told it, stored before it is acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClickedButton {
+    /// Slack's delivery of it, the same in every retry; empty for clicks stored before it was kept.
+    #[serde(default)]
+    pub delivery: String,
     pub action_id: String,
     /// The approval's id, or the incident's for buttons that decide nothing.
     pub value: String,
@@ -74,6 +77,13 @@ pub struct ClickedButton {
     /// What the person wrote, where a button asks for a reason.
     #[serde(default)]
     pub reason: Option<String>,
+}
+
+impl ClickedButton {
+    /// Whether it can be told apart from other clicks.
+    pub fn is_known(&self) -> bool {
+        !self.delivery.is_empty()
+    }
 }
 
 #[derive(Debug, Clone)]

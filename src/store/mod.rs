@@ -6,6 +6,7 @@
 
 mod accept;
 mod approvals;
+mod audit;
 mod aws_events;
 mod incidents;
 mod jobs;
@@ -20,7 +21,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
 pub use accept::{Accepted, NewAlert, Origin};
-pub use approvals::{Approval, Claim};
+pub use approvals::{Approval, Asked, Claim, Decided, Ended};
 pub use aws_events::{AwsEvent, TRAIL_RECORD};
 pub use incidents::{Conclusion, Incident, IncidentRow};
 pub use jobs::{ClickedButton, Job, JobKind};

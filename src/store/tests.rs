@@ -2,8 +2,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::*;
 use crate::domain::alert::Alert;
-use crate::domain::approval::{Decision, Plan};
+use crate::domain::approval::Decision;
+use crate::domain::audit::{self, What};
 use crate::domain::incident::{IncidentId, State};
+use crate::domain::plan::Plan;
 use crate::domain::report::{Action, ActionKind, Cause, Report, Symptoms, Verdict};
 use crate::domain::rollback::RollbackTarget;
 
@@ -40,7 +42,7 @@ fn alert(service: &str, metric: Option<&str>) -> NewAlert {
 
 fn conclusion(with_plan: bool) -> Conclusion {
     let target = RollbackTarget::LambdaConcurrency { function: "checkout".into(), from: Some(1), to: None };
-    let plan = Plan { what: target.describe(), target, effects: vec![], stays_wrong: vec![], author: None };
+    let plan = Plan::of(target, None, String::new());
     Conclusion {
         report: Report {
             service: "checkout".into(),
@@ -57,6 +59,7 @@ fn conclusion(with_plan: bool) -> Conclusion {
         symptoms: Symptoms::default(),
         files: [("bundle.json".to_owned(), b"{}".to_vec())].into(),
         plan: with_plan.then_some(plan),
+        not_offered: None,
         expires_after: minutes(30),
         close_after: minutes(120),
     }
@@ -67,6 +70,10 @@ async fn awaiting_approval(store: &Store) -> (IncidentId, Approval) {
     assert!(store.conclude(id, 1, &conclusion(true), noon()).await.unwrap());
     let approval = store.pending_approval(id).await.unwrap().unwrap();
     (id, approval)
+}
+
+fn approved(by: &str) -> Decided<'_> {
+    Decided { decision: Decision::Approved, by: Some(by), reason: None, click: None, break_glass: false }
 }
 
 #[tokio::test]
@@ -183,7 +190,7 @@ async fn of_two_deciders_one_wins() {
     let (id, approval) = awaiting_approval(&store).await;
     let decide = |by: &'static str| {
         let (store, approval) = (store.clone(), approval.clone());
-        async move { store.decide(&approval, Decision::Approved, Some(by), None, noon()).await.unwrap() }
+        async move { store.decide(&approval, &approved(by), noon()).await.unwrap() }
     };
     let (first, second) = tokio::join!(decide("U1"), decide("U2"));
     assert_eq!([first, second].iter().filter(|claim| **claim == Claim::Won).count(), 1);
@@ -194,8 +201,9 @@ async fn of_two_deciders_one_wins() {
 async fn a_change_is_marked_as_sent_only_once() {
     let (_folder, store, _) = store().await;
     let (_, approval) = awaiting_approval(&store).await;
-    assert!(store.note_sending(&approval.id, noon()).await.unwrap());
-    assert!(!store.note_sending(&approval.id, noon()).await.unwrap());
+    let sending = || What::Sending { call: "c".into(), resource: "r".into(), session: "s".into() };
+    assert!(store.note_sending(&approval, sending(), noon()).await.unwrap());
+    assert!(!store.note_sending(&approval, sending(), noon()).await.unwrap());
 }
 
 #[tokio::test]
@@ -205,7 +213,7 @@ async fn a_new_look_ends_the_open_approval() {
     assert!(store.investigate_again(id, "asked for", noon()).await.unwrap());
     let old = store.approval(&approval.id).await.unwrap().unwrap();
     assert_eq!(old.decision, Some(Decision::Superseded));
-    assert_eq!(store.decide(&old, Decision::Approved, Some("U1"), None, noon()).await.unwrap(), Claim::Lost);
+    assert_eq!(store.decide(&old, &approved("U1"), noon()).await.unwrap(), Claim::Lost);
     assert_eq!(store.incident_row(id).await.unwrap().unwrap().round, 2);
 }
 
@@ -215,4 +223,55 @@ async fn hostile_text_is_data() {
     let name = "x'); DROP TABLE incidents; --";
     let id = store.accept(alert(name, None), noon()).await.unwrap().incident().unwrap();
     assert_eq!(store.incident(id).await.unwrap().unwrap().service, name);
+}
+
+#[tokio::test]
+async fn every_decision_is_in_the_trail_and_its_chain_holds() {
+    let (_folder, store, _) = store().await;
+    let (_, approval) = awaiting_approval(&store).await;
+    store.decide(&approval, &approved("U1"), noon()).await.unwrap();
+    let trail = store.audit_trail().await.unwrap();
+    let kinds: Vec<&str> = trail.iter().map(|row| row.what.split('"').nth(3).unwrap()).collect();
+    assert_eq!(kinds, ["requested", "decided"]);
+    assert_eq!(trail[1].actor, "U1");
+    assert_eq!(audit::verify(&trail), Ok(trail[1].hash.clone()));
+}
+
+#[tokio::test]
+async fn nothing_in_the_trail_can_be_changed_through_the_database() {
+    let (_folder, store, _) = store().await;
+    awaiting_approval(&store).await;
+    for statement in [
+        "UPDATE audit SET actor = 'nobody'",
+        "DELETE FROM audit",
+        "INSERT OR REPLACE INTO audit (sequence, at, actor, what, previous, hash) VALUES (1, 0, 'x', '{}', '', '')",
+    ] {
+        let refused = sqlx::query(statement).execute(&store.writer).await.unwrap_err();
+        assert!(refused.to_string().contains("append-only"), "{statement}: {refused}");
+    }
+    assert_eq!(store.audit_trail().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn who_tampers_with_the_file_breaks_the_chain() {
+    let (_folder, store, _) = store().await;
+    let (_, approval) = awaiting_approval(&store).await;
+    store.decide(&approval, &approved("U1"), noon()).await.unwrap();
+    sqlx::query("DROP TRIGGER audit_is_not_changed").execute(&store.writer).await.unwrap();
+    sqlx::query("UPDATE audit SET actor = 'U2' WHERE sequence = 2").execute(&store.writer).await.unwrap();
+    let trail = store.audit_trail().await.unwrap();
+    assert_eq!(audit::verify(&trail), Err(audit::Break::Changed(2)));
+}
+
+#[tokio::test]
+async fn a_decision_whose_row_is_gone_is_missed() {
+    let (_folder, store, _) = store().await;
+    let (_, approval) = awaiting_approval(&store).await;
+    store.decide(&approval, &approved("U1"), noon()).await.unwrap();
+    assert_eq!(store.untold().await.unwrap(), Vec::<String>::new());
+    sqlx::query("DROP TRIGGER audit_is_not_deleted").execute(&store.writer).await.unwrap();
+    sqlx::query("DELETE FROM audit WHERE sequence = 2").execute(&store.writer).await.unwrap();
+    let untold = store.untold().await.unwrap();
+    assert_eq!(untold.len(), 1, "{untold:?}");
+    assert!(untold[0].contains("decided"), "{untold:?}");
 }

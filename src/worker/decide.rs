@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 
 use super::headline::note;
 use super::{Bench, Done, report};
-use crate::domain::approval::{self, Click, Decision, Refusal, Request, Rules};
+use crate::analysis::redact;
+use crate::domain::approval::{self, Authorship, Click, Decision, Refusal, Request, Rules};
+use crate::domain::audit::{Entry, What};
 use crate::domain::incident::IncidentId;
+use crate::slack::approvals;
 use crate::slack::messages::{self, Message};
-use crate::store::{Approval, Claim, ClickedButton, GRACE};
+use crate::store::{Approval, Claim, ClickedButton, Decided, GRACE};
 
 /// Answers one click.
 ///
@@ -18,8 +21,9 @@ pub async fn decide(bench: &Bench, click: &ClickedButton) -> anyhow::Result<Done
         "rollback_approve" | "rollback_reject" if is_too_early(bench, click).await? => {
             return Ok(Done::Again(GRACE));
         }
-        "rollback_approve" => change(bench, click, Decision::Approved).await?,
-        "rollback_reject" => change(bench, click, Decision::Rejected).await?,
+        "rollback_approve" => change(bench, click, Press::Approve).await?,
+        "rollback_reject" => change(bench, click, Press::Reject).await?,
+        "rollback_break_glass" => change(bench, click, Press::BreakGlass).await?,
         "show_plan" => show_plan(bench, click).await?,
         "show_evidence" => show_evidence(bench, click).await?,
         other => tracing::warn!(action = other, "a button that nobody knows"),
@@ -34,41 +38,71 @@ async fn is_too_early(bench: &Bench, click: &ClickedButton) -> anyhow::Result<bo
     Ok(approval.message_ts.is_none() && bench.store.is_under_way(&approval.id).await?)
 }
 
-async fn change(bench: &Bench, click: &ClickedButton, decision: Decision) -> anyhow::Result<()> {
+/// A press that decides something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Press {
+    Approve,
+    Reject,
+    BreakGlass,
+}
+
+impl Press {
+    fn decision(self) -> Decision {
+        match self {
+            Self::Approve | Self::BreakGlass => Decision::Approved,
+            Self::Reject => Decision::Rejected,
+        }
+    }
+}
+
+async fn change(bench: &Bench, click: &ClickedButton, press: Press) -> anyhow::Result<()> {
+    // A click that was refused stays refused when its step runs again, whatever has changed since.
+    if let Some(sentence) = bench.store.refusal_of(&click.delivery).await?.filter(|_| click.is_known()) {
+        return tell(bench, click, &Message::plain(sentence)).await;
+    }
     let Some(approval) = bench.store.approval(&click.value).await? else {
-        return tell(bench, click, &Message::plain("This request is not known here.")).await;
+        return refuse(bench, click, None, &Refusal::NotKnown).await;
     };
     let Some(row) = bench.store.incident_row(approval.incident).await? else { return Ok(()) };
+    let decision = press.decision();
     if approval.decision == Some(decision) && approval.decided_by.as_deref() == Some(click.user.as_str()) {
         // This very click was decided by an earlier run of the step; what may be missing is its picture.
         return report::show_decision(bench, &approval.id).await;
     }
     let now = bench.clock.now();
-    let rules =
-        Rules { approvers: approvers(bench).await, two_person: bench.settings.config.approvals.two_person };
-    let author = author_of(bench, &approval, &rules).await;
+    let rules = rules(bench, approval.plan.service.as_deref().unwrap_or(&row.service), press).await;
     let clicked =
         Click { user: &click.user, channel: &click.channel, message_ts: &click.message_ts, at: now };
-    let request = Request {
+    let mut request = Request {
         decided: approval.decision.map(|decision| (decision, approval.decided_by.as_deref())),
         expires_at: approval.expires_at,
         channel: approval.channel.as_deref(),
         message_ts: approval.message_ts.as_deref(),
         requested_by: row.requested_by.as_deref(),
-        author: author.as_deref(),
+        author: Authorship::Somebody,
     };
-    let allowed = match decision {
-        Decision::Approved => approval::may_approve(&clicked, &request, &rules),
-        _ => approval::may_decide(&clicked, &request, &rules),
+    let reason = click.reason.as_deref().map(redact::text).filter(|reason| !reason.trim().is_empty());
+    let mut allowed = match press {
+        Press::Approve => approval::may_approve(&clicked, &request, &rules),
+        Press::BreakGlass => approval::may_break_glass(&clicked, &request, &rules, reason.as_deref()),
+        Press::Reject => approval::may_decide(&clicked, &request, &rules),
     };
-    if let Err(refusal) = allowed {
-        tracing::info!(incident = %row.id, user = click.user, refusal = ?refusal, "a click is refused");
-        bench.metrics.count("approvals_refused");
-        let line = format!("<@{}> tried to decide and was refused: {refusal}", click.user);
-        bench.store.note(row.id, &line, now).await?;
-        return tell(bench, click, &refused(&refusal)).await;
+    if press == Press::Approve && allowed.is_ok() && rules.two_person {
+        // Asked last, because it may need Slack.
+        request.author = authorship(bench, &approval, &click.user).await;
+        allowed = approval::may_approve(&clicked, &request, &rules);
     }
-    match bench.store.decide(&approval, decision, Some(&click.user), click.reason.as_deref(), now).await? {
+    if let Err(refusal) = allowed {
+        return refuse(bench, click, Some(&approval), &refusal).await;
+    }
+    let decided = Decided {
+        decision,
+        by: Some(&click.user),
+        reason: reason.as_deref(),
+        click: click.is_known().then_some(click.delivery.as_str()),
+        break_glass: press == Press::BreakGlass,
+    };
+    match bench.store.decide(&approval, &decided, now).await? {
         Claim::Won => {
             bench.wake.notify_one();
             report::show_decision(bench, &approval.id).await
@@ -79,57 +113,94 @@ async fn change(bench: &Bench, click: &ClickedButton, decision: Decision) -> any
                 Some((decision, by)) => Refusal::AlreadyDecided { decision, by },
                 None => Refusal::Closed(Decision::Superseded),
             };
-            tell(bench, click, &refused(&refusal)).await
+            refuse(bench, click, Some(&approval), &refusal).await
         }
     }
 }
 
-fn refused(refusal: &Refusal) -> Message {
-    Message::plain(refusal.to_string())
+/// Writes the attempt down and tells whoever made it why it does not count.
+async fn refuse(
+    bench: &Bench,
+    click: &ClickedButton,
+    approval: Option<&Approval>,
+    refusal: &Refusal,
+) -> anyhow::Result<()> {
+    tracing::info!(user = click.user, refusal = ?refusal, "a click is refused");
+    bench.metrics.count("approvals_refused");
+    let now = bench.clock.now();
+    let entry = Entry {
+        at: now,
+        incident: approval.map(|approval| approval.incident),
+        approval: approval.map(|approval| approval.id.clone()),
+        actor: click.user.clone(),
+        what: What::Refused {
+            action: click.action_id.clone(),
+            click: click.delivery.clone(),
+            channel: click.channel.clone(),
+            refusal: refusal.name().to_owned(),
+            sentence: refusal.to_string(),
+        },
+    };
+    let line = format!("<@{}> tried to decide and was refused: {refusal}", click.user);
+    bench.store.audit_refusal(&entry, &line, now).await?;
+    tell(bench, click, &Message::plain(refusal.to_string())).await
 }
 
-/// The Slack users who may approve, groups resolved. `Err` names the group that could not be.
-async fn approvers(bench: &Bench) -> Result<BTreeSet<String>, String> {
+/// The rules that hold for this service, groups resolved as far as this press needs them.
+async fn rules(bench: &Bench, service: &str, press: Press) -> Rules {
+    let config = &bench.settings.config;
+    let nobody = || Ok(BTreeSet::new());
+    let alone = press == Press::BreakGlass;
+    Rules {
+        approvers: if alone { nobody() } else { people(bench, config.approvers_of(service)).await },
+        two_person: config.approvals.two_person,
+        break_glass: if alone { people(bench, &config.approvals.break_glass).await } else { nobody() },
+    }
+}
+
+/// Slack users, groups resolved. `Err` names the group that could not be.
+async fn people(bench: &Bench, list: &[String]) -> Result<BTreeSet<String>, String> {
     let mut users = BTreeSet::new();
-    for approver in &bench.settings.config.approvals.approvers {
-        if approver.starts_with('S') {
-            match note(bench, bench.slack.group_members(approver).await) {
+    for one in list {
+        if one.starts_with('S') {
+            match note(bench, bench.slack.group_members(one).await) {
                 Ok(members) => users.extend(members),
                 Err(error) => {
-                    tracing::warn!(group = approver, error = %error, "a user group cannot be read");
-                    return Err(approver.clone());
+                    tracing::warn!(group = one, error = %error, "a user group cannot be read");
+                    return Err(one.clone());
                 }
             }
         } else {
-            users.insert(approver.clone());
+            users.insert(one.clone());
         }
     }
     Ok(users)
 }
 
-/// The Slack user who made the change: by the configuration, else the approver whose e-mail address
-/// is the session's name.
-async fn author_of(bench: &Bench, approval: &Approval, rules: &Rules) -> Option<String> {
-    let arn = approval.plan.author.as_deref()?;
+/// Whether who clicked made the change: by the configuration, else by the e-mail address that is the
+/// session's name.
+async fn authorship(bench: &Bench, approval: &Approval, user: &str) -> Authorship {
+    let Some(arn) = approval.plan.author.as_deref() else { return Authorship::Somebody };
     if let Some(person) = bench.settings.config.person_of(arn) {
-        return Some(person.to_owned());
+        return if person == user { Authorship::Clicker } else { Authorship::Somebody };
     }
-    let session = arn.rsplit('/').next()?.to_lowercase();
+    let session = arn.rsplit('/').next().unwrap_or_default().to_lowercase();
     if !session.contains('@') {
-        return None;
+        return Authorship::Somebody;
     }
-    for user in rules.approvers.as_ref().ok()? {
-        let email = bench.slack.email_of(user).await.ok().flatten();
-        if email.is_some_and(|email| email.to_lowercase() == session) {
-            return Some(user.clone());
+    match note(bench, bench.slack.email_of(user).await) {
+        Ok(Some(email)) if email.to_lowercase() == session => Authorship::Clicker,
+        Ok(_) => Authorship::Somebody,
+        Err(error) => {
+            tracing::warn!(user, error = %error, "an e-mail address cannot be read");
+            Authorship::Unknown
         }
     }
-    None
 }
 
 async fn show_plan(bench: &Bench, click: &ClickedButton) -> anyhow::Result<()> {
     let Some(approval) = bench.store.approval(&click.value).await? else { return Ok(()) };
-    let message = messages::plan(approval.incident, &approval.plan, &approval.plan.target.as_command());
+    let message = approvals::plan(approval.incident, &approval.plan, approval.expires_at);
     tell(bench, click, &message).await
 }
 

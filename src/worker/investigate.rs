@@ -10,17 +10,15 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tokio::sync::Notify;
 
+use super::offer::{self, Offer};
 use super::{Bench, Done, headline, look_again};
 use crate::agents::{self, AgentProgress, AgentState, Deadlines, Request};
 use crate::analysis;
 use crate::bundle;
 use crate::config::{self, Config};
-use crate::domain::approval::Plan;
-use crate::domain::change::Change;
 use crate::domain::evidence::Evidence;
 use crate::domain::incident::{IncidentId, State};
-use crate::domain::report::{ActionKind, Agent, Cause, Report};
-use crate::domain::rollback::RollbackTarget;
+use crate::domain::report::{Agent, Cause};
 use crate::store::{Conclusion, JobKind};
 
 /// Delivered records are taken from so long before: configuration that was deployed quietly breaks later.
@@ -62,13 +60,17 @@ pub async fn investigate(bench: &Bench, id: IncidentId) -> anyhow::Result<Done> 
         anyhow::Ok((analysis::investigate(&evidence), files))
     })
     .await??;
-    let plan = plan(&investigation.report, investigation.change.as_ref());
+    let (plan, not_offered) = match offer::plan(bench, &row.service, &investigation).await {
+        Offer::Plan(plan) => (Some(*plan), None),
+        Offer::Not(reason) => (None, reason),
+    };
     let nothing_found = investigation.report.verdict.cause == Cause::None;
     let conclusion = Conclusion {
         report: investigation.report,
         symptoms: investigation.symptoms,
         files,
         plan,
+        not_offered,
         expires_after: bench.settings.config.approvals.expires_after.0,
         close_after: bench.settings.config.incidents.close_after.0,
     };
@@ -94,26 +96,6 @@ pub async fn investigate(bench: &Bench, id: IncidentId) -> anyhow::Result<Done> 
 pub async fn delivered(bench: &Bench, evidence: &Evidence) -> anyhow::Result<Vec<serde_json::Value>> {
     let now = evidence.scope.now;
     Ok(bench.store.delivered_records(now.saturating_sub(DELIVERED_SINCE)?, now).await?)
-}
-
-/// The plan that is put up for approval: only where the verdict recommends a rollback that can be
-/// made from here.
-fn plan(report: &Report, change: Option<&Change>) -> Option<Plan> {
-    if report.action.kind != ActionKind::Rollback {
-        return None;
-    }
-    Plan::to_undo(change?).ok().filter(|plan| can_be_made(&plan.target))
-}
-
-/// Which kinds `aws::rollback` makes.
-fn can_be_made(target: &RollbackTarget) -> bool {
-    matches!(
-        target,
-        RollbackTarget::LambdaAlias { .. }
-            | RollbackTarget::LambdaEnvironment { .. }
-            | RollbackTarget::LambdaSettings { .. }
-            | RollbackTarget::LambdaConcurrency { .. }
-    )
 }
 
 /// What the agents last said, one line each.

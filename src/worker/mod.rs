@@ -9,9 +9,11 @@ mod delivery;
 mod headline;
 mod investigate;
 mod look_again;
+mod offer;
 mod report;
 mod roll_back;
 pub mod steps;
+mod take_back;
 mod verify;
 
 use std::sync::Arc;

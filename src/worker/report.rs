@@ -9,8 +9,9 @@ use super::{Bench, Done};
 use crate::chart::{self, ChartInput, Mark, MarkKind};
 use crate::domain::incident::IncidentId;
 use crate::domain::report::{Report, Symptoms};
+use crate::slack::approvals::{Asked, DecidedView, decided_line, undo_offer};
 use crate::slack::messages::{self, ResultView};
-use crate::store::IncidentRow;
+use crate::store::{Approval, IncidentRow};
 
 /// How much of ordinary life the chart shows before the story begins.
 const LOOK_BACK: SignedDuration = SignedDuration::from_mins(40);
@@ -65,15 +66,13 @@ async fn owe_result(
         Some(asked) => bench.store.approval(asked).await?,
         None => None,
     };
-    let decided = approval.as_ref().and_then(|approval| {
-        let (decision, at) = approval.decision.zip(approval.decided_at)?;
-        Some(messages::decided_line(decision, approval.decided_by.as_deref(), at))
-    });
+    let line = approval.as_ref().and_then(decided);
     let message = messages::result(&ResultView {
         id: row.id,
         report,
-        plan: approval.as_ref().map(|approval| (approval.id.as_str(), &approval.plan)),
-        decided: decided.as_deref(),
+        plan: approval.as_ref().map(|approval| self::asked(approval)),
+        not_offered: row.not_offered.as_deref(),
+        decided: line.as_deref(),
     });
     delivery::owe(bench, row.id, channel, &purpose, &message, asked.as_deref()).await?;
     Ok(())
@@ -134,15 +133,50 @@ pub fn chart_input<'a>(row: &IncidentRow, report: &Report, symptoms: &'a Symptom
     ChartInput { title: format!("{} {}", row.id, row.service), symptoms, marks, onset: report.onset }
 }
 
+/// What a message shows of an approval that waits.
+pub fn asked(approval: &Approval) -> Asked<'_> {
+    Asked {
+        approval: &approval.id,
+        plan: &approval.plan,
+        expires_at: approval.expires_at,
+        undoing: approval.undoes.is_some(),
+    }
+}
+
+/// The line that replaces an approval's buttons, once it is decided.
+fn decided(approval: &Approval) -> Option<String> {
+    let (decision, at) = approval.decision.zip(approval.decided_at)?;
+    Some(decided_line(&DecidedView {
+        decision,
+        by: approval.decided_by.as_deref(),
+        at,
+        reason: approval.reason.as_deref(),
+        break_glass: approval.break_glass,
+    }))
+}
+
 /// Replaces the buttons by who decided and when.
 ///
 /// # Errors
 /// Where it cannot be stored.
 pub async fn show_decision(bench: &Bench, approval: &str) -> anyhow::Result<()> {
-    match bench.store.approval(approval).await? {
-        Some(approval) => refresh_result(bench, approval.incident).await,
+    let Some(approval) = bench.store.approval(approval).await? else { return Ok(()) };
+    if approval.undoes.is_none() {
+        return refresh_result(bench, approval.incident).await;
+    }
+    let Some(row) = bench.store.incident_row(approval.incident).await? else { return Ok(()) };
+    match &row.channel {
+        Some(channel) => owe_undo_offer(bench, &approval, channel).await,
         None => Ok(()),
     }
+}
+
+/// Owes the message that offers to take a rollback back, or shows how that was decided.
+pub async fn owe_undo_offer(bench: &Bench, approval: &Approval, channel: &str) -> anyhow::Result<()> {
+    let purpose = format!("take_back/{}", approval.undoes.as_deref().unwrap_or_default());
+    let message = undo_offer(approval.incident, &asked(approval), decided(approval).as_deref());
+    delivery::owe(bench, approval.incident, channel, &purpose, &message, Some(&approval.id)).await?;
+    Ok(())
 }
 
 /// Brings the result's message up to date with what is stored, where one was owed.

@@ -1,110 +1,223 @@
 //! The approved change, made at most once.
 //!
 //! The rule that is not obvious: the mark 'sent' is on disk before the call leaves. A second run of
-//! this step finds it and reads back what AWS holds; it never sends again.
+//! this step finds it and reads back what AWS holds; it never sends again. What was sent may still be on its
+//! way, so 'nothing happened' is believed only some time after it left.
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use super::{Bench, Done, delivery, headline};
-use crate::aws::rollback::{self, Outcome, State};
+use crate::analysis::redact;
+use crate::aws::ReadError;
+use crate::aws::rollback::{self, Obstacle, Outcome, State};
 use crate::domain::approval::Decision;
+use crate::domain::audit::What;
 use crate::domain::incident::State as IncidentState;
 use crate::slack::messages;
-use crate::store::Approval;
+use crate::store::{Approval, Ended, IncidentRow};
 
 /// AWS answers an alias's move at once; an environment's update settles within seconds.
 const APPLY_DEADLINE: Duration = Duration::from_secs(30);
-const READ_BACK_DEADLINE: Duration = Duration::from_secs(10);
+const READ_DEADLINE: Duration = Duration::from_secs(10);
+/// A request that left and was not answered has reached AWS within this time, or never will.
+const IN_TRANSIT: SignedDuration = SignedDuration::from_secs(10);
+/// How often what may still be on its way is looked for.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(2);
+/// How often AWS is asked again where it cannot be read.
+const ASK_AGAIN: SignedDuration = SignedDuration::from_secs(5);
+/// Beyond this a person has to look at what became of a call that left.
+const UNKNOWN_FOR: SignedDuration = SignedDuration::from_mins(30);
 
-/// What came of it, as is said in the thread.
-struct Result {
-    applied: bool,
-    words: String,
+/// How far a run of this step came.
+enum Step {
+    Ended(Ended),
+    /// Not known yet: to be looked at again after this time.
+    Open(SignedDuration),
+}
+
+impl Step {
+    fn applied(words: String) -> Self {
+        Self::Ended(Ended { applied: true, words, look_again: false })
+    }
+
+    fn not_applied(words: String) -> Self {
+        Self::Ended(Ended { applied: false, words, look_again: false })
+    }
+
+    /// Nothing was changed because the world is not as the plan has it: the investigation looks again.
+    fn moved(words: String) -> Self {
+        Self::Ended(Ended { applied: false, words, look_again: true })
+    }
 }
 
 pub async fn roll_back(bench: &Bench, approval: &str) -> anyhow::Result<Done> {
-    let Some(approval) = bench.store.approval(approval).await? else { return Ok(Done::Finished) };
+    let Some(mut approval) = bench.store.approval(approval).await? else { return Ok(Done::Finished) };
     let Some(row) = bench.store.incident_row(approval.incident).await? else { return Ok(Done::Finished) };
-    if approval.decision != Some(Decision::Approved) || row.state != IncidentState::RollingBack {
+    if approval.decision != Some(Decision::Approved) {
         return Ok(Done::Finished);
     }
-    let now = bench.clock.now();
-    let result = if approval.sent_at.is_some() {
-        read_back(bench, &approval).await?
-    } else if now >= approval.expires_at {
-        Result {
-            applied: false,
-            words: "The approval was interrupted and has expired; nothing was changed.".into(),
+    if approval.outcome.is_none() {
+        if row.state != IncidentState::RollingBack {
+            return Ok(Done::Finished);
         }
-    } else {
-        send(bench, &approval).await?
-    };
-    let now = bench.clock.now();
-    bench.store.note_outcome(&approval, result.applied, &result.words, now).await?;
-    bench.wake.notify_one();
-    if !result.applied {
-        bench.metrics.count("rollbacks_not_applied");
-        if let Some(channel) = row.channel.as_deref().filter(|_| bench.slack.is_configured()) {
-            let message = messages::notice(row.id, &result.words);
-            let purpose = format!("not_applied/{}", approval.id);
-            delivery::owe(bench, row.id, channel, &purpose, &message, None).await?;
+        let ended = match carry_out(bench, &approval).await? {
+            Step::Ended(ended) => ended,
+            Step::Open(wait) => return Ok(Done::Again(wait)),
+        };
+        if bench.store.note_outcome(&approval, &ended, bench.clock.now()).await? {
+            bench.metrics.count(if ended.applied { "rollbacks_applied" } else { "rollbacks_not_applied" });
         }
+        bench.wake.notify_one();
+        approval.outcome = Some(ended.words);
     }
-    headline::refresh(bench, row.id, &[], Some(&result.words)).await?;
+    tell(bench, &approval, &row).await?;
     Ok(Done::Finished)
 }
 
-async fn send(bench: &Bench, approval: &Approval) -> anyhow::Result<Result> {
-    let session = format!("{}-{}", approval.incident, approval.decided_by.as_deref().unwrap_or("nobody"));
-    let writer = bench.aws.writer(&session).await;
-    if !bench.store.note_sending(&approval.id, bench.clock.now()).await? {
+/// Says in the thread what became of it, once, also where an earlier run did not come to that.
+async fn tell(bench: &Bench, approval: &Approval, row: &IncidentRow) -> anyhow::Result<()> {
+    let purpose = format!("outcome/{}", approval.id);
+    let words = approval.outcome.as_deref().unwrap_or_default();
+    if bench.store.is_owed(row.id, &purpose).await? {
+        return Ok(());
+    }
+    if let Some(channel) = row.channel.as_deref().filter(|_| bench.slack.is_configured()) {
+        delivery::owe(bench, row.id, channel, &purpose, &messages::notice(row.id, words), None).await?;
+    }
+    headline::refresh(bench, row.id, &[], Some(words)).await?;
+    Ok(())
+}
+
+async fn carry_out(bench: &Bench, approval: &Approval) -> anyhow::Result<Step> {
+    if approval.sent_at.is_some() {
         return read_back(bench, approval).await;
     }
-    let what = &approval.plan.what;
-    let outcome = rollback::apply(&writer, &approval.plan.target, Instant::now() + APPLY_DEADLINE).await;
+    if bench.clock.now() >= approval.expires_at {
+        return Ok(Step::not_applied(
+            "The approval was interrupted and has expired; nothing was changed.".into(),
+        ));
+    }
+    match look(bench, approval).await? {
+        Ok(()) => send(bench, approval).await,
+        Err(Obstacle::Unreadable { error: error @ ReadError::AccessDenied { .. } }) => {
+            Ok(Step::not_applied(format!("Nothing was changed: {error}.")))
+        }
+        Err(Obstacle::Unreadable { error }) => {
+            // Nothing left yet: it is tried again until the approval expires.
+            tracing::warn!(incident = %approval.incident, %error, "cannot look before the change");
+            bench.metrics.dependency("aws", false);
+            Ok(Step::Open(ASK_AGAIN))
+        }
+        Err(obstacle) => {
+            Ok(Step::moved(format!("Nothing was changed: {obstacle}. The investigation looks again.")))
+        }
+    }
+}
+
+/// Whether the plan still holds exactly as it was posted.
+async fn look(bench: &Bench, approval: &Approval) -> anyhow::Result<Result<(), Obstacle>> {
+    let target = &approval.plan.target;
+    let found = rollback::check(&bench.aws, target, Instant::now() + READ_DEADLINE).await;
+    let answer = match &found {
+        Ok(()) => "all that the plan starts from is still there".to_owned(),
+        Err(obstacle) => redact::text(&obstacle.to_string()),
+    };
+    let what = What::Checked { call: target.reading_call().to_owned(), answer };
+    bench.store.note_step(approval, what, bench.clock.now()).await?;
+    Ok(found)
+}
+
+async fn send(bench: &Bench, approval: &Approval) -> anyhow::Result<Step> {
+    let session = format!("{}-{}", approval.incident, approval.decided_by.as_deref().unwrap_or("nobody"));
+    let writer = bench.aws.writer(&session).await;
+    let plan = &approval.plan;
+    let call = plan.target.call().to_owned();
+    let leaving = What::Sending { call: call.clone(), resource: plan.what.clone(), session };
+    if !bench.store.note_sending(approval, leaving, bench.clock.now()).await? {
+        return read_back(bench, approval).await;
+    }
+    let deadline = Instant::now() + APPLY_DEADLINE;
+    let outcome = rollback::apply(&bench.aws, &writer, &plan.target, deadline).await;
     bench.metrics.dependency("aws", !matches!(outcome, Outcome::Unknown { .. }));
+    let answered = What::Answered { call, answer: redact::text(&answer(&outcome)) };
+    bench.store.note_step(approval, answered, bench.clock.now()).await?;
+    let what = &plan.what;
     Ok(match outcome {
-        Outcome::Applied => {
-            bench.metrics.count("rollbacks_applied");
-            Result { applied: true, words: format!("Rolled back: {what}.") }
+        Outcome::Applied => Step::applied(format!("Rolled back: {what}.")),
+        Outcome::Moved { what: moved } => {
+            Step::moved(format!("Nothing was changed: {moved}. The investigation looks again."))
         }
-        Outcome::Moved { what: moved } => Result {
-            applied: false,
-            words: format!("Nothing was changed: {moved}. Investigate again for a new plan."),
-        },
-        Outcome::Refused { error } => {
-            Result { applied: false, words: format!("Nothing was changed: {error}.") }
+        Outcome::Refused { error } => Step::not_applied(format!("Nothing was changed: {error}.")),
+        Outcome::NotSupported { what } => {
+            Step::not_applied(format!("Nothing was changed: the bot does not make this change ({what})."))
         }
-        Outcome::NotSupported { what } => Result {
-            applied: false,
-            words: format!("Nothing was changed: the bot does not make this change ({what})."),
-        },
         Outcome::Unknown { reason } => {
             tracing::warn!(incident = %approval.incident, reason, "no answer to a change; reading back");
-            read_back(bench, approval).await?
+            match bench.store.approval(&approval.id).await? {
+                Some(sent) => read_back(bench, &sent).await?,
+                None => Step::Open(LOOK_AGAIN),
+            }
         }
     })
 }
 
-async fn read_back(bench: &Bench, approval: &Approval) -> anyhow::Result<Result> {
-    let deadline = Instant::now() + READ_BACK_DEADLINE;
-    let state = rollback::read_back(&bench.aws, &approval.plan.target, deadline).await?;
-    let what = &approval.plan.what;
-    Ok(match state {
-        State::Restored => {
-            Result { applied: true, words: format!("Rolled back: {what} (read back from AWS).") }
+fn answer(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Applied => "carried out".into(),
+        Outcome::Moved { what } => format!("refused, something moved: {what}"),
+        Outcome::Unknown { reason } => format!("no certain answer: {reason}"),
+        Outcome::Refused { error } => format!("refused: {error}"),
+        Outcome::NotSupported { what } => format!("not sent, the bot does not make this change: {what}"),
+    }
+}
+
+/// What became of a call that left and whose answer is not known.
+async fn read_back(bench: &Bench, approval: &Approval) -> anyhow::Result<Step> {
+    let target = &approval.plan.target;
+    let read = rollback::read_back(&bench.aws, target, Instant::now() + READ_DEADLINE).await;
+    let now = bench.clock.now();
+    let sent_at = approval.sent_at.unwrap_or(now);
+    let state = match read {
+        Ok(state) => state,
+        Err(error) if now < sent_at.saturating_add(UNKNOWN_FOR)? => {
+            tracing::warn!(incident = %approval.incident, %error, "cannot read back what became of a change");
+            bench.metrics.dependency("aws", false);
+            return Ok(Step::Open(ASK_AGAIN));
         }
-        State::Unchanged => Result {
-            applied: false,
-            words: format!(
-                "The change was interrupted and did not take place: {what}. Investigate again for a new plan."
-            ),
-        },
-        State::Other { what } => Result {
-            applied: false,
-            words: format!("The change was interrupted, and something else moved: {what}."),
-        },
-    })
+        Err(error) => {
+            return Ok(Step::not_applied(format!(
+                "The change was sent, and nothing tells what became of it ({error}). Look at it by hand: {}.",
+                approval.plan.what
+            )));
+        }
+    };
+    if state == State::Unchanged && now < sent_at.saturating_add(IN_TRANSIT)? {
+        return Ok(Step::Open(LOOK_AGAIN));
+    }
+    let what = &approval.plan.what;
+    let (answer, step) = match &state {
+        State::Restored => (
+            "as the plan wants it".to_owned(),
+            Step::applied(format!("Rolled back: {what} (read back from AWS).")),
+        ),
+        State::Unchanged => (
+            "as it was before".to_owned(),
+            Step::moved(format!(
+                "The change was interrupted and did not take place: {what}. The investigation looks again."
+            )),
+        ),
+        State::Other { what } => (
+            what.clone(),
+            Step::moved(format!(
+                "The change was interrupted, and something else moved: {what}. The investigation looks again."
+            )),
+        ),
+    };
+    let call = target.reading_call().to_owned();
+    let read = What::ReadBack { call, answer: redact::text(&answer) };
+    bench.store.note_step(approval, read, now).await?;
+    Ok(step)
 }

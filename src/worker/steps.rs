@@ -6,7 +6,7 @@
 use super::{Bench, Done, decide, headline, investigate, look_again, report, roll_back, verify};
 use crate::domain::approval::Decision;
 use crate::domain::incident::State;
-use crate::store::{Job, JobKind, StoreError};
+use crate::store::{Decided, Job, JobKind, StoreError};
 
 /// Does one job.
 ///
@@ -27,7 +27,8 @@ pub async fn run(bench: &Bench, job: &Job) -> anyhow::Result<Done> {
         (JobKind::Expire { approval }, Some(id)) => {
             let Some(approval) = bench.store.approval(approval).await? else { return Ok(Done::Finished) };
             if approval.decision.is_none() {
-                bench.store.decide(&approval, Decision::Expired, None, None, bench.clock.now()).await?;
+                let expired = Decided::by_nobody(Decision::Expired);
+                bench.store.decide(&approval, &expired, bench.clock.now()).await?;
                 report::show_decision(bench, &approval.id).await?;
                 headline::refresh(bench, id, &[], None).await?;
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
-use super::{Bench, Done, delivery, headline};
+use super::{Bench, Done, delivery, headline, take_back};
 use crate::analysis::aftermath;
 use crate::aws::metrics::{self, Query};
 use crate::bundle;
@@ -59,19 +59,31 @@ pub async fn verify(bench: &Bench, approval: &str) -> anyhow::Result<Done> {
                 bench.store.note_recovery(&approval, false, &judgement.figures, now).await?;
             }
         }
-        tell(bench, &approval, &purpose, &judgement.figures).await?;
-    } else if !bench.store.is_owed(row.id, &purpose).await? {
-        // Decided by an earlier run of this step that did not come to telling.
-        tell(bench, &approval, &purpose, approval.outcome.as_deref().unwrap_or_default()).await?;
+    }
+    // What an earlier run of this step decided and did not come to telling is told now.
+    let Some(approval) = bench.store.approval(&approval.id).await? else { return Ok(Done::Finished) };
+    if approval.judged.is_none() {
+        return Ok(Done::Finished);
+    }
+    if !bench.store.is_owed(row.id, &purpose).await? {
+        tell(bench, &approval, &purpose).await?;
+    }
+    if approval.judged == Some(Word::NotRecovered) {
+        take_back::offer(bench, &approval).await?;
     }
     Ok(Done::Finished)
 }
 
-async fn tell(bench: &Bench, approval: &Approval, purpose: &str, figures: &str) -> anyhow::Result<()> {
+async fn tell(bench: &Bench, approval: &Approval, purpose: &str) -> anyhow::Result<()> {
     let Some(row) = bench.store.incident_row(approval.incident).await? else { return Ok(()) };
-    let recovered = row.state == State::Recovered;
+    let recovered = approval.judged == Some(Word::Recovered);
     bench.metrics.count(if recovered { "recoveries" } else { "recoveries_failed" });
-    say(bench, &row, purpose, Some(recovered), figures).await?;
+    let figures = approval.outcome.as_deref().unwrap_or_default();
+    let mut told = figures.to_owned();
+    if let Some(report) = row.report.as_ref().filter(|_| !recovered) {
+        told.push_str(&format!(" {}", aftermath::lowered(report)));
+    }
+    say(bench, &row, purpose, Some(recovered), &told).await?;
     headline::refresh(bench, row.id, &[], Some(figures)).await?;
     Ok(())
 }

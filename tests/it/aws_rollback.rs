@@ -42,7 +42,7 @@ async fn an_alias_goes_back_and_loses_its_weights() {
     assert_eq!(read_back(&clients, &plan, soon()).await, Ok(State::Unchanged));
     let mut watch = account.world.watch_configuration();
     watch.mark_unchanged();
-    assert_eq!(apply(&clients.writer("INC-7").await, &plan, soon()).await, Outcome::Applied);
+    assert_eq!(apply(&clients, &clients.writer("INC-7").await, &plan, soon()).await, Outcome::Applied);
     assert!(watch.has_changed().unwrap());
     assert_eq!(read_back(&clients, &plan, soon()).await, Ok(State::Restored));
     assert_eq!(account.world.live_configuration(FUNCTION, "live"), Some(("1".to_owned(), environment("10"))));
@@ -56,7 +56,7 @@ async fn an_alias_that_moved_in_between_is_left_alone() {
     let plan = alias_plan(&clients).await;
     let alice = Identity::user(ACCOUNT, "alice");
     account.world.update_alias(FUNCTION, "live", "2", &BTreeMap::new(), &alice, at("12:19:00")).unwrap();
-    let outcome = apply(&clients.writer("INC-7").await, &plan, soon()).await;
+    let outcome = apply(&clients, &clients.writer("INC-7").await, &plan, soon()).await;
     assert!(matches!(outcome, Outcome::Moved { .. }), "{outcome:?}");
     assert_eq!(account.world.live_configuration(FUNCTION, "live").unwrap().0, "2");
 }
@@ -69,10 +69,10 @@ async fn a_lost_answer_is_unknown_and_reading_back_tells() {
     let plan = alias_plan(&clients).await;
     let writer = clients.writer("INC-7").await;
     account.world.script_faults("lambda:UpdateAlias", [Some(Fault::Reset), Some(Fault::LostAnswer)]);
-    let outcome = apply(&writer, &plan, soon()).await;
+    let outcome = apply(&clients, &writer, &plan, soon()).await;
     assert!(matches!(outcome, Outcome::Unknown { .. }), "{outcome:?}");
     assert_eq!(read_back(&clients, &plan, soon()).await, Ok(State::Unchanged));
-    let outcome = apply(&writer, &plan, soon()).await;
+    let outcome = apply(&clients, &writer, &plan, soon()).await;
     assert!(matches!(outcome, Outcome::Unknown { .. }), "{outcome:?}");
     assert_eq!(read_back(&clients, &plan, soon()).await, Ok(State::Restored));
     // Never more than one call each: nothing was repeated behind our back.
@@ -87,7 +87,7 @@ async fn silence_until_the_deadline_is_unknown() {
     let plan = alias_plan(&clients).await;
     account.world.script_faults("lambda:UpdateAlias", [Some(Fault::Hang)]);
     let deadline = tokio::time::Instant::now() + Duration::from_millis(100);
-    let outcome = apply(&clients.writer("INC-7").await, &plan, deadline).await;
+    let outcome = apply(&clients, &clients.writer("INC-7").await, &plan, deadline).await;
     assert!(matches!(outcome, Outcome::Unknown { .. }), "{outcome:?}");
     assert_eq!(account.world.calls("lambda:UpdateAlias"), 1);
 }
@@ -103,7 +103,7 @@ async fn only_the_changed_variables_are_put_back() {
     account.world.update_function_environment(FUNCTION, now, &alice, at("12:10:00")).unwrap();
     let clients = account.clients().await;
     let plan = environment_plan(&clients).await;
-    assert_eq!(apply(&clients.writer("INC-7").await, &plan, soon()).await, Outcome::Applied);
+    assert_eq!(apply(&clients, &clients.writer("INC-7").await, &plan, soon()).await, Outcome::Applied);
     let (_, variables) = account.world.live_configuration(FUNCTION, "$LATEST").unwrap();
     assert_eq!(variables["DB_POOL_SIZE"], "10");
     assert_eq!(variables["ADDED_SINCE"], "kept");
@@ -118,7 +118,7 @@ async fn a_variable_that_has_another_value_by_now_is_left_alone() {
     let plan = environment_plan(&clients).await;
     let alice = Identity::user(ACCOUNT, "alice");
     account.world.update_function_environment(FUNCTION, environment("7"), &alice, at("12:19:00")).unwrap();
-    let outcome = apply(&clients.writer("INC-7").await, &plan, soon()).await;
+    let outcome = apply(&clients, &clients.writer("INC-7").await, &plan, soon()).await;
     assert!(matches!(outcome, Outcome::Moved { .. }), "{outcome:?}");
     assert_eq!(account.world.calls("lambda:UpdateFunctionConfiguration"), 0);
     let state = read_back(&clients, &plan, soon()).await;
@@ -133,9 +133,9 @@ async fn a_reserved_concurrency_goes_back_to_none() {
     account.world.set_function_concurrency(FUNCTION, Some(1), &alice, at("12:00:00")).unwrap();
     let clients = account.clients().await;
     let plan = RollbackTarget::LambdaConcurrency { function: FUNCTION.to_owned(), from: Some(1), to: None };
-    assert_eq!(apply(&clients.writer("INC-7").await, &plan, soon()).await, Outcome::Applied);
+    assert_eq!(apply(&clients, &clients.writer("INC-7").await, &plan, soon()).await, Outcome::Applied);
     assert_eq!(read_back(&clients, &plan, soon()).await, Ok(State::Restored));
-    let outcome = apply(&clients.writer("INC-7").await, &plan, soon()).await;
+    let outcome = apply(&clients, &clients.writer("INC-7").await, &plan, soon()).await;
     assert!(matches!(outcome, Outcome::Moved { .. }), "{outcome:?}");
 }
 
@@ -149,7 +149,7 @@ async fn a_change_is_made_with_the_writing_role_and_reading_never_is() {
     let clients = Clients::connect(&settings).await.unwrap();
     let plan = alias_plan(&clients).await;
     assert_eq!(account.world.calls("sts:AssumeRole"), 1);
-    assert_eq!(apply(&clients.writer("INC-7").await, &plan, soon()).await, Outcome::Applied);
+    assert_eq!(apply(&clients, &clients.writer("INC-7").await, &plan, soon()).await, Outcome::Applied);
     let mutations = account.world.mutations();
     assert_eq!(mutations.len(), 1);
     assert_eq!(mutations[0].arn, format!("arn:aws:sts::{ACCOUNT}:assumed-role/commander-write/INC-7"));
@@ -163,7 +163,7 @@ async fn a_missing_permission_is_named() {
     settings.write_role_arn = Some(account.world.add_role("commander-write", &["lambda:Get*"]));
     let clients = Clients::connect(&settings).await.unwrap();
     let plan = alias_plan(&clients).await;
-    let outcome = apply(&clients.writer("INC-7").await, &plan, soon()).await;
+    let outcome = apply(&clients, &clients.writer("INC-7").await, &plan, soon()).await;
     let error = ReadError::AccessDenied { action: "lambda:UpdateAlias".to_owned() };
     assert_eq!(outcome, Outcome::Refused { error });
 }

@@ -56,6 +56,14 @@ fn the_policies_grant_what_the_code_calls_and_no_more() {
 }
 
 #[test]
+fn writing_grants_nothing_that_reads() {
+    for action in granted("iam-write.json") {
+        let verb = action.split(':').nth(1).unwrap();
+        assert!(!["Get", "List", "Describe"].iter().any(|read| verb.starts_with(read)), "{action}");
+    }
+}
+
+#[test]
 fn reading_grants_nothing_that_changes_anything() {
     for action in granted("iam-read.json") {
         let verb = action.split(':').nth(1).unwrap();

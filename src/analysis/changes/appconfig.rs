@@ -166,6 +166,8 @@ fn describe(
             profile: deployment.profile.clone(),
             deployment: deployment.number,
             to_version: change.from_version.clone(),
+            from_version: change.to_version.clone(),
+            ids: None,
         })
     };
 }

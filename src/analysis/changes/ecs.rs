@@ -349,6 +349,7 @@ impl<'w, 'a> Service<'w, 'a> {
             service: service.name.clone(),
             from_task_definition: service.task_definition.clone(),
             to_task_definition: before.arn.clone(),
+            deployment: None,
         })
     }
 }

@@ -1,0 +1,98 @@
+//! An alias back to an earlier version.
+//!
+//! Rule: the routing weights are cleared with it, or a share of the traffic would stay where it was.
+
+use std::collections::{BTreeMap, HashMap};
+
+use aws_sdk_lambda::types::AliasRoutingConfiguration;
+use tokio::time::Instant;
+
+use super::{Obstacle, Outcome, State, outcome};
+use crate::aws::clients::{Clients, Writer};
+use crate::aws::errors::{ReadError, within};
+use crate::domain::rollback::RollbackTarget;
+
+/// The step with the alias's revision of now; the version to go back to must exist.
+pub(super) async fn prepare(
+    clients: &Clients,
+    target: &RollbackTarget,
+    deadline: Instant,
+) -> Result<RollbackTarget, Obstacle> {
+    let RollbackTarget::LambdaAlias { function, alias, to_version, .. } = target else {
+        return Err(Obstacle::NotSupported { what: target.describe() });
+    };
+    let version =
+        clients.lambda.get_function_configuration().function_name(function).qualifier(to_version).send();
+    match within(deadline, "lambda:GetFunctionConfiguration", version).await {
+        Ok(version) if version.state().is_some_and(|state| state.as_str() == "Failed") => {
+            let why = version.state_reason().unwrap_or("no reason given");
+            return Err(Obstacle::Gone { what: format!("version {to_version} cannot be started: {why}") });
+        }
+        Ok(_) => {}
+        Err(ReadError::NotFound { .. }) => {
+            return Err(Obstacle::Gone { what: format!("version {to_version} of {function} was deleted") });
+        }
+        Err(error) => return Err(error.into()),
+    }
+    let call = clients.lambda.get_alias().function_name(function).name(alias);
+    let now = within(deadline, "lambda:GetAlias", call.send()).await?;
+    let mut target = target.clone();
+    if let RollbackTarget::LambdaAlias { revision_id, .. } = &mut target {
+        now.revision_id().unwrap_or_default().clone_into(revision_id);
+    }
+    Ok(target)
+}
+
+pub(super) async fn apply(
+    writer: &Writer,
+    function: &str,
+    alias: &str,
+    to_version: &str,
+    revision_id: &str,
+    deadline: Instant,
+) -> Outcome {
+    let none =
+        AliasRoutingConfiguration::builder().set_additional_version_weights(Some(HashMap::new())).build();
+    let call = writer
+        .lambda
+        .update_alias()
+        .function_name(function)
+        .name(alias)
+        .function_version(to_version)
+        .routing_config(none)
+        .revision_id(revision_id);
+    outcome(within(deadline, "lambda:UpdateAlias", call.send()).await, || format!("{function}:{alias}"))
+}
+
+pub(super) async fn read_back(
+    clients: &Clients,
+    function: &str,
+    alias: &str,
+    (from_version, from_weights): (&str, &BTreeMap<String, f64>),
+    to_version: &str,
+    deadline: Instant,
+) -> Result<State, ReadError> {
+    let call = clients.lambda.get_alias().function_name(function).name(alias);
+    let answer = within(deadline, "lambda:GetAlias", call.send()).await?;
+    let version = answer.function_version().unwrap_or_default();
+    let routing = answer.routing_config().and_then(|routing| routing.additional_version_weights());
+    let weights: BTreeMap<String, f64> =
+        routing.into_iter().flatten().map(|(version, weight)| (version.clone(), *weight)).collect();
+    Ok(if version == to_version && weights.is_empty() {
+        State::Restored
+    } else if version == from_version && weights == *from_weights {
+        State::Unchanged
+    } else {
+        State::Other { what: format!("{function}:{alias} is at version {version}{}", tell_weights(&weights)) }
+    })
+}
+
+fn tell_weights(weights: &BTreeMap<String, f64>) -> String {
+    let each: Vec<String> = weights
+        .iter()
+        .map(|(version, weight)| {
+            format!(", with {:.0} % of the traffic at version {version}", weight * 100.0)
+        })
+        .collect();
+    each.concat()
+}

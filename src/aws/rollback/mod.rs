@@ -1,0 +1,252 @@
+//! Undoing a change: prepare, apply, read back, one file for each kind of resource.
+//!
+//! Rule: a change is sent exactly once. What it starts from is looked at before anybody is asked and
+//! again before it is sent; AWS checks the precondition where it can (`RevisionId`); an answer that
+//! never came is told as *unknown*, and only reading back tells what became of it.
+
+mod alias;
+mod concurrency;
+mod function;
+
+use tokio::time::Instant;
+
+use super::clients::{Clients, Writer};
+use super::errors::ReadError;
+use crate::domain::rollback::RollbackTarget;
+
+/// What became of a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// AWS carried it out.
+    Applied,
+    /// Something else changed in between: nothing was done, and the plan does not hold any more.
+    Moved { what: String },
+    /// No answer came: it may have been carried out or not. Reading back tells.
+    Unknown { reason: String },
+    /// Nothing was done, for this reason.
+    Refused { error: ReadError },
+    /// Nothing was done: this kind of change is not made by the bot.
+    NotSupported { what: String },
+}
+
+/// What is there now, seen from a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// As the plan wants it.
+    Restored,
+    /// As it was when the plan was made.
+    Unchanged,
+    /// Neither.
+    Other { what: String },
+}
+
+/// Why a step cannot be taken now, as a sentence for people.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Obstacle {
+    #[error("{what}")]
+    Moved { what: String },
+    #[error("it is as the plan wants it already: {what}")]
+    AlreadyThere { what: String },
+    #[error("what it goes back to is not there: {what}")]
+    Gone { what: String },
+    #[error("it cannot be looked at: {error}")]
+    Unreadable { error: ReadError },
+    #[error("the bot does not make this change ({what})")]
+    NotSupported { what: String },
+}
+
+impl From<ReadError> for Obstacle {
+    fn from(error: ReadError) -> Self {
+        Self::Unreadable { error }
+    }
+}
+
+/// Tries a step without effect: looks whether what it starts from and what it goes back to are there,
+/// and gives it back with all that only AWS knows (revisions, ids).
+///
+/// # Errors
+/// Why the step cannot be taken.
+pub async fn prepare(
+    clients: &Clients,
+    target: &RollbackTarget,
+    deadline: Instant,
+) -> Result<RollbackTarget, Obstacle> {
+    match read_back(clients, target, deadline).await {
+        Ok(State::Unchanged) => {}
+        Ok(State::Restored) => return Err(Obstacle::AlreadyThere { what: target.describe() }),
+        Ok(State::Other { what }) => return Err(Obstacle::Moved { what }),
+        Err(error) => return Err(error.into()),
+    }
+    match target {
+        RollbackTarget::LambdaAlias { .. } => alias::prepare(clients, target, deadline).await,
+        RollbackTarget::LambdaEnvironment { .. } | RollbackTarget::LambdaSettings { .. } => {
+            function::prepare(clients, target, deadline).await
+        }
+        RollbackTarget::LambdaConcurrency { .. } => Ok(target.clone()),
+        RollbackTarget::EcsService { .. }
+        | RollbackTarget::SsmParameter { .. }
+        | RollbackTarget::AppConfig { .. }
+        | RollbackTarget::AppConfigVersion { .. } => Err(Obstacle::NotSupported { what: target.describe() }),
+    }
+}
+
+/// Whether a step that was prepared before can still be taken exactly as it was posted.
+///
+/// # Errors
+/// What moved, as a sentence.
+pub async fn check(clients: &Clients, target: &RollbackTarget, deadline: Instant) -> Result<(), Obstacle> {
+    let now = prepare(clients, target, deadline).await?;
+    if now == *target {
+        return Ok(());
+    }
+    let (before, after) = (target.preconditions(), now.preconditions());
+    let moved: Vec<String> = before
+        .iter()
+        .filter(|condition| !after.contains(condition))
+        .map(|condition| condition.trim_end_matches('.').to_owned())
+        .collect();
+    Err(Obstacle::Moved {
+        what: format!(
+            "since the plan was made something moved; this does not hold any more: {}",
+            moved.join("; ")
+        ),
+    })
+}
+
+/// Makes the change, if what it starts from is still there. Looks with the reading credentials, and
+/// changes with the writing ones.
+pub async fn apply(
+    clients: &Clients,
+    writer: &Writer,
+    target: &RollbackTarget,
+    deadline: Instant,
+) -> Outcome {
+    match target {
+        RollbackTarget::LambdaAlias { function, alias, to_version, revision_id, .. } => {
+            alias::apply(writer, function, alias, to_version, revision_id, deadline).await
+        }
+        RollbackTarget::LambdaEnvironment { function, keys, revision_id } => {
+            function::restore_environment(clients, writer, function, keys, revision_id, deadline).await
+        }
+        RollbackTarget::LambdaSettings { function, settings, revision_id } => {
+            function::restore_settings(clients, writer, function, settings, revision_id, deadline).await
+        }
+        RollbackTarget::LambdaConcurrency { function, from, to } => {
+            concurrency::apply(clients, writer, function, *from, *to, deadline).await
+        }
+        RollbackTarget::EcsService { .. }
+        | RollbackTarget::SsmParameter { .. }
+        | RollbackTarget::AppConfig { .. }
+        | RollbackTarget::AppConfigVersion { .. } => Outcome::NotSupported { what: target.describe() },
+    }
+}
+
+/// What is there now. Restored means: as the plan wants it, whoever did it.
+///
+/// # Errors
+/// When it cannot be read, and for kinds of change that the bot does not make.
+pub async fn read_back(
+    clients: &Clients,
+    target: &RollbackTarget,
+    deadline: Instant,
+) -> Result<State, ReadError> {
+    match target {
+        RollbackTarget::LambdaAlias { function, alias, from_version, to_version, from_weights, .. } => {
+            alias::read_back(clients, function, alias, (from_version, from_weights), to_version, deadline)
+                .await
+        }
+        RollbackTarget::LambdaEnvironment { function, keys, .. } => {
+            let now = function::current(&clients.lambda, function, deadline).await?;
+            let value = |key: &String| now.environment.get(key).cloned();
+            Ok(compare(
+                function,
+                keys.iter().map(|(key, (from, to))| (key, value(key), from.clone(), to.clone())),
+            ))
+        }
+        RollbackTarget::LambdaSettings { function, settings, .. } => {
+            let now = function::current(&clients.lambda, function, deadline).await?;
+            let value = |key: &String| now.settings.get(key.as_str()).cloned();
+            Ok(compare(
+                function,
+                settings
+                    .iter()
+                    .map(|(key, (from, to))| (key, value(key), Some(from.clone()), Some(to.clone()))),
+            ))
+        }
+        RollbackTarget::LambdaConcurrency { function, from, to } => {
+            let now = concurrency::reserved(&clients.lambda, function, deadline).await?;
+            let key = "ReservedConcurrentExecutions".to_owned();
+            let text = |number: Option<i64>| number.map(|number| number.to_string());
+            Ok(compare(function, [(&key, text(now), text(*from), text(*to))].into_iter()))
+        }
+        RollbackTarget::EcsService { .. }
+        | RollbackTarget::SsmParameter { .. }
+        | RollbackTarget::AppConfig { .. }
+        | RollbackTarget::AppConfigVersion { .. } => Err(ReadError::Refused {
+            action: "reading back".to_owned(),
+            code: "NotSupported".to_owned(),
+            message: target.describe(),
+        }),
+    }
+}
+
+/// How the values there now compare with those of the plan: key, now, from, to.
+fn compare<'a>(
+    what: &str,
+    keys: impl Iterator<Item = (&'a String, Option<String>, Option<String>, Option<String>)>,
+) -> State {
+    let (mut restored, mut unchanged, mut others) = (true, true, Vec::new());
+    for (key, now, from, to) in keys {
+        restored &= now == to;
+        unchanged &= now == from;
+        if now != to && now != from {
+            others.push(key.as_str());
+        }
+    }
+    if restored {
+        State::Restored
+    } else if unchanged {
+        State::Unchanged
+    } else if others.is_empty() {
+        State::Other { what: format!("{what} is restored only in part") }
+    } else {
+        State::Other { what: format!("{what} has another value of {}", others.join(", ")) }
+    }
+}
+
+/// Sorts the answers to a change. A refusal is certain; silence and a broken connection are not.
+fn outcome<T>(answer: Result<T, ReadError>, what: impl Fn() -> String) -> Outcome {
+    match answer {
+        Ok(_) => Outcome::Applied,
+        Err(ReadError::Refused { code, message, .. })
+            if matches!(code.as_str(), "PreconditionFailedException" | "ResourceConflictException") =>
+        {
+            Outcome::Moved { what: format!("{} was changed in between: {message}", what()) }
+        }
+        // An error inside AWS says nothing about whether the change was made before it.
+        Err(error @ ReadError::Refused { .. }) if is_internal(&error) => {
+            Outcome::Unknown { reason: error.to_string() }
+        }
+        Err(
+            error @ (ReadError::TimedOut { .. }
+            | ReadError::Unreachable { .. }
+            | ReadError::Unreadable { .. }),
+        ) => Outcome::Unknown { reason: error.to_string() },
+        Err(error) => Outcome::Refused { error },
+    }
+}
+
+fn is_internal(error: &ReadError) -> bool {
+    let ReadError::Refused { code, .. } = error else { return false };
+    matches!(
+        code.as_str(),
+        "ServiceException"
+            | "InternalFailure"
+            | "InternalError"
+            | "InternalServerError"
+            | "InternalServerException"
+            | "ServerException"
+            | "ServiceUnavailable"
+            | "ServiceUnavailableException"
+    )
+}

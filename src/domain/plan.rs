@@ -1,0 +1,104 @@
+//! The plan that approval is asked for: exact, and never changed once it was posted.
+//!
+//! The rule that is not obvious: a plan says three things apart: what will be different, what that is
+//! expected to do to the symptom, and what stays wrong although the symptom is gone.
+
+use serde::{Deserialize, Serialize};
+
+use super::report::Symptoms;
+use super::rollback::RollbackTarget;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    pub target: RollbackTarget,
+    /// What it goes back to, in a few words.
+    pub what: String,
+    /// The call that changes something, as IAM names it: `lambda:UpdateAlias`.
+    #[serde(default)]
+    pub call: String,
+    /// What will be different afterwards, a sentence each.
+    pub effects: Vec<String>,
+    /// What that is expected to do to the symptom; empty where nothing was measured.
+    #[serde(default)]
+    pub expected: String,
+    /// What stays wrong and must be mended at its source.
+    pub stays_wrong: Vec<String>,
+    /// What must still hold when it is carried out, a sentence each; else nothing is changed.
+    #[serde(default)]
+    pub preconditions: Vec<String>,
+    /// The same by hand, for the `aws` command line.
+    #[serde(default)]
+    pub command: String,
+    /// What trying it without effect showed.
+    #[serde(default)]
+    pub tried: Option<String>,
+    /// ARN of whoever made the change that is undone; `None` for a pipeline, which is nobody.
+    pub author: Option<String>,
+    /// The service whose resource it is, where that is another than the incident's: its approvers decide.
+    #[serde(default)]
+    pub service: Option<String>,
+}
+
+impl Plan {
+    /// The plan that takes this step.
+    pub fn of(target: RollbackTarget, author: Option<String>, expected: String) -> Self {
+        Self {
+            what: target.describe(),
+            call: target.call().to_owned(),
+            effects: target.effects(),
+            expected,
+            stays_wrong: target.stays_wrong(),
+            preconditions: target.preconditions(),
+            command: target.as_command(),
+            tried: None,
+            author,
+            service: None,
+            target,
+        }
+    }
+}
+
+/// What undoing the cause is expected to do, from the levels before and during the incident.
+pub fn expected_effect(levels: &Symptoms) -> String {
+    let rates = levels.incident_error_rate.zip(levels.baseline_error_rate);
+    let latencies = levels.incident_latency_p99.zip(levels.baseline_latency_p99);
+    match (rates, latencies) {
+        (Some((now, before)), _) if now > before + 0.005 => {
+            format!(
+                "The error rate goes from {:.1} % back to about {:.1} %, as before the incident.",
+                now * 100.0,
+                before * 100.0
+            )
+        }
+        (_, Some((now, before))) if now > before * 1.2 => {
+            format!("p99 latency goes from {now:.0} ms back to about {before:.0} ms, as before the incident.")
+        }
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_expected_effect_names_the_level_that_differs() {
+        let mut levels = Symptoms {
+            baseline_error_rate: Some(0.05),
+            incident_error_rate: Some(0.4),
+            ..Symptoms::default()
+        };
+        assert_eq!(
+            expected_effect(&levels),
+            "The error rate goes from 40.0 % back to about 5.0 %, as before the incident."
+        );
+        levels.incident_error_rate = Some(0.05);
+        (levels.baseline_latency_p99, levels.incident_latency_p99) = (Some(300.0), Some(2_100.0));
+        assert!(
+            expected_effect(&levels).contains("2100 ms back to about 300 ms"),
+            "{}",
+            expected_effect(&levels)
+        );
+        assert_eq!(expected_effect(&Symptoms::default()), "");
+    }
+}

@@ -1,0 +1,152 @@
+//! What people see of an approval: the buttons, the plan in full, and how it was decided.
+//!
+//! The rule that is not obvious: what a button does stands in its confirmation, so that nobody has to
+//! remember which message it belongs to.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::messages::{Kind, Message, bullets, button, clock, context, header, section};
+use super::text::{cut, escape};
+use crate::domain::approval::Decision;
+use crate::domain::incident::IncidentId;
+use crate::domain::plan::Plan;
+
+/// Slack's limit for the text of a confirmation, in characters.
+const CONFIRM_TEXT_MAX: usize = 300;
+
+/// What approval is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The approval's id: what the buttons carry.
+    pub approval: &'a str,
+    pub plan: &'a Plan,
+    pub expires_at: Timestamp,
+    /// Whether it takes a rollback back.
+    pub undoing: bool,
+}
+
+/// The buttons of a plan that waits.
+pub fn buttons(asked: &Asked<'_>) -> Vec<Value> {
+    let label = if asked.undoing { "Take it back" } else { "Roll back" };
+    let mut approve = button("rollback_approve", label, asked.approval);
+    approve["style"] = json!("danger");
+    let text = format!("{}. {}", asked.plan.what, asked.plan.effects.join(" "));
+    approve["confirm"] = json!({
+        "title": { "type": "plain_text", "text": format!("{label}?") },
+        "text": { "type": "plain_text", "text": cut(&text, CONFIRM_TEXT_MAX) },
+        "confirm": { "type": "plain_text", "text": label },
+        "deny": { "type": "plain_text", "text": "Not now" },
+    });
+    vec![
+        approve,
+        button("rollback_reject", "Reject", asked.approval),
+        button("show_plan", "Show plan", asked.approval),
+    ]
+}
+
+/// The plan in full, as blocks of a message or a modal.
+pub fn plan_blocks(plan: &Plan, expires_at: Timestamp) -> Vec<Value> {
+    let mut blocks = vec![section(&escape(&plan.what))];
+    let mut list = |title: &str, lines: &[String]| {
+        if !lines.is_empty() {
+            blocks.push(section(&format!("*{title}*\n{}", bullets(lines))));
+        }
+    };
+    list("Afterwards", &plan.effects);
+    list(
+        "Expected",
+        plan.expected.is_empty().then(Vec::new).unwrap_or_else(|| vec![plan.expected.clone()]).as_slice(),
+    );
+    list("What stays wrong", &plan.stays_wrong);
+    list("Only while", &plan.preconditions);
+    blocks.push(section(&format!(
+        "*The call*\n`{}`, once. The same by hand:\n```{}```",
+        plan.call,
+        escape(&plan.command)
+    )));
+    let mut small = format!("Can be approved until {}.", expires_at.strftime("%Y-%m-%d %H:%M UTC"));
+    if let Some(tried) = &plan.tried {
+        small.push_str(&format!(" {}", escape(tried)));
+    }
+    blocks.push(context(&small));
+    blocks
+}
+
+/// The plan in full, for whoever wants to know before pressing.
+pub fn plan(id: IncidentId, plan: &Plan, expires_at: Timestamp) -> Message {
+    let mut blocks = vec![header(&format!("{id}: plan"))];
+    blocks.extend(plan_blocks(plan, expires_at));
+    Message { text: format!("{id}: plan"), blocks, about: None }
+}
+
+/// A rollback that did not help can be taken back: asked for in a message of its own.
+pub fn undo_offer(id: IncidentId, asked: &Asked<'_>, decided: Option<&str>) -> Message {
+    let text = format!(
+        "The rollback did not help. It can be taken back: {}. That needs an approval of its own.",
+        escape(&asked.plan.what)
+    );
+    let mut blocks = vec![section(&text)];
+    match decided {
+        Some(decided) => blocks.push(context(decided)),
+        None => blocks.push(json!({ "type": "actions", "elements": buttons(asked) })),
+    }
+    Message { text: format!("{id}: {text}"), blocks, about: None }.of(Kind::Notice, id)
+}
+
+/// How an approval was decided.
+#[derive(Debug, Clone, Copy)]
+pub struct DecidedView<'a> {
+    pub decision: Decision,
+    pub by: Option<&'a str>,
+    pub at: Timestamp,
+    pub reason: Option<&'a str>,
+    pub break_glass: bool,
+}
+
+/// The line that replaces the buttons once it is decided.
+pub fn decided_line(view: &DecidedView<'_>) -> String {
+    let word = match view.decision {
+        Decision::Approved if view.break_glass => "Approved alone (break-glass)",
+        Decision::Approved => "Approved",
+        Decision::Rejected => "Rejected",
+        Decision::Expired => "Expired without a decision",
+        Decision::Superseded => "Replaced by a newer look",
+    };
+    let by = view.by.map(|by| format!(" by <@{by}>")).unwrap_or_default();
+    let reason = view.reason.map(|reason| format!(": {}", escape(reason))).unwrap_or_default();
+    format!("{word}{by} at {}{reason}", clock(view.at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::rollback::RollbackTarget;
+
+    fn a_plan() -> Plan {
+        let target =
+            RollbackTarget::LambdaConcurrency { function: "checkout".into(), from: Some(1), to: None };
+        Plan::of(target, None, "The error rate goes back.".into())
+    }
+
+    #[test]
+    fn the_plan_says_what_stays_wrong_and_until_when_it_holds() {
+        let body = json!(plan_blocks(&a_plan(), "2026-02-06T12:50:00Z".parse().unwrap())).to_string();
+        for part in ["stays wrong", "12:50 UTC", "lambda:DeleteFunctionConcurrency", "Only while", "Expected"]
+        {
+            assert!(body.contains(part), "{part}: {body}");
+        }
+    }
+
+    #[test]
+    fn a_reason_is_shown_and_inert() {
+        let line = decided_line(&DecidedView {
+            decision: Decision::Approved,
+            by: Some("U1"),
+            at: "2026-02-06T12:20:00Z".parse().unwrap(),
+            reason: Some("alone <!channel>"),
+            break_glass: true,
+        });
+        assert_eq!(line, "Approved alone (break-glass) by <@U1> at 12:20 UTC: alone &lt;!channel&gt;");
+    }
+}
