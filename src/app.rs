@@ -113,10 +113,12 @@ impl Bot {
         let identity = Arc::new(OnceLock::new());
         let desk = Desk {
             store: store.clone(),
+            slack: slack.clone(),
             config: Arc::new(settings.config.clone()),
             clock,
             wake,
             identity: identity.clone(),
+            time_zones: Arc::default(),
         };
         let alive = Arc::new(AtomicBool::new(false));
         let edge = Edge {

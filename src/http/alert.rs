@@ -14,7 +14,7 @@ use serde_json::json;
 use super::{Edge, Shared, authorise, error};
 use crate::domain::alert::Alert;
 use crate::domain::incident::{IncidentId, State as IncidentState};
-use crate::store::Origin;
+use crate::store::{Accepted, Origin};
 
 /// Longer than any investigation; a client that waits longer is told to look again.
 const WAIT_MAX: Duration = Duration::from_secs(120);
@@ -49,6 +49,11 @@ pub(super) async fn accept(
         }
     };
     edge.metrics.count("alerts_accepted");
+    if let Accepted::Held { until } = accepted {
+        edge.metrics.count("alerts_held");
+        let body = json!({ "incident": null, "status": "muted", "until": until });
+        return (StatusCode::ACCEPTED, axum::Json(body)).into_response();
+    }
     let Some(id) = accepted.incident() else {
         return error(StatusCode::CONFLICT, "this delivery was accepted before");
     };

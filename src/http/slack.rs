@@ -37,6 +37,7 @@ pub(super) async fn events(State(edge): Shared, headers: HeaderMap, body: Bytes)
                 }
                 Heard::Incident(_) => edge.metrics.count("alerts_accepted"),
                 Heard::Closed(ids) => tracing::info!(count = ids.len(), "closed by a resolve from Slack"),
+                Heard::Asked => edge.metrics.count("questions_answered"),
                 Heard::Nothing(why) => tracing::debug!(why, "a Slack event that opens nothing"),
             }
             StatusCode::OK.into_response()
@@ -55,7 +56,7 @@ pub(super) async fn commands(State(edge): Shared, headers: HeaderMap, body: Byte
         CommandBody::SslCheck => StatusCode::OK.into_response(),
         CommandBody::Unreadable => unreadable("a command without user or channel"),
         CommandBody::Command(command) => match edge.desk.command(command).await {
-            Ok(answer) => axum::Json(json!({ "response_type": "ephemeral", "text": answer })).into_response(),
+            Ok(answer) => answered(answer),
             Err(failure) => not_stored(&failure),
         },
     }
@@ -71,13 +72,15 @@ pub(super) async fn interactions(State(edge): Shared, headers: HeaderMap, body: 
     let Some(payload) = payload.and_then(|text| serde_json::from_str::<Value>(text).ok()) else {
         return unreadable("an interaction without a payload");
     };
-    let Some(press) = inbound::read_press(&payload) else {
-        return unreadable("an interaction that is no press of a button");
-    };
-    match edge.desk.press(press).await {
-        Ok(_) => StatusCode::OK.into_response(),
+    match edge.desk.interaction(&payload).await {
+        Ok(answer) => answered(answer),
         Err(failure) => not_stored(&failure),
     }
+}
+
+/// What Slack gets: the answer's JSON, or a bare 200.
+fn answered(answer: Option<Value>) -> Response {
+    answer.map_or_else(|| StatusCode::OK.into_response(), |body| axum::Json(body).into_response())
 }
 
 /// The body, if Slack signed it within the last five minutes of the machine's own clock.

@@ -51,6 +51,7 @@ pub(super) async fn receive(State(edge): Shared, body: Bytes) -> Response {
                     Heard::Closed(ids) => {
                         tracing::info!(count = ids.len(), "closed by an alarm that is OK again");
                     }
+                    Heard::Asked => tracing::debug!("a notification that is asked about"),
                     Heard::Nothing(why) => tracing::debug!(why, "a notification that opens nothing"),
                 }
                 StatusCode::OK.into_response()

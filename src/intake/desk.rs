@@ -1,29 +1,35 @@
 //! What is done with what was read: one transaction each, then an answer.
 
-use std::sync::{Arc, OnceLock};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use jiff::tz::TimeZone;
 use tokio::sync::Notify;
 
-use super::command::{self, Command};
 use super::reading;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::alert::{Alert, AlertState, Symptom};
 use crate::domain::incident::IncidentId;
+use crate::slack::Slack;
 use crate::slack::client::Identity;
-use crate::slack::inbound::{self, Event, IncomingMessage, Press};
-use crate::store::{Accepted, ClickedButton, NewAlert, Origin, Result, Store, StoreError};
+use crate::slack::inbound::{Event, IncomingMessage};
+use crate::store::{Accepted, NewAlert, Origin, Result, Store, StoreError};
 
 /// Takes in alerts, commands and clicks.
 #[derive(Debug, Clone)]
 pub struct Desk {
     pub store: Store,
+    /// For what must be asked or shown before the answer.
+    pub slack: Slack,
     pub config: Arc<Config>,
     pub clock: Clock,
     /// Wakes the workers: something is due.
     pub wake: Arc<Notify>,
     /// Who the bot is, once Slack has said so: its own messages are nothing new.
     pub identity: Arc<OnceLock<Identity>>,
+    /// Whose clock is which, as far as it was asked.
+    pub time_zones: Arc<Mutex<HashMap<String, TimeZone>>>,
 }
 
 /// What became of something that was heard.
@@ -31,11 +37,17 @@ pub struct Desk {
 pub enum Heard {
     Incident(Accepted),
     Closed(Vec<IncidentId>),
+    /// A person asked for something and was answered.
+    Asked,
     /// Not for us, with the reason for the log.
     Nothing(&'static str),
 }
 
 impl Desk {
+    pub(super) fn zones(&self) -> MutexGuard<'_, HashMap<String, TimeZone>> {
+        self.time_zones.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Stores an alert, under the service's own name where it came under an alias.
     pub async fn alert(&self, mut alert: Alert, origin: Origin) -> Result<Accepted> {
         if let Some(service) = self.config.service(&alert.service) {
@@ -151,137 +163,11 @@ impl Desk {
         Ok(Heard::Closed(closed))
     }
 
-    async fn mention(&self, message: IncomingMessage) -> Result<Heard> {
-        let Some(user) = message.user.clone().filter(|_| !self.is_own(&message)) else {
-            return Ok(Heard::Nothing("a mention by nobody"));
-        };
-        let words: Vec<&str> =
-            message.text.split_whitespace().filter(|word| !word.starts_with("<@")).collect();
-        let Ok(Command::Investigate { service }) = command::read(&words.join(" ")) else {
-            return Ok(Heard::Nothing("a mention that asks for nothing we know"));
-        };
-        let thread = message.thread_ts.clone().unwrap_or_else(|| message.ts.clone());
-        let origin = Origin {
-            delivery: Some(message.event_id),
-            channel: Some(message.channel),
-            thread_ts: Some(thread),
-            requested_by: Some(user),
-        };
-        Ok(Heard::Incident(self.alert(self.asked(service), origin).await?))
-    }
-
-    /// A slash command; the answer is seen only by whoever typed it.
-    pub async fn command(&self, command: inbound::Command) -> Result<String> {
-        let now = self.clock.now();
-        let read = match command::read(&command.text) {
-            Ok(read) => read,
-            Err(sentence) => return Ok(sentence),
-        };
-        match read {
-            Command::Help => Ok(command::HELP.to_owned()),
-            Command::Investigate { service } => {
-                let origin = Origin {
-                    delivery: (!command.trigger_id.is_empty())
-                        .then(|| format!("command/{}", command.trigger_id)),
-                    channel: Some(command.channel),
-                    thread_ts: None,
-                    requested_by: Some(command.user),
-                };
-                Ok(match self.alert(self.asked(service.clone()), origin).await? {
-                    Accepted::Opened(id) => format!("{id}: looking at {}.", safe(&service)),
-                    Accepted::Joined(id) => {
-                        format!("{id} about {} is open already; see its thread.", safe(&service))
-                    }
-                    Accepted::Duplicate => "Already on it.".to_owned(),
-                })
-            }
-            Command::List => {
-                let lines: Vec<String> = self
-                    .store
-                    .list(10)
-                    .await?
-                    .iter()
-                    .map(|line| format!("{} · {} · {}", line.id, safe(&line.service), line.state.as_str()))
-                    .collect();
-                Ok(if lines.is_empty() { "No incidents yet.".to_owned() } else { lines.join("\n") })
-            }
-            Command::Status(id) => Ok(match self.store.incident_row(id).await? {
-                None => format!("{id} is not known."),
-                Some(row) => {
-                    let summary = row.report.map(|report| report.summary).unwrap_or_default();
-                    format!("{id} · {} · {}\n{}", safe(&row.service), row.state.as_str(), safe(&summary))
-                }
-            }),
-            Command::Again(id) => {
-                let why = format!("asked for by <@{}>", command.user);
-                let answer = match self.store.investigate_again(id, &why, now).await {
-                    Ok(true) => format!("{id}: looking again."),
-                    Ok(false) => format!("{id} is not known."),
-                    Err(StoreError::Misfit(misfit)) => {
-                        format!("{id} is {} and cannot be looked at again now.", misfit.state.as_str())
-                    }
-                    Err(error) => return Err(error),
-                };
-                self.wake.notify_one();
-                Ok(answer)
-            }
-            Command::Close { id, reason } => {
-                let reason = if reason.is_empty() { "no reason given".to_owned() } else { reason };
-                let why = format!("{reason} (<@{}>)", command.user);
-                let answer = match self.store.close_incident(id, &why, now).await {
-                    Ok(true) => format!("{id} is closed."),
-                    Ok(false) => format!("{id} is not open."),
-                    Err(StoreError::Misfit(_)) => {
-                        format!("{id} is being rolled back; close it when that is done.")
-                    }
-                    Err(error) => return Err(error),
-                };
-                self.wake.notify_one();
-                Ok(answer)
-            }
-        }
-    }
-
-    /// A click, stored before it is acknowledged; whether it counts is decided by a job.
-    pub async fn press(&self, press: Press) -> Result<bool> {
-        let delivery = press.delivery.clone();
-        let click = ClickedButton {
-            delivery: delivery.clone(),
-            action_id: press.action_id,
-            value: press.value,
-            user: press.user,
-            channel: press.channel,
-            message_ts: press.message_ts,
-            thread_ts: press.thread_ts,
-            reason: None,
-        };
-        let first = self.store.accept_click(&delivery, click, self.clock.now()).await?;
-        self.wake.notify_one();
-        Ok(first)
-    }
-
-    fn asked(&self, service: String) -> Alert {
-        Alert {
-            service,
-            at: self.clock.now(),
-            metric: None,
-            value: None,
-            threshold: None,
-            severity: None,
-            alert_name: None,
-            source: None,
-        }
-    }
-
-    fn is_own(&self, message: &IncomingMessage) -> bool {
+    pub(super) fn is_own(&self, message: &IncomingMessage) -> bool {
         self.identity.get().is_some_and(|own| {
             let same =
                 |mine: &str, theirs: &Option<String>| !mine.is_empty() && theirs.as_deref() == Some(mine);
             same(&own.bot_id, &message.bot_id) || same(&own.user_id, &message.user)
         })
     }
-}
-
-fn safe(text: &str) -> String {
-    crate::slack::text::escape(text)
 }

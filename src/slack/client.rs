@@ -100,6 +100,8 @@ pub enum Mark<'a> {
 pub struct Identity {
     pub user_id: String,
     pub bot_id: String,
+    /// The workspace's own address, such as `https://shop.slack.com/`: what links to messages begin with.
+    pub workspace_url: String,
 }
 
 #[derive(Clone)]
@@ -107,6 +109,12 @@ pub struct Slack {
     client: Arc<SlackClient<Connector>>,
     token: Option<Secret>,
     pace: Arc<Mutex<Pace>>,
+}
+
+impl std::fmt::Debug for Slack {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Slack").field("is_configured", &self.is_configured()).finish_non_exhaustive()
+    }
 }
 
 impl Slack {
@@ -300,15 +308,15 @@ impl Slack {
     pub async fn identity(&self) -> Result<Identity, SlackError> {
         let answer = self.call("auth.test", &json!({})).await?;
         let text = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
-        Ok(Identity { user_id: text("user_id"), bot_id: text("bot_id") })
+        Ok(Identity { user_id: text("user_id"), bot_id: text("bot_id"), workspace_url: text("url") })
     }
 
-    fn token(&self) -> Result<SlackApiToken, SlackError> {
+    pub(super) fn token(&self) -> Result<SlackApiToken, SlackError> {
         let secret = self.token.as_ref().ok_or(SlackError::NoToken)?;
         Ok(SlackApiToken::new(SlackApiTokenValue(secret.read()?)))
     }
 
-    async fn call(&self, method: &'static str, body: &Value) -> Result<Value, SlackError> {
+    pub(super) async fn call(&self, method: &'static str, body: &Value) -> Result<Value, SlackError> {
         let token = self.token()?;
         let session = self.client.open_session(&token);
         let answer: Value = within(method, session.http_session_api.http_post(method, body, None)).await?;
@@ -317,6 +325,19 @@ impl Slack {
             return Err(SlackError::Unreachable { method, reason: "an answer that is not Slack's".into() });
         }
         Ok(answer)
+    }
+
+    /// A method that reads: Slack looks at no JSON body there.
+    pub(super) async fn read(
+        &self,
+        method: &'static str,
+        query: &[(&str, &str)],
+    ) -> Result<Value, SlackError> {
+        let token = self.token()?;
+        let session = self.client.open_session(&token);
+        let query: Vec<(&str, Option<&str>)> =
+            query.iter().map(|(name, value)| (*name, Some(*value))).collect();
+        within(method, session.http_session_api.http_get(method, &query, None)).await
     }
 }
 

@@ -95,6 +95,7 @@ pub struct Command {
     pub user: String,
     pub channel: String,
     pub text: String,
+    /// Opens a form within three seconds; empty where Slack sent none.
     pub trigger_id: String,
 }
 
@@ -122,43 +123,6 @@ pub fn read_command(form: &[(String, String)]) -> CommandBody {
         }),
         _ => CommandBody::Unreadable,
     }
-}
-
-/// A button that was pressed in a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Press {
-    /// Unique per press: Slack's retries carry the same.
-    pub delivery: String,
-    pub action_id: String,
-    pub value: String,
-    pub user: String,
-    pub channel: String,
-    pub message_ts: String,
-    pub thread_ts: Option<String>,
-}
-
-/// Reads the payload of an interaction; `None` where it is no press of a button in a message.
-pub fn read_press(payload: &Value) -> Option<Press> {
-    if payload["type"].as_str()? != "block_actions" {
-        return None;
-    }
-    let action = payload["actions"].as_array()?.first()?;
-    let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-    let container = &payload["container"];
-    let channel = text(&payload["channel"]["id"]).or_else(|| text(&container["channel_id"]))?;
-    let message_ts = text(&payload["message"]["ts"]).or_else(|| text(&container["message_ts"]))?;
-    let user = text(&payload["user"]["id"])?;
-    let action_id = text(&action["action_id"])?;
-    let action_ts = text(&action["action_ts"]).unwrap_or_default();
-    Some(Press {
-        delivery: format!("press/{channel}/{message_ts}/{action_id}/{user}/{action_ts}"),
-        value: action["value"].as_str().unwrap_or_default().to_owned(),
-        thread_ts: text(&payload["message"]["thread_ts"]).or_else(|| text(&container["thread_ts"])),
-        action_id,
-        user,
-        channel,
-        message_ts,
-    })
 }
 
 #[cfg(test)]
@@ -193,18 +157,6 @@ mod tests {
     }
 
     #[test]
-    fn a_press_is_the_same_in_every_retry() {
-        let payload = json!({
-            "type": "block_actions", "user": { "id": "U1" }, "channel": { "id": "C1" },
-            "message": { "ts": "1.2" },
-            "actions": [{ "action_id": "rollback_approve", "value": "abc", "action_ts": "9.9" }]
-        });
-        let press = read_press(&payload).unwrap();
-        assert_eq!(press.value, "abc");
-        assert_eq!(read_press(&payload).unwrap().delivery, press.delivery);
-    }
-
-    #[test]
     fn ssl_check_is_answered_not_run() {
         let form = vec![("ssl_check".to_owned(), "1".to_owned())];
         assert_eq!(read_command(&form), CommandBody::SslCheck);
@@ -230,7 +182,6 @@ mod tests {
         #[test]
         fn any_json_is_read_without_a_panic(body in any_json()) {
             let _ = read_event(&body);
-            let _ = read_press(&body);
         }
     }
 }

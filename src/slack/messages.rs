@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::approvals::{self, Asked};
 use super::text::{cut, escape};
 use crate::domain::incident::{IncidentId, State};
-use crate::domain::report::{ActionKind, Agent, Cause, EvidenceItem, Report};
+use crate::domain::report::{ActionKind, Agent, Cause, EvidenceItem, Report, Verdict};
 
 /// Slack's limits (docs.slack.dev, 'Block Kit reference'), in characters or items.
 const BLOCKS_MAX: usize = 50;
@@ -119,15 +119,45 @@ pub(super) fn clock(at: Timestamp) -> String {
     at.strftime("%H:%M UTC").to_string()
 }
 
-fn day_and_clock(at: Timestamp) -> String {
+pub(super) fn day_and_clock(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     if share > 0.0 && share < 0.005 {
         return "under 1 %".into();
     }
     format!("{:.0} %", share * 100.0)
+}
+
+/// A mark and a few words for how an incident stands.
+pub fn state_in_words(state: State) -> (&'static str, &'static str) {
+    match state {
+        State::Investigating => ("🔎", "investigating"),
+        State::Reported => ("📌", "verdict given, nothing to approve"),
+        State::AwaitingApproval => ("⏸️", "waiting for approval of the rollback"),
+        State::RollingBack => ("↩️", "rolling back"),
+        State::Verifying => ("⏳", "rolled back, watching whether it helps"),
+        State::Recovered => ("✅", "recovered"),
+        State::NotRecovered => ("❗", "not recovered"),
+        State::Resolved => ("☑️", "closed"),
+    }
+}
+
+/// What a verdict blames, in a few words.
+pub fn cause_in_words(verdict: &Verdict) -> String {
+    match (verdict.cause, &verdict.change) {
+        (Cause::Deployment, Some(change)) => format!("change of {}", cut(&escape(&change.resource), 120)),
+        (Cause::Deployment, None) => "a deployment".to_owned(),
+        (Cause::Traffic, _) => "traffic".to_owned(),
+        (Cause::Dependency, _) => "a dependency".to_owned(),
+        (Cause::Exhaustion, _) => "a resource ran out".to_owned(),
+        (Cause::Expiry, _) => "something expired".to_owned(),
+        (Cause::Platform, _) => "the provider".to_owned(),
+        (Cause::Recurring, _) => "nothing new: it recurs".to_owned(),
+        (Cause::None, _) => "no real incident".to_owned(),
+        (Cause::Unknown, _) => "cause unknown".to_owned(),
+    }
 }
 
 /// What the headline is made of.
@@ -149,16 +179,7 @@ pub struct Headline<'a> {
 /// The one message that is edited as the incident goes on.
 pub fn headline(view: &Headline<'_>) -> Message {
     let service = escape(view.service);
-    let (mark, state) = match view.state {
-        State::Investigating => ("🔎", "investigating"),
-        State::Reported => ("📌", "verdict given, nothing to approve"),
-        State::AwaitingApproval => ("⏸️", "waiting for approval of the rollback"),
-        State::RollingBack => ("↩️", "rolling back"),
-        State::Verifying => ("⏳", "rolled back, watching whether it helps"),
-        State::Recovered => ("✅", "recovered"),
-        State::NotRecovered => ("❗", "not recovered"),
-        State::Resolved => ("☑️", "closed"),
-    };
+    let (mark, state) = state_in_words(view.state);
     let mut lines = vec![format!("{mark} *{} · {service}* · {state}", view.id)];
     if let Some(report) = view.report.filter(|_| view.state != State::Investigating) {
         lines.push(escape(&report.summary));
@@ -352,7 +373,7 @@ pub(super) fn bullets(lines: &[String]) -> String {
     lines.iter().map(|line| format!("• {}", escape(line))).collect::<Vec<_>>().join("\n")
 }
 
-fn chunks(lines: &[String], limit: usize) -> Vec<String> {
+pub(super) fn chunks(lines: &[String], limit: usize) -> Vec<String> {
     let mut chunks: Vec<String> = Vec::new();
     for line in lines {
         let line = cut(line, limit);
@@ -387,7 +408,7 @@ pub fn notice(id: IncidentId, text: &str) -> Message {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::report::{Action, Verdict};
+    use crate::domain::report::Action;
 
     fn report() -> Report {
         Report {

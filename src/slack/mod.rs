@@ -4,11 +4,16 @@
 //! Invariant: the only room with Block Kit. Nothing here decides; a message is made of a stored
 //! incident, and whatever came from logs or alerts is escaped on its way in.
 
+pub mod answers;
 pub mod approvals;
+mod calls;
 pub mod client;
+pub mod digest;
 pub mod inbound;
+pub mod interaction;
 pub mod messages;
 pub mod pace;
 pub mod text;
+pub mod views;
 
 pub use client::{Posted, Slack, SlackError};

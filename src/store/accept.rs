@@ -31,6 +31,8 @@ pub enum Accepted {
     Opened(IncidentId),
     /// It belongs to an incident that is open.
     Joined(IncidentId),
+    /// Its service is muted: it is kept, and listed when the mute ends.
+    Held { until: Timestamp },
     /// This very delivery was accepted before.
     Duplicate,
 }
@@ -39,7 +41,7 @@ impl Accepted {
     pub fn incident(self) -> Option<IncidentId> {
         match self {
             Self::Opened(id) | Self::Joined(id) => Some(id),
-            Self::Duplicate => None,
+            Self::Held { .. } | Self::Duplicate => None,
         }
     }
 }
@@ -52,6 +54,13 @@ impl Store {
             && !note_delivery(&mut transaction, delivery, now).await?
         {
             return Ok(Accepted::Duplicate);
+        }
+        // Whoever asks wants an answer; only what tools send is held back.
+        if new.origin.requested_by.is_none()
+            && let Some(until) = super::mutes::hold(&mut transaction, &new.alert, now).await?
+        {
+            transaction.commit().await?;
+            return Ok(Accepted::Held { until });
         }
         let symptom = new.alert.symptom();
         let open = open_incident(&mut transaction, &new.alert.service, symptom).await?;

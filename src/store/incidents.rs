@@ -415,6 +415,18 @@ impl Store {
         Ok(ids.into_iter().map(IncidentId).collect())
     }
 
+    /// The newest incident whose messages stand in this thread.
+    pub async fn incident_in_thread(&self, channel: &str, thread_ts: &str) -> Result<Option<IncidentId>> {
+        let id: Option<i64> = sqlx::query_scalar(
+            "SELECT id FROM incidents WHERE channel = ?1 AND thread_ts = ?2 ORDER BY id DESC LIMIT 1",
+        )
+        .bind(channel)
+        .bind(thread_ts)
+        .fetch_optional(&self.readers)
+        .await?;
+        Ok(id.map(IncidentId))
+    }
+
     /// Adds a line to an incident's own history.
     pub async fn note(&self, id: IncidentId, what: &str, now: Timestamp) -> Result<()> {
         let mut transaction = self.begin().await?;

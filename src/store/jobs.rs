@@ -42,6 +42,8 @@ pub enum JobKind {
     LookAgain { round: i64, times: usize },
     /// Bring the headline up to date.
     Headline,
+    /// Alerts were held back until now: tell which.
+    EndMute { mute: i64 },
 }
 
 impl JobKind {
@@ -56,6 +58,7 @@ impl JobKind {
             Self::CloseQuiet => "close_quiet",
             Self::LookAgain { .. } => "look_again",
             Self::Headline => "headline",
+            Self::EndMute { .. } => "end_mute",
         }
     }
 }

@@ -10,6 +10,7 @@ mod audit;
 mod aws_events;
 mod incidents;
 mod jobs;
+mod mutes;
 mod outbox;
 
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ pub use approvals::{Approval, Asked, Claim, Decided, Ended};
 pub use aws_events::{AwsEvent, TRAIL_RECORD};
 pub use incidents::{Conclusion, Incident, IncidentRow};
 pub use jobs::{ClickedButton, Job, JobKind};
+pub use mutes::{Mute, NewMute};
 pub use outbox::{
     Candidate, Cause as UndeliveredCause, GRACE, HEADLINE, OutboxDepth, Owed, Parcel, Undelivered, Way,
 };

@@ -95,7 +95,7 @@ pub(super) async fn owe_image(
     put(bench, &owed).await
 }
 
-async fn put(bench: &Bench, owed: &Owed) -> Result<(), StoreError> {
+pub(super) async fn put(bench: &Bench, owed: &Owed) -> Result<(), StoreError> {
     if bench.store.owe(owed, bench.clock.now()).await? {
         bench.mail.notify_one();
     }

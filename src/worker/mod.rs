@@ -9,6 +9,7 @@ mod delivery;
 mod headline;
 mod investigate;
 mod look_again;
+mod mute;
 mod offer;
 mod report;
 mod roll_back;

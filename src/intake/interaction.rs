@@ -1,0 +1,211 @@
+//! Buttons, forms and menus: one line per id, and who does it.
+//!
+//! The rule that is not obvious: what decides something is stored before it is acknowledged and done by
+//! a job. What only shows something is done at once, while the trigger lives.
+
+use serde_json::Value;
+
+use super::ask::{Answer, Asker};
+use super::command::Command;
+use super::desk::Desk;
+use crate::slack::interaction::{self, Interaction, Press, Shortcut, Submission, Suggestion};
+use crate::slack::messages::Message;
+use crate::slack::views;
+use crate::store::{ClickedButton, Result};
+
+/// `callback_id` of 'Investigate this' in a message's menu.
+const INVESTIGATE_THIS: &str = "investigate_this";
+/// Names in a select; Slack takes up to 100.
+const SUGGESTED: usize = 50;
+
+impl Desk {
+    /// An interaction: what Slack gets as its answer; `None` is a bare 200.
+    pub async fn interaction(&self, payload: &Value) -> Result<Option<Value>> {
+        match interaction::read_interaction(payload) {
+            Interaction::Press(press) => self.press(press).await.map(|()| None),
+            Interaction::ViewPress(press) => {
+                tracing::debug!(action = press.action_id, "a button of a view that does nothing");
+                Ok(None)
+            }
+            Interaction::Shortcut(shortcut) if shortcut.callback_id == INVESTIGATE_THIS => {
+                self.investigate_this(*shortcut).await.map(|()| None)
+            }
+            Interaction::Submission(form) if form.callback_id == views::INVESTIGATE => {
+                self.investigate_form(form).await
+            }
+            Interaction::Suggestion(suggestion) if suggestion.action_id == "service" => {
+                self.suggest(&suggestion).await.map(Some)
+            }
+            Interaction::Shortcut(_) | Interaction::Submission(_) | Interaction::Suggestion(_) => {
+                tracing::warn!("an interaction with an id that nobody knows");
+                Ok(None)
+            }
+            Interaction::Ignored { why } => {
+                tracing::debug!(why, "an interaction that does nothing");
+                Ok(None)
+            }
+        }
+    }
+
+    async fn press(&self, press: Press) -> Result<()> {
+        if press.action_id.starts_with("investigate_service/") {
+            return self.investigate_choice(press).await;
+        }
+        self.store_click(press).await
+    }
+
+    /// A click, stored before it is acknowledged; whether it counts is decided by a job.
+    async fn store_click(&self, press: Press) -> Result<()> {
+        let delivery = press.delivery.clone();
+        let click = ClickedButton {
+            action_id: press.action_id,
+            value: press.value,
+            user: press.user,
+            channel: press.channel,
+            message_ts: press.message_ts,
+            thread_ts: press.thread_ts,
+            reason: None,
+        };
+        self.store.accept_click(&delivery, click, self.clock.now()).await?;
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// 'Did you mean': the service that was chosen, or the name as it was typed.
+    async fn investigate_choice(&self, press: Press) -> Result<()> {
+        let value: Value = serde_json::from_str(&press.value).unwrap_or_default();
+        let Some(service) = value["service"].as_str().filter(|service| !service.is_empty()) else {
+            return Ok(());
+        };
+        let asker = Asker {
+            user: press.user,
+            channel: press.channel,
+            thread_ts: press.thread_ts,
+            delivery: Some(press.delivery),
+        };
+        let answer = self.investigate_in_words(&asker, service.to_owned(), value["when"].as_str()).await?;
+        self.whisper(&asker, answer.into_message());
+        Ok(())
+    }
+
+    async fn suggest(&self, suggestion: &Suggestion) -> Result<Value> {
+        let names = self.directory().await?.suggest(&suggestion.typed, SUGGESTED);
+        Ok(views::options(&names, &suggestion.typed))
+    }
+
+    /// The form behind a bare `/investigate`.
+    async fn investigate_form(&self, form: Submission) -> Result<Option<Value>> {
+        let wrong = |block: &str, sentence: String| Ok(Some(views::errors(&[(block, sentence)])));
+        let metadata: Value = serde_json::from_str(&form.private_metadata).unwrap_or_default();
+        let mut asker = Asker {
+            user: form.user.clone(),
+            channel: metadata["channel"].as_str().unwrap_or_default().to_owned(),
+            thread_ts: metadata["thread_ts"].as_str().map(str::to_owned),
+            delivery: Some(form.delivery.clone()),
+        };
+        let picked = form.date_time("at", "at");
+        let words = form.text("words", "words");
+        let mut service = form.option("service", "service");
+        let mut read = match (picked, &words) {
+            (Some(_), Some(_)) => {
+                return wrong("words", "Choose a time or write one, not both.".to_owned());
+            }
+            (Some(second), None) => match self.read_time(&form.user, &second.to_string()).await {
+                Ok(read) => Some(read),
+                Err(_) => return wrong("at", "That is still to come, or too long ago.".to_owned()),
+            },
+            (None, Some(words)) => match self.read_time(&form.user, words).await {
+                Ok(read) => Some(read),
+                Err(sentence) => return wrong("words", sentence),
+            },
+            (None, None) => None,
+        };
+        let mut alert = None;
+        if let Some(link) = form.text("link", "link") {
+            let Some(place) = super::mention::read_link(&link) else {
+                return wrong(
+                    "link",
+                    "That is no link to a message: 'Copy link' in its menu gives one.".to_owned(),
+                );
+            };
+            let found = self.slack.message_at(&place.channel, &place.ts, place.thread_ts.as_deref()).await;
+            let message = match found {
+                Ok(Some(message)) => message,
+                Ok(None) => return wrong("link", "There is no message there.".to_owned()),
+                Err(error) => {
+                    tracing::warn!(%error, "a linked message cannot be read");
+                    return wrong("link", "I cannot read that message. Am I in its channel?".to_owned());
+                }
+            };
+            let said = self.said_by(&message);
+            service = service.or(said.service.clone());
+            read = read.or(said.at.map(|at| crate::slack::answers::TimeRead { at, zone: None }));
+            alert = Some(said);
+            asker.thread_ts = Some(place.thread_ts.unwrap_or(place.ts));
+            asker.channel = place.channel;
+        }
+        let Some(service) = service else {
+            let sentence = if alert.is_some() {
+                "The message names no service that I know. Which one is it?"
+            } else {
+                "Which service?"
+            };
+            return wrong("service", sentence.to_owned());
+        };
+        let mut asked = self.asked(service, read.as_ref().map(|read| read.at));
+        if let Some(said) = alert {
+            said.complete(&mut asked);
+        }
+        match self.investigate(&asker, asked, read.as_ref()).await? {
+            // The headline in the channel says it.
+            Answer::Opened(_) => {}
+            answer => self.whisper(&asker, answer.into_message()),
+        }
+        Ok(None)
+    }
+
+    /// 'Investigate this' in a message's menu.
+    async fn investigate_this(&self, shortcut: Shortcut) -> Result<()> {
+        let asker = Asker {
+            user: shortcut.user,
+            channel: shortcut.channel,
+            thread_ts: Some(shortcut.thread_ts.unwrap_or(shortcut.message_ts)),
+            delivery: Some(shortcut.delivery),
+        };
+        let said = self.said_by(&shortcut.message);
+        let Some(service) = said.service.clone() else {
+            // What the message does not say, a form asks.
+            let form = views::investigate_form(&asker.to_metadata());
+            if let Err(error) = self.slack.open_view(&shortcut.trigger_id, &form).await {
+                tracing::warn!(%error, "the form could not be opened");
+                let sentence = "The message names no service that I know. Mention me here with one: `@me investigate SERVICE`.";
+                self.whisper(&asker, Message::plain(sentence));
+            }
+            return Ok(());
+        };
+        let mut asked = self.asked(service, said.at);
+        said.complete(&mut asked);
+        match self.investigate(&asker, asked, None).await? {
+            Answer::Opened(_) => {}
+            answer => self.whisper(&asker, answer.into_message()),
+        }
+        Ok(())
+    }
+
+    /// Does what a mention asks, and answers in its thread, privately but for what everybody sees anyway.
+    pub(super) async fn mentioned(&self, asker: &Asker, command: Command) -> Result<Answer> {
+        let directory = self.directory().await?;
+        self.carry_out(asker, command, &directory).await
+    }
+
+    /// Tells whoever asked, so that only they see it. It is not worth a retry: nothing hangs on it.
+    pub(super) fn whisper(&self, asker: &Asker, message: Message) {
+        let (slack, asker) = (self.slack.clone(), asker.clone());
+        tokio::spawn(async move {
+            let told = slack.tell(&asker.channel, asker.thread_ts.as_deref(), &asker.user, &message).await;
+            if let Err(error) = told {
+                tracing::warn!(%error, "a private answer could not be given");
+            }
+        });
+    }
+}
