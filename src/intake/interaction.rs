@@ -58,6 +58,7 @@ impl Desk {
     async fn store_click(&self, press: Press) -> Result<()> {
         let delivery = press.delivery.clone();
         let click = ClickedButton {
+            delivery: delivery.clone(),
             action_id: press.action_id,
             value: press.value,
             user: press.user,
