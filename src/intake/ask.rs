@@ -238,7 +238,7 @@ impl Desk {
         let zone = if when::needs_zone(words) { Some(self.zone_of(user).await) } else { None };
         let utc = TimeZone::UTC;
         let at = when::read(words, self.clock.now(), zone.as_ref().unwrap_or(&utc))
-            .map_err(|error| crate::slack::text::escape(&error.to_string()))?;
+            .map_err(|error| error.to_string())?;
         Ok(TimeRead { at, zone })
     }
 

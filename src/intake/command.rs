@@ -110,10 +110,7 @@ fn investigate(words: &[&str], known: &dyn Fn(&str) -> bool) -> Result<Command, 
     // What cannot be a time on anybody's clock is refused before anybody is asked for theirs.
     match when::check(&said) {
         Ok(()) => Ok(Command::Investigate { service, when: Some(said) }),
-        Err(error) => {
-            let why = crate::slack::text::escape(&error.to_string());
-            Err(format!("I read `{}` as the service. {why}", quoted(&service)))
-        }
+        Err(error) => Err(format!("I read `{}` as the service. {error}", quoted(&service))),
     }
 }
 

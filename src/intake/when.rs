@@ -87,8 +87,10 @@ enum Day {
     },
 }
 
+/// What was typed, short and inert: it goes into sentences that Slack reads as its markup.
 fn shown(text: &str) -> String {
-    text.trim().chars().filter(|c| !c.is_control() && *c != '`').take(60).collect()
+    let plain: String = text.trim().chars().filter(|c| !c.is_control() && *c != '`').take(60).collect();
+    crate::slack::text::escape(&plain)
 }
 
 const FILLERS: &[&str] = &[

@@ -19,18 +19,6 @@ impl Slack {
         soon("views.open", self.call("views.open", &body)).await.map(drop)
     }
 
-    /// Puts another form on top of the one that is open.
-    pub async fn push_view(&self, trigger_id: &str, view: &Value) -> Result<(), SlackError> {
-        let body = json!({ "trigger_id": trigger_id, "view": view });
-        soon("views.push", self.call("views.push", &body)).await.map(drop)
-    }
-
-    /// Shows a person's App Home.
-    pub async fn publish_home(&self, user: &str, view: &Value) -> Result<(), SlackError> {
-        let body = json!({ "user_id": user, "view": view });
-        self.call("views.publish", &body).await.map(drop)
-    }
-
     /// A person's time zone by its IANA name; `None` where Slack names none.
     pub async fn time_zone_of(&self, user: &str) -> Result<Option<String>, SlackError> {
         let answer = soon("users.info", self.read("users.info", &[("user", user)])).await?;

@@ -71,3 +71,11 @@ fn reading_grants_nothing_that_changes_anything() {
         assert!(reads.iter().any(|read| verb.starts_with(read)), "{action}");
     }
 }
+
+#[test]
+fn the_readme_tells_every_command_that_help_tells() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    for (typed, does) in incident_commander::intake::command::COMMANDS {
+        assert!(readme.contains(&format!("| `{typed}` | {does} |")), "{typed}");
+    }
+}
