@@ -70,16 +70,7 @@ async fn live(common: &Common, service: String, at: Option<&str>) -> anyhow::Res
         return Err(Misuse(format!("{at} is in the future")).into());
     }
     let clients = Clients::connect(&app::aws_settings(&settings)).await?;
-    let alert = Alert {
-        service: service.clone(),
-        at,
-        metric: None,
-        value: None,
-        threshold: None,
-        severity: None,
-        alert_name: None,
-        source: None,
-    };
+    let alert = Alert::about(service.clone(), at);
     let known = crate::worker::service_settings(&settings.config, &service);
     let request = Request { alert, now, service: known };
     let evidence = agents::gather(&clients, request, Deadlines::default(), |progress| {

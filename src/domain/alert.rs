@@ -119,6 +119,20 @@ pub struct Alert {
 }
 
 impl Alert {
+    /// An alert that says nothing but what it is about and when: somebody asked.
+    pub fn about(service: String, at: Timestamp) -> Self {
+        Self {
+            service,
+            at,
+            metric: None,
+            value: None,
+            threshold: None,
+            severity: None,
+            alert_name: None,
+            source: None,
+        }
+    }
+
     pub fn symptom(&self) -> Option<Symptom> {
         [self.metric.as_deref(), self.alert_name.as_deref()]
             .into_iter()

@@ -331,16 +331,7 @@ impl Desk {
     }
 
     pub(super) fn asked(&self, service: String, at: Option<Timestamp>) -> Alert {
-        Alert {
-            service,
-            at: at.unwrap_or_else(|| self.clock.now()),
-            metric: None,
-            value: None,
-            threshold: None,
-            severity: None,
-            alert_name: None,
-            source: None,
-        }
+        Alert::about(service, at.unwrap_or_else(|| self.clock.now()))
     }
 }
 
