@@ -1,5 +1,5 @@
-//! Did a series change, when, and by how much: level shifts, slopes, the onset as a distribution, and
-//! whether it changed at a given time beyond its own habit.
+//! Did a series change, when, and by how much: level shifts, slopes, and whether it
+//! changed at a given time beyond its own habit. The onset of an incident, as a distribution, is in `steps`.
 //!
 //! Invariant: pure arithmetic over numbers and times. A value that is no finite number is a hole, and
 //! a hole is never filled with an invented value.
@@ -8,7 +8,6 @@ mod change;
 mod grid;
 mod habit;
 mod levels;
-mod onset;
 mod season;
 mod segment;
 mod slope;
@@ -17,5 +16,4 @@ mod tests;
 
 pub use change::{Changed, changed_at};
 pub use levels::{Shift, level_shifts};
-pub use onset::{Direction, OnsetDistribution, Trials, onset_of_rate, onset_of_values};
 pub use slope::{Slope, slope};

@@ -7,7 +7,6 @@
 use jiff::Timestamp;
 
 use super::levels::median;
-use super::onset::normal_share;
 
 /// More points are averaged to this many: the number of pairs grows with the square.
 const MOST_POINTS: usize = 400;
@@ -93,4 +92,9 @@ fn inflation(left: &[f64]) -> f64 {
     let product: f64 = left.windows(2).map(|pair| pair[0] / scale * (pair[1] / scale)).sum();
     let correlation = (product / power).clamp(0.0, 0.95);
     (1.0 + correlation) / (1.0 - correlation)
+}
+
+/// The share of a standard normal distribution below `z`.
+fn normal_share(z: f64) -> f64 {
+    if z.is_nan() { 0.5 } else { 0.5 * libm::erfc(-z / std::f64::consts::SQRT_2) }
 }

@@ -143,74 +143,6 @@ fn one_side_only_is_no_answer() {
     assert_eq!(changed_at(&[], second(0)), None);
 }
 
-fn requests(seed: u64, share: impl Fn(i64) -> f64) -> Vec<Trials> {
-    let mut random = Rng::with_seed(seed);
-    (0..90)
-        .map(|minute| {
-            let total = 40;
-            let failed = (0..total).filter(|_| random.f64() < share(minute)).count() as f64;
-            Trials { at: second(minute * MINUTE), failed, total: f64::from(total) }
-        })
-        .collect()
-}
-
-#[test]
-fn the_onset_of_failures_is_found_to_the_minute() {
-    let onset =
-        onset_of_rate(&requests(1, |minute| if minute >= 45 { 0.4 } else { 0.05 }), Direction::Up).unwrap();
-    let interval = onset.interval(0.95).unwrap();
-    assert!(onset.none < 0.001, "{}", onset.none);
-    assert!((interval.at.as_second() / MINUTE - 45).abs() <= 1, "{interval:?}");
-    assert!(interval.latest.as_second() - interval.earliest.as_second() <= 5 * MINUTE, "{interval:?}");
-}
-
-#[test]
-fn the_onset_is_found_when_the_trouble_is_over_already() {
-    let share = |minute: i64| if (30..50).contains(&minute) { 0.5 } else { 0.02 };
-    let onset = onset_of_rate(&requests(2, share), Direction::Up).unwrap();
-    assert!((onset.interval(0.9).unwrap().at.as_second() / MINUTE - 30).abs() <= 1);
-}
-
-#[test]
-fn steady_failures_have_no_onset() {
-    let unsure: usize = (0..30)
-        .filter(|seed| onset_of_rate(&requests(*seed, |_| 0.05), Direction::Up).unwrap().none < 0.5)
-        .count();
-    assert!(unsure <= 2, "{unsure} of 30");
-}
-
-#[test]
-fn failures_that_become_fewer_are_no_onset_upwards() {
-    let better = requests(3, |minute| if minute >= 45 { 0.02 } else { 0.4 });
-    assert!(onset_of_rate(&better, Direction::Down).unwrap().none < 0.01);
-    let up = onset_of_rate(&better, Direction::Up).unwrap();
-    let early = up.between(second(0), second(40 * MINUTE));
-    assert!(up.none + early > 0.9 || up.interval(0.9).unwrap().at < second(45 * MINUTE), "{up:?}");
-}
-
-#[test]
-fn the_onset_of_a_latency_is_found_and_two_series_agree() {
-    let latency: Vec<(Timestamp, f64)> = noise(9, 90, 0.3)
-        .into_iter()
-        .enumerate()
-        .map(|(minute, noise)| {
-            let level = if minute >= 45 { 260.0 } else { 150.0 };
-            (second(minute as i64 * MINUTE), level * (0.15 * noise).exp())
-        })
-        .collect();
-    let slow = onset_of_values(&latency, Direction::Up).unwrap();
-    assert!((slow.interval(0.9).unwrap().at.as_second() / MINUTE - 45).abs() <= 2);
-    let failing =
-        onset_of_rate(&requests(4, |minute| if minute >= 45 { 0.3 } else { 0.05 }), Direction::Up).unwrap();
-    let both = slow.combined(&failing);
-    let width = |onset: &OnsetDistribution| {
-        let interval = onset.interval(0.95).unwrap();
-        interval.latest.as_second() - interval.earliest.as_second()
-    };
-    assert!(width(&both) <= width(&slow).max(width(&failing)));
-    assert!((both.interval(0.9).unwrap().at.as_second() / MINUTE - 45).abs() <= 1);
-}
-
 #[test]
 fn a_leak_has_a_slope_and_an_end() {
     let memory: Vec<(Timestamp, f64)> = noise(10, 300, 0.5)
@@ -279,18 +211,6 @@ proptest! {
             prop_assert!(chance(changed.probability));
             prop_assert_eq!(changed.changed, changed.probability > 0.5);
         }
-        for direction in [Direction::Up, Direction::Down, Direction::Either] {
-            let trials: Vec<Trials> =
-                points.iter().map(|point| Trials { at: point.0, failed: point.1, total: 4.0 }).collect();
-            for onset in [onset_of_values(&points, direction), onset_of_rate(&trials, direction)].into_iter().flatten() {
-                let sum = onset.none + onset.moments.iter().map(|moment| moment.1).sum::<f64>();
-                prop_assert!((sum - 1.0).abs() < 1e-6, "{}", sum);
-                prop_assert!(onset.moments.iter().all(|moment| chance(moment.1)));
-                if let Some(interval) = onset.interval(0.9) {
-                    prop_assert!(interval.earliest <= interval.at && interval.at <= interval.latest);
-                }
-            }
-        }
         if let Some(slope) = slope(&points) {
             prop_assert!(chance(slope.probability));
         }
@@ -305,8 +225,6 @@ proptest! {
         };
         let at = |offset: i64| second((15 + offset) * MINUTE);
         prop_assert_eq!(changed_at(&series(0), at(0)), changed_at(&series(minutes), at(minutes)));
-        let none = |offset| onset_of_values(&series(offset), Direction::Up).map(|onset| onset.none);
-        prop_assert_eq!(none(0), none(minutes));
     }
 
     #[test]

@@ -6,8 +6,6 @@
 //! then and in [`Miner::settle`], and joins shapes into templates. An id that [`Miner::learn`] gave
 //! stays valid: [`Miner::resolve`] tells the template that it belongs to by now.
 
-mod compare;
-mod fields;
 mod header;
 mod json;
 mod merge;
@@ -18,8 +16,6 @@ mod values;
 
 use std::collections::{BTreeMap, HashMap};
 
-pub use compare::{Comparison, SidedLine, Sides, TemplateChange, compare};
-pub use fields::{FieldChange, FieldValues, Numbers};
 use header::{Headers, OPENINGS, opening};
 use shapes::{ByHash, Frame, Shape, Token, TokenKind, Words, hash_content, message, mix, tokens_with};
 
@@ -33,21 +29,11 @@ pub struct Options {
     pub max_example_bytes: usize,
     /// Different words in one place that make it a variable, at least.
     pub min_values: usize,
-    /// JSON lines with the same message but other keys are other templates.
-    pub split_by_keys: bool,
-    /// A word behind `key=` is a variable at once; otherwise when it is seen to vary freely.
-    pub mask_values: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            max_shapes: 1 << 14,
-            max_example_bytes: 8 << 20,
-            min_values: 5,
-            split_by_keys: true,
-            mask_values: false,
-        }
+        Self { max_shapes: 1 << 14, max_example_bytes: 8 << 20, min_values: 5 }
     }
 }
 
@@ -138,7 +124,7 @@ impl Miner {
         let header = &self.headers[opening(line) as usize];
         let start = header.skip(line);
         let content = line.get(start..).unwrap_or_default();
-        let hash = hash_content(content, &self.options);
+        let hash = hash_content(content);
         let number = self.lines;
         if let Some(id) = self.by_hash.get(&hash) {
             let shape = &mut self.shapes[*id as usize];
@@ -186,8 +172,8 @@ impl Miner {
         if self.by_tokens.is_empty() {
             return None;
         }
-        let (message, keys) = message(content, self.options.split_by_keys);
-        let mut tokens = tokens_with(&message, self.options.mask_values, |word| self.words.known(word));
+        let (message, keys) = message(content);
+        let mut tokens = tokens_with(&message, |word| self.words.known(word));
         self.mask_values(&mut tokens, keys);
         let exact = self.by_tokens.get(&merge::shape_key(&tokens, keys)).copied();
         let known = exact
@@ -280,9 +266,9 @@ impl Miner {
     }
 
     fn take_apart(&mut self, content: &[u8]) -> (Box<[Token]>, Option<Frame>) {
-        let (message, keys) = message(content, self.options.split_by_keys);
+        let (message, keys) = message(content);
         let words = &mut self.words;
-        let tokens = tokens_with(&message, self.options.mask_values, |word| words.number(word));
+        let tokens = tokens_with(&message, |word| words.number(word));
         let frame = keys.map(|keys_hash| {
             let (before, after) = json::frame(content);
             Frame { keys_hash, before, after }
@@ -325,7 +311,7 @@ impl Miner {
                 self.example_bytes -= example.len();
                 let start = header.skip(&example);
                 let content = example.get(start..).unwrap_or_default();
-                let hash = hash_content(content, &self.options);
+                let hash = hash_content(content);
                 match self.by_hash.get(&hash) {
                     Some(other) => {
                         let other = *other;

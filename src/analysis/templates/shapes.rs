@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use super::json;
 use super::tokens::{Piece, scan};
-use super::{Options, json};
 
 /// A kept word, variable or mark, and whether white space stood before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,22 +101,22 @@ fn hash_bytes(bytes: &[u8]) -> u64 {
     mix(hash, last)
 }
 
-/// The message of a line without its header, and the key set of a JSON line.
-pub fn message(content: &[u8], split_by_keys: bool) -> (Cow<'_, [u8]>, Option<u64>) {
+/// The message of a line without its header, and the key set of a JSON line: the same message under
+/// other keys is another template.
+pub fn message(content: &[u8]) -> (Cow<'_, [u8]>, Option<u64>) {
     if content.trim_ascii_start().first() == Some(&b'{')
         && let Some(outline) = json::outline(content, hash_bytes)
     {
-        let keys = (split_by_keys || outline.message.is_none()).then_some(outline.keys_hash);
-        return (json::first_line(outline.message.unwrap_or_default()), keys);
+        return (json::first_line(outline.message.unwrap_or_default()), Some(outline.keys_hash));
     }
     (Cow::Borrowed(content), None)
 }
 
 /// Equal for lines of one shape. Not secret: a crafted line can at worst join another one's template.
-pub fn hash_content(content: &[u8], options: &Options) -> u64 {
-    let (message, keys) = message(content, options.split_by_keys);
+pub fn hash_content(content: &[u8]) -> u64 {
+    let (message, keys) = message(content);
     let mut hash = keys.unwrap_or_default();
-    scan(&message, options.mask_values, &mut |piece, _| {
+    scan(&message, &mut |piece, _| {
         hash = match piece {
             Piece::Word(word) => mix(hash, hash_bytes(word)),
             Piece::Stem(stem) => mix(hash, !hash_bytes(stem)),
@@ -156,9 +156,9 @@ impl Words {
 }
 
 /// The pieces of a message, with words as numbers.
-pub fn tokens_with(content: &[u8], mask_values: bool, mut number: impl FnMut(&[u8]) -> u32) -> Box<[Token]> {
+pub fn tokens_with(content: &[u8], mut number: impl FnMut(&[u8]) -> u32) -> Box<[Token]> {
     let mut tokens = Vec::with_capacity(32);
-    scan(content, mask_values, &mut |piece, space| {
+    scan(content, &mut |piece, space| {
         let kind = match piece {
             Piece::Word(word) => TokenKind::Word(number(word)),
             Piece::Stem(stem) => TokenKind::Stem(number(stem)),

@@ -51,9 +51,9 @@ const fn classes() -> [u8; 256] {
     table
 }
 
-/// Calls `emit(piece, space_before)` for each piece of the line, in order. Words behind `key=` are
-/// variables with `mask_values`, else words when they look like words.
-pub fn scan<'a>(line: &'a [u8], mask_values: bool, emit: &mut impl FnMut(Piece<'a>, bool)) {
+/// Calls `emit(piece, space_before)` for each piece of the line, in order. What stands behind `key=`
+/// is a word where it looks like one, else a variable.
+pub fn scan<'a>(line: &'a [u8], emit: &mut impl FnMut(Piece<'a>, bool)) {
     let mut writer = Writer { emit, after_variable: false, held: None, pieces: 0 };
     if let Some(opening) = stack_frame(line) {
         writer.word(opening, true);
@@ -101,7 +101,7 @@ pub fn scan<'a>(line: &'a [u8], mask_values: bool, emit: &mut impl FnMut(Piece<'
         cut_chunk(chunk, flags, space, &mut writer);
         space = false;
         if line.get(at) == Some(&b'=') && flags & (LETTER | DIGIT) != 0 {
-            at = cut_value(line, chunk, at, mask_values, &mut writer);
+            at = cut_value(line, chunk, at, &mut writer);
         }
     }
     writer.finish();
@@ -139,7 +139,6 @@ fn cut_value<'a, F: FnMut(Piece<'a>, bool)>(
     line: &'a [u8],
     key: &[u8],
     equals: usize,
-    mask_values: bool,
     writer: &mut Writer<'_, F>,
 ) -> usize {
     let start = equals + 1;
@@ -148,9 +147,7 @@ fn cut_value<'a, F: FnMut(Piece<'a>, bool)>(
         Some(quote @ (b'"' | b'\'')) => {
             let inner = &line[start + 1..];
             let length = inner.iter().position(|byte| byte == quote);
-            if is_message_key(key)
-                || (!mask_values && length.is_some_and(|length| is_short_text(&inner[..length])))
-            {
+            if is_message_key(key) || length.is_some_and(|length| is_short_text(&inner[..length])) {
                 return equals;
             }
             writer.mark(b'=', false);
@@ -163,7 +160,7 @@ fn cut_value<'a, F: FnMut(Piece<'a>, bool)>(
             let length = line[start..].iter().position(ends).unwrap_or(line.len() - start);
             let value = &line[start..start + length];
             writer.mark(b'=', false);
-            if !mask_values && is_short_text(value) {
+            if is_short_text(value) {
                 writer.word(value, false);
             } else {
                 writer.variable(false);
