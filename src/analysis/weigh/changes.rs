@@ -1,0 +1,138 @@
+//! Signs that change hands: an outage or a slope that a change explains is that change's.
+//!
+//! The rule that is not obvious: what a change explains is taken from the cause that would have it
+//! otherwise, so that nothing counts twice.
+
+use super::causes::drained;
+use crate::analysis::keys::{self, Failure};
+use crate::analysis::ratios;
+use crate::analysis::suspects::Suspect;
+use crate::analysis::symptom::{self, Symptom};
+use crate::analysis::triggers::{Drain, Outage, Triggers};
+use crate::domain::change::Relation;
+
+/// Shares each dependency's outage between that dependency's own changes and 'nobody knows'. What
+/// stays unexplained is returned: (name, rate).
+pub(super) fn explain_outages(
+    suspects: &mut [Suspect<'_>],
+    symptom: &Symptom,
+    triggers: &Triggers,
+    failure: &Failure,
+) -> Vec<(String, f64)> {
+    let mut unexplained = Vec::new();
+    for suspect in suspects.iter_mut() {
+        if let Relation::Dependency(name) = &suspect.change.relation
+            && triggers.healthy.iter().any(|healthy| healthy.eq_ignore_ascii_case(name))
+        {
+            // What it changed runs without a scratch.
+            suspect.weight *= ratios::SIGN_ABSENT;
+        }
+    }
+    // Outages of the same minutes are one story: whoever calls the one that broke is slow as well.
+    let mut left: Vec<&Outage> = triggers.outages.iter().collect();
+    while let Some(first) = left.first().copied() {
+        let near = symptom.grid.periods(10);
+        let (cluster, rest): (Vec<_>, Vec<_>) = left
+            .into_iter()
+            .partition(|other| other.trouble.rise.begin.abs_diff(first.trouble.rise.begin) <= near);
+        left = rest;
+        explain_cluster(suspects, symptom, failure, &cluster, &mut unexplained);
+    }
+    unexplained
+}
+
+/// One cluster of outages against the changes of those who are in it. The heaviest stands for all.
+fn explain_cluster(
+    suspects: &mut [Suspect<'_>],
+    symptom: &Symptom,
+    failure: &Failure,
+    cluster: &[&Outage],
+    unexplained: &mut Vec<(String, f64)>,
+) {
+    let whole_rate = cluster.iter().map(|outage| outage.rate).fold(0.0, f64::max);
+    let background = ratios::BACKGROUND_DEPENDENCY * 20.0;
+    let rates: Vec<f64> = suspects
+        .iter()
+        .map(|suspect| {
+            cluster.iter().map(|outage| explanation(suspect, outage, symptom, failure)).fold(0.0, f64::max)
+        })
+        .collect();
+    let whole = background + rates.iter().sum::<f64>();
+    for (suspect, rate) in suspects.iter_mut().zip(&rates) {
+        let share = whole_rate * rate / whole;
+        let reversal = suspect.reversal.as_ref().map_or(1.0, |reversal| {
+            if reversal.minutes.is_some() { ratios::REVERSAL } else { ratios::REVERSAL_FAILED }
+        });
+        suspect.weight += share * reversal;
+        // The dependency's trouble in between is a mechanism, though a weak one.
+        if share > suspect.prior && rate / whole > 0.5 {
+            suspect.mechanism = suspect.mechanism.max(2.5);
+        }
+    }
+    let all: f64 = cluster.iter().map(|outage| outage.rate).sum();
+    for outage in cluster {
+        unexplained
+            .push((outage.name.clone(), whole_rate * outage.rate / all.max(1e-12) * background / whole));
+    }
+}
+
+/// The rate at which a change would have caused this outage.
+fn explanation(suspect: &Suspect<'_>, outage: &Outage, symptom: &Symptom, failure: &Failure) -> f64 {
+    let near = match &suspect.change.relation {
+        Relation::Dependency(name) if name.eq_ignore_ascii_case(&outage.name) => 1.0,
+        Relation::Shared => 0.3,
+        _ => return 0.0,
+    };
+    let Some((from, until)) = suspect.effect else { return 0.0 };
+    let rise = &outage.trouble.rise;
+    let lag = symptom::lag_density(symptom.grid, &rise.posterior, from, until, ratios::change_lag);
+    let view = Failure { manner: Some(outage.trouble.manner), ..Failure::default() };
+    let fit = suspect
+        .change
+        .keys
+        .iter()
+        .map(|key| keys::fit(key, &view).ratio.max(keys::fit(key, failure).ratio))
+        .fold(None, |best: Option<f64>, ratio| Some(best.map_or(ratio, |best| best.max(ratio))))
+        .unwrap_or(1.0);
+    let fit = if suspect.change.no_op {
+        ratios::NO_OP
+    } else if suspect.only_inert {
+        ratios::INERT
+    } else {
+        fit
+    };
+    near * ratios::hazard(&suspect.change.kind) * lag * fit
+}
+
+/// A slope that began with a change is the change's. How well it explains the failures is the same
+/// whoever began it.
+pub(super) fn explain_drain(
+    suspects: &mut [Suspect<'_>],
+    symptom: &Symptom,
+    triggers: &Triggers,
+    failure: &Failure,
+) {
+    let drain = triggers.drain.as_ref().map(|drain| (drain, drained(drain, symptom, failure)));
+    let creep = triggers.creep.as_ref().map(|creep| (creep, creep.rate));
+    for (slope, rate) in [drain, creep].into_iter().flatten() {
+        for suspect in suspects.iter_mut() {
+            if starts_with(slope, suspect, symptom) {
+                suspect.weight += rate * 0.5;
+                suspect.mechanism = suspect.mechanism.max(4.0);
+            }
+        }
+    }
+}
+
+/// Whether a slope began when this change of the service took effect.
+pub(super) fn starts_with(drain: &Drain, suspect: &Suspect<'_>, symptom: &Symptom) -> bool {
+    // A slope's beginning is known to some minutes only.
+    const SLACK: i64 = 20 * 60;
+    let (Some(knee), Some((from, until))) = (drain.knee, suspect.effect) else { return false };
+    let began = symptom.grid.second(knee);
+    suspect.change.relation == Relation::Own
+        && !suspect.change.no_op
+        && !suspect.only_inert
+        && from <= began + SLACK
+        && until >= began - SLACK
+}
