@@ -121,6 +121,11 @@ impl Bot {
             time_zones: Arc::default(),
         };
         let alive = Arc::new(AtomicBool::new(false));
+        let stop = CancellationToken::new();
+        let socket = settings
+            .slack_app_token
+            .clone()
+            .map(|token| http::socket::receive(desk.clone(), metrics.clone(), token, stop.clone()));
         let edge = Edge {
             desk,
             alert_token: settings.alert_token.clone(),
@@ -135,7 +140,6 @@ impl Bot {
         if let Some(more) = more {
             router = router.merge(more);
         }
-        let stop = CancellationToken::new();
         let mut tasks = vec![tokio::spawn(worker::run(bench.clone(), stop.clone(), alive))];
         let stopped = stop.clone().cancelled_owned();
         tasks.push(tokio::spawn(async move {
@@ -143,6 +147,7 @@ impl Bot {
                 tracing::error!(%error, "the listener failed");
             }
         }));
+        tasks.extend(socket.map(tokio::spawn));
         if slack.is_configured() {
             let stop = stop.clone();
             tasks.push(tokio::spawn(async move { learn_identity(&slack, &identity, &stop).await }));

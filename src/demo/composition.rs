@@ -47,9 +47,19 @@ const WRITE_ACTIONS: [&str; 4] = [
 ];
 
 const BOT_TOKEN: &str = "xoxb-demo";
+const APP_TOKEN: &str = "xapp-demo";
 const SIGNING_SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 /// What still runs after the bot has stopped gets so long to end.
 const STOP_WITHIN: Duration = Duration::from_secs(2);
+
+/// The way on which Slack's events, commands and interactions come to the bot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Signed requests to the bot's own address.
+    Http,
+    /// Connections that the bot opens itself: it has no signing secret then.
+    SocketMode,
+}
 
 /// Where everything listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,6 +154,20 @@ impl Composition {
         addresses: Addresses,
         more: MoreRoutes<'_>,
     ) -> anyhow::Result<Self> {
+        Self::start_over(Transport::Http, story, past, addresses, more).await
+    }
+
+    /// The same, over either way.
+    ///
+    /// # Errors
+    /// Where an address is taken, or something cannot be started.
+    pub async fn start_over(
+        transport: Transport,
+        story: Story,
+        past: Past,
+        addresses: Addresses,
+        more: MoreRoutes<'_>,
+    ) -> anyhow::Result<Self> {
         let outside = Outside::new()?;
         let bot_listener = bind(addresses.bot).await?;
         let checkout_listener = outside.bind(addresses.checkout).await?;
@@ -179,10 +203,17 @@ impl Composition {
             tasks.spawn(async move { stopped.run_until_cancelled(account.into_future()).await.is_some() });
             slack.serve_through(slack_listener, |router| tap.around(router))?
         };
-        slack.set_bot(&format!("http://{}", addresses.bot), SIGNING_SECRET);
+        match transport {
+            Transport::Http => slack.set_bot(&format!("http://{}", addresses.bot), SIGNING_SECRET),
+            Transport::SocketMode => slack.use_socket_mode(),
+        }
         let database =
             std::env::temp_dir().join(format!("incident-commander-demo-{}.db", uuid::Uuid::new_v4()));
-        let settings = settings(&world, addresses, &slack_api, &database)?;
+        let mut settings = settings(&world, addresses, &slack_api, &database)?;
+        if transport == Transport::SocketMode {
+            settings.slack_signing_secret = None;
+            settings.slack_app_token = Some(Secret::Value(APP_TOKEN.to_owned()));
+        }
         let routes = more(&slack, &stage);
         let bot = Bot::start(settings, Clock::starting_at(world.now()), bot_listener, routes).await?;
         Ok(Self {

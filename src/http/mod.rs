@@ -5,6 +5,7 @@
 mod alert;
 mod slack;
 mod sns;
+pub mod socket;
 
 use std::sync::Arc;
 

@@ -12,9 +12,35 @@ use slack_morphism::SlackSigningSecret;
 use slack_morphism::signature_verifier::SlackEventSignatureVerifier;
 
 use super::{Edge, Shared, error};
-use crate::intake::Heard;
-use crate::slack::inbound::{self, CommandBody, Event};
-use crate::store::Accepted;
+use crate::intake::{Desk, Heard};
+use crate::slack::inbound::{self, Command, CommandBody, Event};
+use crate::store::{self, Accepted};
+use crate::telemetry::Metrics;
+
+/// What is done with an event, whichever way it came.
+pub(super) async fn take_event(desk: &Desk, metrics: &Metrics, event: Event) -> store::Result<()> {
+    match desk.event(event).await? {
+        Heard::Incident(Accepted::Opened(id)) => {
+            metrics.count("alerts_accepted");
+            tracing::info!(incident = %id, "opened from Slack");
+        }
+        Heard::Incident(_) => metrics.count("alerts_accepted"),
+        Heard::Closed(ids) => tracing::info!(count = ids.len(), "closed by a resolve from Slack"),
+        Heard::Asked => metrics.count("questions_answered"),
+        Heard::Nothing(why) => tracing::debug!(why, "a Slack event that opens nothing"),
+    }
+    Ok(())
+}
+
+/// What is done with a command, whichever way it came.
+pub(super) async fn take_command(desk: &Desk, command: Command) -> store::Result<Option<Value>> {
+    desk.command(command).await
+}
+
+/// What is done with an interaction, whichever way it came.
+pub(super) async fn take_interaction(desk: &Desk, payload: &Value) -> store::Result<Option<Value>> {
+    desk.interaction(payload).await
+}
 
 pub(super) async fn events(State(edge): Shared, headers: HeaderMap, body: Bytes) -> Response {
     let body = match verified(&edge, &headers, &body) {
@@ -28,20 +54,8 @@ pub(super) async fn events(State(edge): Shared, headers: HeaderMap, body: Bytes)
     if let Event::UrlVerification { challenge } = event {
         return axum::Json(json!({ "challenge": challenge })).into_response();
     }
-    match edge.desk.event(event).await {
-        Ok(heard) => {
-            match &heard {
-                Heard::Incident(Accepted::Opened(id)) => {
-                    edge.metrics.count("alerts_accepted");
-                    tracing::info!(incident = %id, "opened from Slack");
-                }
-                Heard::Incident(_) => edge.metrics.count("alerts_accepted"),
-                Heard::Closed(ids) => tracing::info!(count = ids.len(), "closed by a resolve from Slack"),
-                Heard::Asked => edge.metrics.count("questions_answered"),
-                Heard::Nothing(why) => tracing::debug!(why, "a Slack event that opens nothing"),
-            }
-            StatusCode::OK.into_response()
-        }
+    match take_event(&edge.desk, &edge.metrics, event).await {
+        Ok(()) => StatusCode::OK.into_response(),
         Err(failure) => not_stored(&failure),
     }
 }
@@ -55,7 +69,7 @@ pub(super) async fn commands(State(edge): Shared, headers: HeaderMap, body: Byte
     match inbound::read_command(&form) {
         CommandBody::SslCheck => StatusCode::OK.into_response(),
         CommandBody::Unreadable => unreadable("a command without user or channel"),
-        CommandBody::Command(command) => match edge.desk.command(command).await {
+        CommandBody::Command(command) => match take_command(&edge.desk, command).await {
             Ok(answer) => answered(answer),
             Err(failure) => not_stored(&failure),
         },
@@ -72,7 +86,7 @@ pub(super) async fn interactions(State(edge): Shared, headers: HeaderMap, body: 
     let Some(payload) = payload.and_then(|text| serde_json::from_str::<Value>(text).ok()) else {
         return unreadable("an interaction without a payload");
     };
-    match edge.desk.interaction(&payload).await {
+    match take_interaction(&edge.desk, &payload).await {
         Ok(answer) => answered(answer),
         Err(failure) => not_stored(&failure),
     }

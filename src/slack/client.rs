@@ -311,14 +311,32 @@ impl Slack {
         Ok(Identity { user_id: text("user_id"), bot_id: text("bot_id"), workspace_url: text("url") })
     }
 
+    /// Asks for the address of a connection for Socket Mode, which is good for one connection.
+    pub async fn open_link(&self, app_token: &Secret) -> Result<String, SlackError> {
+        const METHOD: &str = "apps.connections.open";
+        let token = SlackApiToken::new(SlackApiTokenValue(app_token.read()?));
+        let answer = self.call_as(&token, METHOD, &json!({})).await?;
+        answer["url"].as_str().filter(|url| url.starts_with("ws")).map(str::to_owned).ok_or_else(|| {
+            SlackError::Unreachable { method: METHOD, reason: "an answer without an address".into() }
+        })
+    }
+
     pub(super) fn token(&self) -> Result<SlackApiToken, SlackError> {
         let secret = self.token.as_ref().ok_or(SlackError::NoToken)?;
         Ok(SlackApiToken::new(SlackApiTokenValue(secret.read()?)))
     }
 
     pub(super) async fn call(&self, method: &'static str, body: &Value) -> Result<Value, SlackError> {
-        let token = self.token()?;
-        let session = self.client.open_session(&token);
+        self.call_as(&self.token()?, method, body).await
+    }
+
+    async fn call_as(
+        &self,
+        token: &SlackApiToken,
+        method: &'static str,
+        body: &Value,
+    ) -> Result<Value, SlackError> {
+        let session = self.client.open_session(token);
         let answer: Value = within(method, session.http_session_api.http_post(method, body, None)).await?;
         // The library reads a page that is no JSON as an empty answer.
         if answer["ok"] != true {

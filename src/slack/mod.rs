@@ -13,6 +13,7 @@ pub mod inbound;
 pub mod interaction;
 pub mod messages;
 pub mod pace;
+pub mod socket;
 pub mod text;
 pub mod views;
 

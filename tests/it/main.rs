@@ -16,3 +16,4 @@ mod page;
 mod rooms;
 mod slack_double;
 mod sns;
+mod socket_mode;

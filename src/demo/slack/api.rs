@@ -15,9 +15,9 @@ use serde_json::{Map, Value, json};
 
 use super::arguments::Arguments;
 use super::fault::FaultKind;
-use super::methods::{Call, Method, find};
+use super::methods::{Call, Method, OPEN_LINK, find};
 use super::state::State;
-use super::{SlackWorld, pace, reply, upload};
+use super::{SlackWorld, links, pace, reply, upload};
 
 /// The largest body that is read, of an upload too.
 const BODY_MAX: usize = 64 * 1024 * 1024;
@@ -28,6 +28,7 @@ pub(super) fn router(world: SlackWorld) -> Router {
         .route("/upload/v1/{secret}", post(upload::receive))
         .route("/files-pri/{file}/{name}", get(upload::download))
         .route("/response/{id}/{secret}", post(reply::receive))
+        .route("/link", get(links::connect))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(world)
 }
@@ -135,7 +136,7 @@ fn run(
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let content_type = header(header::CONTENT_TYPE);
     let arguments = Arguments::read(query, content_type, body, method.takes_json).map_err(ApiError::new)?;
-    authorize(state, header(header::AUTHORIZATION), &arguments)?;
+    authorize(state, method, header(header::AUTHORIZATION), &arguments)?;
     if !method.scopes.is_empty() && !method.scopes.iter().any(|scope| state.has_scope(scope)) {
         return Err(ApiError::missing_scope(method.scopes[0], state));
     }
@@ -146,18 +147,24 @@ fn run(
         arguments: &arguments,
         public_url: &public_url,
         options: world.options(),
+        links: &world.inner.links,
     })
 }
 
-fn authorize(state: &State, header: &str, arguments: &Arguments) -> Result<(), ApiError> {
+fn authorize(state: &State, method: &Method, header: &str, arguments: &Arguments) -> Result<(), ApiError> {
     let given = header
         .strip_prefix("Bearer ")
         .map(str::to_owned)
         .or_else(|| arguments.text("token"))
         .ok_or_else(|| ApiError::new("not_authed"))?;
-    if given == state.app_token {
+    let (wanted, other) = if method.name == OPEN_LINK {
+        (&state.app_token, &state.bot_token)
+    } else {
+        (&state.bot_token, &state.app_token)
+    };
+    if given == *other {
         Err(ApiError::new("not_allowed_token_type"))
-    } else if given != state.bot_token {
+    } else if given != *wanted {
         Err(ApiError::new("invalid_auth"))
     } else if state.revoked {
         Err(ApiError::new("token_revoked"))

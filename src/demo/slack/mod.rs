@@ -11,6 +11,7 @@ mod elements;
 pub mod fault;
 mod interaction;
 pub mod limits;
+mod links;
 pub mod message;
 mod methods;
 mod outbound;
@@ -34,6 +35,7 @@ use tokio_util::task::TaskTracker;
 
 use super::aws::WorldClock;
 use fault::Fault;
+use links::Links;
 use pace::Pace;
 use state::{Effect, State};
 use workspace::Workspace;
@@ -115,6 +117,7 @@ struct Inner {
     state: Mutex<State>,
     updates: broadcast::Sender<Update>,
     bot: Mutex<Option<BotAddress>>,
+    links: Mutex<Links>,
     /// This endpoint's own address, for upload and response URLs.
     public_url: Mutex<String>,
     client: reqwest::Client,
@@ -141,6 +144,7 @@ impl SlackWorld {
                 state,
                 updates,
                 bot: Mutex::new(None),
+                links: Mutex::default(),
                 public_url: Mutex::new("http://127.0.0.1".into()),
                 client: reqwest::Client::new(),
                 tasks: TaskTracker::new(),

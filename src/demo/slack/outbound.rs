@@ -27,6 +27,13 @@ impl Acknowledgement {
         (200..300).contains(&self.status)
     }
 
+    /// What a connection of Socket Mode brought; `null` where the acknowledgement has no answer.
+    pub fn of_payload(payload: &Value) -> Self {
+        let is_json = !payload.is_null();
+        let body = if is_json { payload.to_string().into_bytes() } else { Vec::new() };
+        Self { status: 200, body, is_json, no_retry: false }
+    }
+
     /// The body as JSON, where it is some.
     pub fn json(&self) -> Option<Value> {
         if self.is_json { serde_json::from_slice(&self.body).ok() } else { None }
@@ -54,7 +61,7 @@ impl SlackWorld {
     /// Wraps an event in its envelope and sends it, in the background and in as many attempts as it takes.
     /// Where no bot is set nothing is sent.
     pub(super) fn send_event(&self, event: &Value) {
-        if self.bot_address().is_none() {
+        if self.bot_address().is_none() && !self.uses_socket_mode() {
             return;
         }
         let kind = event["type"].as_str().unwrap_or_default().to_owned();
@@ -82,7 +89,7 @@ impl SlackWorld {
                 headers.push(("x-slack-retry-num", attempt.to_string()));
                 headers.push(("x-slack-retry-reason", reason.to_owned()));
             }
-            let result = self.post_signed("/slack/events", "application/json", body, &headers).await;
+            let result = self.send("/slack/events", "application/json", body, &headers).await;
             let (done, outcome) = match result {
                 Ok(answer) => {
                     reason = "http_error";
@@ -113,7 +120,7 @@ impl SlackWorld {
         self.inner.tasks.spawn(async move {
             let headers =
                 [("x-slack-retry-num", "1".to_owned()), ("x-slack-retry-reason", "http_timeout".to_owned())];
-            let result = world.post_signed("/slack/events", "application/json", &body, &headers).await;
+            let result = world.send("/slack/events", "application/json", &body, &headers).await;
             world.write(|state| state.note_attempt(&id, result.map(|answer| answer.status), true));
         });
         true
@@ -126,7 +133,7 @@ impl SlackWorld {
     pub async fn verify_url(&self) -> Result<(), String> {
         let challenge = uuid::Uuid::new_v4().simple().to_string();
         let body = json!({"token": "none", "challenge": challenge, "type": "url_verification"}).to_string();
-        let answer = self.post_signed("/slack/events", "application/json", &body, &[]).await?;
+        let answer = self.send("/slack/events", "application/json", &body, &[]).await?;
         let given = answer.json().and_then(|json| json["challenge"].as_str().map(str::to_owned));
         let given = given.unwrap_or_else(|| answer.text());
         if answer.is_success() && given == challenge {
@@ -136,14 +143,21 @@ impl SlackWorld {
         }
     }
 
-    /// Sends one signed request and waits for its answer as long as Slack would.
-    pub(super) async fn post_signed(
+    /// Sends one request, signed or through a connection of Socket Mode as the app's settings say, and waits
+    /// for its answer as long as Slack would.
+    pub(super) async fn send(
         &self,
         path: &str,
         content_type: &str,
         body: &str,
         headers: &[(&'static str, String)],
     ) -> Result<Acknowledgement, String> {
+        if self.uses_socket_mode() {
+            let header = |wanted| headers.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value);
+            let attempt = header("x-slack-retry-num").and_then(|attempt| attempt.parse().ok());
+            let reason = header("x-slack-retry-reason").map_or("", String::as_str);
+            return self.send_envelope(path, body, attempt.map(|attempt| (attempt, reason))).await;
+        }
         let address = self.bot_address().ok_or("no bot is set")?;
         let timestamp = jiff::Timestamp::now().as_second();
         let mut request = self

@@ -232,8 +232,7 @@ impl SlackWorld {
             state.begin_delivery(&id, "command", String::new());
             Ok((id, state.next_ts(), reply, body))
         })?;
-        let result =
-            self.post_signed("/slack/commands", "application/x-www-form-urlencoded", &body, &[]).await;
+        let result = self.send("/slack/commands", "application/x-www-form-urlencoded", &body, &[]).await;
         self.write(|state| {
             state.note_attempt(&id, result.as_ref().map(|answer| answer.status).map_err(Clone::clone), true);
             match &result {
@@ -438,8 +437,7 @@ impl SlackWorld {
             id
         });
         let body = form(&[("payload", &payload.to_string())]);
-        let result =
-            self.post_signed("/slack/interactions", "application/x-www-form-urlencoded", &body, &[]).await;
+        let result = self.send("/slack/interactions", "application/x-www-form-urlencoded", &body, &[]).await;
         self.write(|state| {
             let status = result.as_ref().map(|answer| answer.status).map_err(Clone::clone);
             state.note_attempt(&id, status, true);

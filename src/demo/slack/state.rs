@@ -48,6 +48,8 @@ pub enum Update {
     HomeChanged {
         user: String,
     },
+    /// A connection of Socket Mode came or went.
+    LinksChanged,
     /// A request to the bot ended, well or not.
     Delivered {
         id: String,

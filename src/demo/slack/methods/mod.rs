@@ -10,11 +10,14 @@ mod views;
 
 pub(super) use views::{checked_view, replace, show};
 
+use std::sync::Mutex;
+
 use serde_json::Value;
 
 use super::Options;
 use super::api::ApiError;
 use super::arguments::Arguments;
+use super::links::{self, Links};
 use super::state::State;
 
 /// One authorised call.
@@ -23,6 +26,7 @@ pub(super) struct Call<'a> {
     pub arguments: &'a Arguments,
     pub public_url: &'a str,
     pub options: &'a Options,
+    pub links: &'a Mutex<Links>,
 }
 
 impl Call<'_> {
@@ -69,7 +73,11 @@ const fn reads(
     Method { name, scopes, takes_json: false, per_minute, run }
 }
 
-static METHODS: [Method; 26] = [
+/// The one method here that takes the app's token instead of the bot's.
+pub(super) const OPEN_LINK: &str = "apps.connections.open";
+
+static METHODS: [Method; 27] = [
+    writes(OPEN_LINK, &[], TIER_3, links::open),
     writes("auth.test", &[], SPECIAL, people::auth_test),
     reads("bots.info", &["users:read"], TIER_3, people::bot_info),
     writes("chat.delete", &["chat:write"], TIER_3, chat::delete),
