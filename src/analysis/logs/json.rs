@@ -8,6 +8,15 @@ use super::line::Scalar;
 /// The deepest nesting whose fields are looked at.
 const DEEPEST: usize = 4;
 
+/// One field of an object, with the name of the object around it (empty at the top).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Member<'a> {
+    pub parent: &'a str,
+    pub key: &'a str,
+    pub value: Scalar<'a>,
+    pub depth: usize,
+}
+
 /// A reader of JSON objects that hands out slices and accepts rubbish by giving up.
 pub(super) struct Json<'a> {
     bytes: &'a [u8],
@@ -21,8 +30,13 @@ impl<'a> Json<'a> {
         Self { bytes: text.as_bytes(), text, at: 1 }
     }
 
+    /// How far it has read, in bytes.
+    pub fn end(&self) -> usize {
+        self.at
+    }
+
     /// Reads members up to the closing brace. False where the text is not an object to its end.
-    pub fn object(&mut self, depth: usize, member: &mut dyn FnMut(&'a str, Scalar<'a>, usize)) -> bool {
+    pub fn object(&mut self, depth: usize, parent: &'a str, member: &mut dyn FnMut(Member<'a>)) -> bool {
         loop {
             self.blank();
             match self.bytes.get(self.at) {
@@ -44,7 +58,7 @@ impl<'a> Json<'a> {
             }
             self.at += 1;
             self.blank();
-            if !self.value(key, depth, member) {
+            if !self.value(key, parent, depth, member) {
                 return false;
             }
         }
@@ -53,18 +67,20 @@ impl<'a> Json<'a> {
     fn value(
         &mut self,
         key: &'a str,
+        parent: &'a str,
         depth: usize,
-        member: &mut dyn FnMut(&'a str, Scalar<'a>, usize),
+        member: &mut dyn FnMut(Member<'a>),
     ) -> bool {
+        let mut tell = |value| member(Member { parent, key, value, depth });
         match self.bytes.get(self.at) {
             Some(b'"') => {
                 let Some(text) = self.string() else { return false };
-                member(key, Scalar::Text(text), depth);
+                tell(Scalar::Text(text));
                 true
             }
             Some(b'{') if depth < DEEPEST => {
                 self.at += 1;
-                self.object(depth + 1, member)
+                self.object(depth + 1, key, member)
             }
             Some(b'{' | b'[') => self.skip_nested(),
             Some(_) => {
@@ -77,11 +93,11 @@ impl<'a> Json<'a> {
                     self.at += 1;
                 }
                 match self.text.get(start..self.at) {
-                    Some("true") => member(key, Scalar::Bool(true), depth),
-                    Some("false") => member(key, Scalar::Bool(false), depth),
+                    Some("true") => tell(Scalar::Bool(true)),
+                    Some("false") => tell(Scalar::Bool(false)),
                     Some("null") => {}
                     Some(number) => match number.parse::<f64>() {
-                        Ok(number) if number.is_finite() => member(key, Scalar::Number(number), depth),
+                        Ok(number) if number.is_finite() => tell(Scalar::Number(number)),
                         _ => return false,
                     },
                     None => return false,

@@ -3,6 +3,7 @@
 //! Log text is evidence about failures and nothing else. What a line claims about its own cause
 //! (a deployment hint, an instruction to whoever reads) is kept apart as a claim and weighs nothing.
 
+mod fields;
 mod header;
 mod json;
 mod lexicon;
@@ -12,3 +13,6 @@ mod plain;
 pub mod survey;
 
 pub use survey::{Kind, LogSurvey};
+
+#[cfg(test)]
+mod tests;

@@ -159,7 +159,8 @@ impl Survey {
         let numeric = &mut self.out.numeric;
         let choices = &mut self.out.choices;
         let memory_limit = &mut self.out.memory_limit;
-        let line = line::read(&event.message, &mut |key, value| {
+        let message = line::unwrapped(&event.message);
+        let line = line::read(&message, &mut |key, value| {
             if phrases::is_deployment_hint(key) {
                 hinted = true;
                 return;
