@@ -251,12 +251,12 @@ impl Header {
         }
         let day = of_month && digits == bare.len() && digits <= 2;
         let enough = digits >= 4 || kitchen.is_some() && digits >= 3;
-        let timely = (enough || named)
-            && (named
-                || bare.bytes().all(|byte| {
+        let timely = named
+            || enough
+                && bare.bytes().all(|byte| {
                     byte.is_ascii_digit()
                         || matches!(byte, b'-' | b':' | b'.' | b',' | b'T' | b'Z' | b'/' | b'+')
-                }));
+                });
         let zone =
             self.timed && matches!(bare, "UTC" | "GMT" | "Z" | "AM" | "PM" | "CET" | "CEST" | "EST" | "PST");
         self.timed |= timely;
