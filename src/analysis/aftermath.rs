@@ -174,10 +174,7 @@ pub fn lowered(report: &Report) -> String {
     let next = rest
         .iter()
         .max_by(|a, b| a.probability.total_cmp(&b.probability))
-        .map(|next| {
-            let about = next.about.as_deref().map(|about| format!(" ({about})")).unwrap_or_default();
-            format!(" Next: {}{about}, {}.", next.cause.as_str(), percent(next.probability / whole))
-        })
+        .map(|next| format!(" Next: {}, {}.", next.describe(), percent(next.probability / whole)))
         .unwrap_or_default();
     format!(
         "That speaks against the cause that was undone: {} now, {} before.{next}",

@@ -11,6 +11,9 @@ use crate::domain::change::Effect;
 use crate::domain::evidence::Scope;
 use crate::domain::report::{Action, ActionKind, Cause};
 
+/// An undecided cause that is at least this likely is worth a look.
+const LOOK_AT: f64 = 0.05;
+
 pub fn decide(weighed: &Weighed, suspects: &[Suspect<'_>], scope: &Scope) -> Action {
     let watch = |reason: &str| Action { kind: ActionKind::Watch, target: None, reason: reason.to_owned() };
     let Some(leader) = weighed.rows.first() else {
@@ -42,15 +45,48 @@ pub fn decide(weighed: &Weighed, suspects: &[Suspect<'_>], scope: &Scope) -> Act
         Cause::Expiry => owner(&scope.service, "Something expired: renew it; there is nothing to undo."),
         Cause::Platform => owner(
             "AWS",
-            "The provider is in trouble: check its health dashboard and move traffic if you can.",
+            if leader.probability >= ratios::OFFER {
+                "The provider is in trouble: look at its health dashboard, and move traffic away if you can."
+            } else {
+                "The provider may be in trouble: look at its health dashboard before anything is changed."
+            },
         ),
         Cause::Traffic => watch(
             "Demand is above what the service holds: add capacity or shed load; there is nothing to undo.",
         ),
         Cause::Recurring => watch("The same hours of earlier days look the same: nothing new to undo."),
         Cause::None => watch("No incident that users see: nothing to undo."),
-        Cause::Unknown => watch("The evidence does not decide: nothing is proven enough to undo."),
+        Cause::Unknown => watch(&undecided(weighed)),
     }
+}
+
+/// What to look at where nothing is proven.
+fn undecided(weighed: &Weighed) -> String {
+    let mut next: Vec<String> = Vec::new();
+    for row in weighed.rows.iter().filter(|row| row.cause != Cause::Unknown && row.probability >= LOOK_AT) {
+        let about = row.about.as_deref().map(redact::text);
+        let look = match (row.cause, about) {
+            (Cause::Deployment, Some(about)) => format!("what changed in {about}"),
+            (Cause::Dependency, Some(about)) => format!("how {about} is doing"),
+            (Cause::Dependency, None) => "the services that it calls".to_owned(),
+            (Cause::Traffic, _) => "who sends the requests".to_owned(),
+            (Cause::Exhaustion, _) => "memory, disk, pools and quotas".to_owned(),
+            (Cause::Expiry, _) => "certificates and tokens".to_owned(),
+            (Cause::Platform, _) => "the provider's health dashboard".to_owned(),
+            _ => continue,
+        };
+        if !next.contains(&look) {
+            next.push(look);
+        }
+    }
+    next.truncate(2);
+    if next.is_empty() {
+        return "The evidence does not decide: nothing is proven enough to undo.".to_owned();
+    }
+    format!(
+        "The evidence does not decide: nothing is proven enough to undo. Look at {} first.",
+        next.join(" and ")
+    )
 }
 
 fn about_change(
@@ -101,7 +137,10 @@ fn about_change(
         Err(reason) => Action {
             kind: ActionKind::RollForward,
             target: Some(redact::text(&change.resource)),
-            reason: format!("The change is to blame but cannot be undone safely: {}", redact::text(reason)),
+            reason: format!(
+                "The change is to blame but cannot be undone safely: {}.",
+                redact::text(reason).trim_end_matches('.')
+            ),
         },
     }
 }

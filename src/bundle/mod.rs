@@ -121,7 +121,7 @@ impl<'a> Reading<'a> {
     fn reader(&mut self, source: &str, name: &str) -> Option<Box<dyn BufRead + 'a>> {
         if !self.names.contains(name) {
             if !self.told.contains(source) {
-                self.gaps.push(Gap::new(source, missing(name)));
+                self.gaps.push(Gap::new(source, MISSING));
             }
             return None;
         }
@@ -158,9 +158,8 @@ impl<'a> Reading<'a> {
     }
 }
 
-fn missing(name: &str) -> String {
-    format!("not read: there is no {name} in the bundle")
-}
+/// One reason for all absent files, so that a report can tell of them in one line; `source` names the file.
+const MISSING: &str = "the evidence does not hold it";
 
 fn assemble<'a>(names: &'a BTreeSet<String>, open: Open<'a>) -> Result<Evidence, BundleError> {
     let (scope, told) = scope_of(&whole(names, open, "bundle.json")?)?;

@@ -30,6 +30,29 @@ pub enum ChangeKind {
     Other,
 }
 
+impl ChangeKind {
+    /// The kind as somebody would say it.
+    pub fn describe(&self) -> &'static str {
+        match self {
+            ChangeKind::LambdaCode => "code deployment",
+            ChangeKind::LambdaConfig => "configuration change",
+            ChangeKind::LambdaAlias => "alias move",
+            ChangeKind::LambdaConcurrency => "concurrency change",
+            ChangeKind::EcsDeployment => "ECS deployment",
+            ChangeKind::SsmParameter => "parameter change",
+            ChangeKind::Appconfig => "AppConfig deployment",
+            ChangeKind::IamPolicy => "permission change",
+            ChangeKind::SecurityGroup => "security group change",
+            ChangeKind::Network => "network change",
+            ChangeKind::Secret => "secret change",
+            ChangeKind::DatabaseParameter => "database change",
+            ChangeKind::Stack => "stack update",
+            ChangeKind::Schedule => "schedule change",
+            ChangeKind::Other => "change",
+        }
+    }
+}
+
 /// Whose change it is, seen from the service under investigation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "of", content = "name")]

@@ -14,3 +14,4 @@ pub mod plan;
 pub mod recovery;
 pub mod report;
 pub mod rollback;
+mod wording;

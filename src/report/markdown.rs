@@ -7,12 +7,12 @@ use crate::domain::report::{ActionKind, Agent, Report};
 /// The whole report.
 pub fn markdown(report: &Report) -> String {
     let mut out = String::new();
-    let _ = writeln!(out, "# {}: {}\n", escape(&report.service), headline(report));
+    let _ = writeln!(out, "# {}: {}\n", escape(&report.service), escape(&report.title()));
     let _ = writeln!(out, "## Root cause\n\n{}\n", escape(&report.summary));
     let _ = writeln!(
         out,
-        "**Confidence: {:.0} %.** {}\n",
-        report.verdict.confidence * 100.0,
+        "**{}** {}\n",
+        escape(&report.sureness()),
         onset(report).unwrap_or_else(|| "Nothing started that users see.".to_owned())
     );
     if let Some(change) = &report.verdict.change {
@@ -44,18 +44,20 @@ pub fn markdown(report: &Report) -> String {
     }
     if !report.cleared.is_empty() {
         out.push_str("## Cleared\n\n");
-        for cleared in &report.cleared {
-            let id = cleared.event_id.as_deref().map(|id| format!(" ({})", escape(id))).unwrap_or_default();
-            let _ = writeln!(out, "- {}{id}: {}", escape(&cleared.what), escape(&cleared.reason));
+        for cleared in report.cleared_by_reason() {
+            let _ = writeln!(out, "- {}: {}", escape(&cleared.names()), escape(cleared.reason));
         }
         out.push('\n');
     }
     out.push_str("## Hypotheses\n\n");
-    for hypothesis in &report.hypotheses {
-        let about =
-            hypothesis.about.as_deref().map(|about| format!(", {}", escape(about))).unwrap_or_default();
-        let _ =
-            writeln!(out, "- {:.1} % {}{about}", hypothesis.probability * 100.0, hypothesis.cause.as_str());
+    for hypothesis in report.told_hypotheses() {
+        let _ = writeln!(
+            out,
+            "- {:.0} % {}: {}",
+            hypothesis.probability * 100.0,
+            hypothesis.cause.as_str(),
+            escape(&hypothesis.describe())
+        );
     }
     if !report.timeline.is_empty() {
         out.push_str("\n## Timeline (UTC)\n\n");
@@ -65,19 +67,11 @@ pub fn markdown(report: &Report) -> String {
     }
     if !report.gaps.is_empty() {
         out.push_str("\n## Gaps\n\n");
-        for gap in &report.gaps {
-            let _ = writeln!(out, "- {}: {}", escape(&gap.source), escape(&gap.reason));
+        for gap in report.gaps_by_reason() {
+            let _ = writeln!(out, "- {}: {}", escape(&gap.what.join(", ")), escape(gap.reason));
         }
     }
     out
-}
-
-/// A few words for the title.
-pub fn headline(report: &Report) -> String {
-    match &report.verdict.change {
-        Some(change) => format!("{} of {}", report.verdict.cause.as_str(), escape(&change.resource)),
-        None => report.verdict.cause.as_str().to_owned(),
-    }
 }
 
 pub fn onset(report: &Report) -> Option<String> {

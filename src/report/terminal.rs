@@ -2,19 +2,13 @@
 
 use std::fmt::Write as _;
 
-use super::markdown::{action_words, headline, onset};
+use super::markdown::{action_words, onset};
 use crate::domain::report::Report;
 
 /// The report in lines; nothing in it can move the cursor.
 pub fn text(report: &Report) -> String {
     let mut out = String::new();
-    let _ = writeln!(
-        out,
-        "{}: {} ({:.0} %)\n",
-        report.service,
-        headline(report).replace('\\', ""),
-        report.verdict.confidence * 100.0
-    );
+    let _ = writeln!(out, "{}: {}. {}\n", report.service, report.title(), report.sureness());
     let _ = writeln!(out, "{}", report.summary);
     if let Some(onset) = onset(report) {
         let _ = writeln!(out, "{onset}");
@@ -26,20 +20,24 @@ pub fn text(report: &Report) -> String {
     }
     if !report.cleared.is_empty() {
         let _ = writeln!(out, "\ncleared");
-        for cleared in &report.cleared {
-            let _ = writeln!(out, "  {}: {}", cleared.what, cleared.reason);
+        for cleared in report.cleared_by_reason() {
+            let _ = writeln!(out, "  {}: {}", cleared.names(), cleared.reason);
         }
     }
     let _ = writeln!(out, "\nhypotheses");
-    for hypothesis in &report.hypotheses {
-        let about = hypothesis.about.as_deref().map(|about| format!(", {about}")).unwrap_or_default();
-        let _ =
-            writeln!(out, "  {:>5.1} % {}{about}", hypothesis.probability * 100.0, hypothesis.cause.as_str());
+    for hypothesis in report.told_hypotheses() {
+        let _ = writeln!(
+            out,
+            "  {:>3.0} % {}: {}",
+            hypothesis.probability * 100.0,
+            hypothesis.cause.as_str(),
+            hypothesis.describe()
+        );
     }
     if !report.gaps.is_empty() {
         let _ = writeln!(out, "\ngaps");
-        for gap in &report.gaps {
-            let _ = writeln!(out, "  {}: {}", gap.source, gap.reason);
+        for gap in report.gaps_by_reason() {
+            let _ = writeln!(out, "  {}: {}", gap.what.join(", "), gap.reason);
         }
     }
     out.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()

@@ -183,7 +183,7 @@ pub fn headline(view: &Headline<'_>) -> Message {
     let mut lines = vec![format!("{mark} *{} · {service}* · {state}", view.id)];
     if let Some(report) = view.report.filter(|_| view.state != State::Investigating) {
         lines.push(escape(&report.summary));
-        lines.push(format!("Confidence {}", percent(report.verdict.confidence)));
+        lines.push(escape(&report.sureness()));
     }
     if let Some(latest) = view.latest {
         lines.push(escape(latest));
@@ -237,23 +237,23 @@ pub fn result(view: &ResultView<'_>) -> Message {
         blocks.push(section(&format!("*Timeline*\n{}", lines.join("\n"))));
     }
     if !report.cleared.is_empty() {
-        let mut lines: Vec<String> = report
-            .cleared
+        let folded = report.cleared_by_reason();
+        let mut lines: Vec<String> = folded
             .iter()
             .take(6)
-            .map(|cleared| format!("• {}: {}", escape(&cleared.what), escape(&cleared.reason)))
+            .map(|cleared| format!("• {}: {}", escape(&cleared.names()), escape(cleared.reason)))
             .collect();
-        if report.cleared.len() > 6 {
-            lines.push(format!("and {} more", report.cleared.len() - 6));
+        if folded.len() > 6 {
+            lines.push(format!("and {} more", folded.len() - 6));
         }
         blocks.push(section(&format!("*Cleared*\n{}", lines.join("\n"))));
     }
     if !report.gaps.is_empty() {
         let lines: Vec<String> = report
-            .gaps
+            .gaps_by_reason()
             .iter()
             .take(6)
-            .map(|gap| format!("• {}: {}", escape(&gap.source), escape(&gap.reason)))
+            .map(|gap| format!("• {}: {}", escape(&gap.what.join(", ")), escape(gap.reason)))
             .collect();
         blocks.push(section(&format!("*Not known*\n{}", lines.join("\n"))));
     }
@@ -357,12 +357,10 @@ pub fn all_evidence(id: IncidentId, report: &Report) -> Message {
         blocks.push(section(&chunk));
     }
     let hypotheses: Vec<String> = report
-        .hypotheses
-        .iter()
+        .told_hypotheses()
         .map(|hypothesis| {
-            let about =
-                hypothesis.about.as_deref().map(|about| format!(" ({})", escape(about))).unwrap_or_default();
-            format!("{} {}{about}", percent(hypothesis.probability), hypothesis.cause.as_str())
+            let about = escape(&hypothesis.describe());
+            format!("{} {}: {about}", percent(hypothesis.probability), hypothesis.cause.as_str())
         })
         .collect();
     blocks.push(section(&format!("*Hypotheses*\n{}", hypotheses.join("\n"))));

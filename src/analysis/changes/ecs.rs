@@ -151,10 +151,14 @@ impl<'w, 'a> Service<'w, 'a> {
                 change.undo = Err(if forced {
                     "the same revision was started again: there is no other one to go back to".to_owned()
                 } else {
-                    "the number of tasks is not put back by itself".to_owned()
+                    match change.keys.iter().find(|key| key.key == "desiredCount").and_then(|key| key.before.as_deref()) {
+                        Some(before) => format!("set the number of tasks back to {before} by hand, after a look at autoscaling"),
+                        None => "set the number of tasks back by hand; the record does not tell the earlier number".to_owned(),
+                    }
                 });
             }
-            change.from_version = from;
+            // Without a move the service runs what it ran: no other revision is named.
+            change.from_version = if moved { from } else { to.clone() };
             change.to_version.clone_from(&to);
             if moved {
                 change.undo = self.undo(&change);

@@ -7,7 +7,7 @@ use crate::analysis::keys::Class;
 use crate::analysis::redact;
 use crate::analysis::suspects::Suspect;
 use crate::domain::change::{Effect, Relation};
-use crate::domain::report::Cleared;
+use crate::domain::report::{Cause, Cleared};
 
 /// Most changes that are listed; in a busy account the rest are strangers'.
 const LISTED: usize = 20;
@@ -76,21 +76,14 @@ fn reason(findings: &Findings<'_>, suspect: &Suspect<'_>, onset: i64) -> String 
     let change = suspect.change;
     let now = findings.evidence.scope.now;
     if let Effect::None { reason } = &change.effect {
-        return format!("It never reached traffic: {reason}");
+        return format!("It never reached traffic: {}.", reason.trim_end_matches('.'));
     }
     if findings.symptom.primary.is_none() {
         return "Nothing that users see rose after it.".to_owned();
     }
     let from = suspect.effect.map_or(change.at.as_second(), |(from, _)| from);
-    if suspect.after_onset {
-        let at = Timestamp::from_second(from).map(|at| clock(at, now)).unwrap_or_default();
-        return format!(
-            "It took effect at {at} UTC, {:.0} min after the onset.",
-            ((from - onset) as f64 / 60.0).max(1.0)
-        );
-    }
     match &change.relation {
-        Relation::Peer(name) => return format!("It belongs to {name}, which the service does not call."),
+        Relation::Peer(_) => return "It belongs to a service that this one does not call.".to_owned(),
         Relation::Unconnected => return "Nothing connects it with the service.".to_owned(),
         Relation::Dependency(name)
             if findings.triggers.healthy.iter().any(|healthy| healthy.eq_ignore_ascii_case(name)) =>
@@ -98,6 +91,13 @@ fn reason(findings: &Findings<'_>, suspect: &Suspect<'_>, onset: i64) -> String 
             return format!("It belongs to {name}, whose own failures and latency did not move.");
         }
         _ => {}
+    }
+    if suspect.after_onset {
+        let at = Timestamp::from_second(from).map(|at| clock(at, now)).unwrap_or_default();
+        return format!(
+            "It took effect at {at} UTC, {:.0} min after the onset.",
+            ((from - onset) as f64 / 60.0).max(1.0)
+        );
     }
     if change.no_op {
         return "It changed nothing but labels: code and configuration are the same as before.".to_owned();
@@ -138,5 +138,41 @@ fn reason(findings: &Findings<'_>, suspect: &Suspect<'_>, onset: i64) -> String 
     if minutes > 60.0 {
         return format!("It ran for {minutes:.0} min without this symptom before the onset.");
     }
-    "Other evidence explains the symptom better.".to_owned()
+    better(findings)
+}
+
+/// What explains the symptom better than a change that could have done it.
+fn better(findings: &Findings<'_>) -> String {
+    let triggers = findings.triggers;
+    let evidence = match findings.cause() {
+        Cause::Deployment => {
+            findings.blamed().map(|suspect| format!("the {} explains it better", what(suspect)))
+        }
+        Cause::Dependency => findings
+            .weighed
+            .rows
+            .first()
+            .and_then(|row| row.about.as_ref())
+            .map(|name| format!("{name} is in trouble in the same minutes")),
+        Cause::Platform => triggers.zone.as_ref().filter(|zone| !zone.peers.is_empty()).map(|zone| {
+            format!("{} fail in the same minutes, which it does not touch", zone.peers.join(", "))
+        }),
+        Cause::Traffic => triggers.surge.as_ref().map(|surge| {
+            format!(
+                "demand rose at {} UTC",
+                clock(findings.symptom.grid.at(surge.begin), findings.evidence.scope.now)
+            )
+        }),
+        Cause::Exhaustion => triggers
+            .drain
+            .as_ref()
+            .map(|drain| format!("{} ran out, which began without it", drain.gauge.describe())),
+        Cause::Expiry => Some("the errors tell of something that expired".to_owned()),
+        Cause::Recurring => Some("the same minutes of earlier days looked the same without it".to_owned()),
+        Cause::None | Cause::Unknown => None,
+    };
+    match evidence {
+        Some(evidence) => format!("It could have done this, but {evidence}."),
+        None => "Nothing but its time speaks for it.".to_owned(),
+    }
 }

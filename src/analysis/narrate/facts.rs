@@ -1,6 +1,6 @@
 //! Evidence items: one fact each, with figures, units, times and what was read.
 
-use super::{Findings, clock, figure, milliseconds, percent, what};
+use super::{Findings, clock, figure, milliseconds, percent, shown, what};
 use crate::analysis::logs::phrases::Mechanism;
 use crate::analysis::metrics::{Manner, Trouble};
 use crate::analysis::redact;
@@ -18,9 +18,8 @@ struct Writer<'f> {
 
 impl Writer<'_> {
     fn add(&mut self, source: Agent, statement: impl AsRef<str>, supports: &[Cause], query: Option<String>) {
-        let id = format!("E{}", self.items.len() + 1);
         self.items.push(EvidenceItem {
-            id,
+            id: String::new(),
             source,
             statement: redact::text(statement.as_ref()),
             supports: supports.to_vec(),
@@ -45,7 +44,21 @@ pub fn items(findings: &Findings<'_>) -> Vec<EvidenceItem> {
     others(&mut writer);
     zone(&mut writer);
     claims(&mut writer);
-    writer.items
+    numbered(writer.items)
+}
+
+/// In the order in which every form of the report prints them: what users see, what the logs say, what
+/// changed; each with its number.
+fn numbered(mut items: Vec<EvidenceItem>) -> Vec<EvidenceItem> {
+    items.sort_by_key(|item| match item.source {
+        Agent::Metrics => 0,
+        Agent::Logs => 1,
+        Agent::Deploy => 2,
+    });
+    for (at, item) in items.iter_mut().enumerate() {
+        item.id = format!("E{}", at + 1);
+    }
+    items
 }
 
 /// A quotation that is safe to show: redacted, on one line, short, without quotation marks of its own.
@@ -175,21 +188,21 @@ fn changes(writer: &mut Writer<'_>) {
     let query = change.event_ids.first().map(|id| format!("CloudTrail event {id}"));
     if let Some((from, until)) = suspect.effect {
         let effect = Timestamp::from_second(from).unwrap_or(change.at);
-        let minutes = (findings.symptom.grid.second(findings.symptom.begin) - from) as f64 / 60.0;
+        // In whole minutes of the clock, as a reader subtracts the two times.
+        let lag =
+            match findings.symptom.grid.second(findings.symptom.begin).div_euclid(60) - from.div_euclid(60) {
+                minutes @ 1.. => format!("{minutes} min before the onset"),
+                _ => "in the minute of the onset".to_owned(),
+            };
         let spread = if until > from + 90 {
             Timestamp::from_second(until)
-                .map(|until| format!(", reaching everybody by {}", writer.clock(until)))
+                .map(|until| format!("; its rollout ended by {} UTC", writer.clock(until)))
                 .unwrap_or_default()
         } else {
             String::new()
         };
-        let lag = if minutes >= 0.5 {
-            format!(", {minutes:.0} min before the onset")
-        } else {
-            ", at the onset".to_owned()
-        };
         let statement = format!(
-            "{} took effect at {} UTC{who}{spread}{lag}.",
+            "{}{who} took effect at {} UTC, {lag}{spread}.",
             capital(&what(suspect)),
             writer.clock(effect)
         );
@@ -197,13 +210,20 @@ fn changes(writer: &mut Writer<'_>) {
     }
     for index in suspect.guilty_keys() {
         if let Some(key) = change.keys.get(index) {
-            let show = |value: &Option<String>| {
-                value
-                    .as_deref()
-                    .map_or_else(|| "not set or not known".to_owned(), |value| redact::value(&key.key, value))
+            let show = |value: &str| shown(&key.key, value);
+            let name = &key.key;
+            let statement = match (&key.before, &key.after) {
+                (Some(before), Some(after)) => {
+                    format!("The change set {name} from {} to {}.", show(before), show(after))
+                }
+                (None, Some(after)) => {
+                    format!("The change set {name} to {}; no earlier value is recorded.", show(after))
+                }
+                (Some(before), None) => {
+                    format!("The change took {name} away, or hid it; it was {}.", show(before))
+                }
+                (None, None) => format!("The change set {name}; its values are not recorded."),
             };
-            let statement =
-                format!("The change set {} from {} to {}.", key.key, show(&key.before), show(&key.after));
             writer.add(Agent::Deploy, statement, support, Some(source_of_values(suspect)));
         }
     }
@@ -260,8 +280,8 @@ fn changes(writer: &mut Writer<'_>) {
 
 fn source_of_values(suspect: &Suspect<'_>) -> String {
     match (&suspect.change.from_version, &suspect.change.to_version) {
-        (Some(from), Some(to)) => {
-            format!("configuration of {} version {from} against {to}", suspect.change.resource)
+        (Some(from), Some(to)) if from != to => {
+            format!("configuration of {}, {from} against {to}", suspect.change.resource)
         }
         _ => format!("configuration of {}", suspect.change.resource),
     }
@@ -341,10 +361,17 @@ fn others(writer: &mut Writer<'_>) {
         );
         writer.add(Agent::Metrics, statement, &[], None);
     } else if let Some(flat) = triggers.demand_flat {
-        let statement = format!(
-            "Demand does not explain it: requests are {:.0} % of what they were before the onset.",
-            flat * 100.0
-        );
+        let statement = if flat > 1.15 {
+            format!(
+                "Demand rose to {:.0} % of what it was before the onset: too little to explain it.",
+                flat * 100.0
+            )
+        } else {
+            format!(
+                "Demand does not explain it: requests are {:.0} % of what they were before the onset.",
+                flat * 100.0
+            )
+        };
         writer.add(Agent::Metrics, statement, &[], None);
     }
     if let Some(mix) = &triggers.mix {

@@ -12,6 +12,7 @@ mod summary;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde_json::Value;
 
 use super::keys::Failure;
 use super::logs::LogSurvey;
@@ -21,7 +22,7 @@ use super::suspects::Suspect;
 use super::symptom::Symptom;
 use super::triggers::Triggers;
 use super::weigh::Weighed;
-use crate::domain::change::{ChangeKind, KeyChange};
+use crate::domain::change::{Change, ChangeKind, KeyChange};
 use crate::domain::evidence::Evidence;
 use crate::domain::report::{Action, Cause, Hypothesis, NamedChange, Onset, Report, TimelineEntry, Verdict};
 
@@ -61,7 +62,12 @@ pub fn report(findings: &Findings<'_>, action: Action) -> Report {
             cause: row.cause,
             event_id: event_of(row.suspect),
             probability: row.probability,
-            about: row.about.as_deref().map(redact::text),
+            about: row
+                .suspect
+                .and_then(|index| findings.suspects.get(index))
+                .map(what)
+                .or_else(|| row.about.clone())
+                .map(|about| redact::text(&about)),
         })
         .collect();
     let cause = findings.cause();
@@ -156,10 +162,18 @@ fn timeline(findings: &Findings<'_>) -> Vec<TimelineEntry> {
 /// A change in a few words.
 pub fn what(suspect: &Suspect<'_>) -> String {
     let change = suspect.change;
-    let kind = kind_words(&change.kind);
-    let versions = match (&change.from_version, &change.to_version) {
-        (Some(from), Some(to)) if from != to => format!(" from version {from} to {to}"),
-        (None, Some(to)) => format!(" to version {to}"),
+    if only_tasks(change) {
+        return format!("change of the number of tasks of {}", change.resource);
+    }
+    let version = |version: &str| match change.kind {
+        // A task definition says its own name.
+        ChangeKind::EcsDeployment => version.to_owned(),
+        _ => format!("version {version}"),
+    };
+    let versions = match (change.from_version.as_deref(), change.to_version.as_deref()) {
+        (_, Some("$LATEST")) => " ($LATEST)".to_owned(),
+        (Some(from), Some(to)) if from != to => format!(" from {} to {to}", version(from)),
+        (None, Some(to)) => format!(" to {}", version(to)),
         _ => String::new(),
     };
     let share = if change.share < 0.995 {
@@ -167,27 +181,29 @@ pub fn what(suspect: &Suspect<'_>) -> String {
     } else {
         String::new()
     };
-    format!("{kind} of {}{versions}{share}", change.resource)
+    format!("{} of {}{versions}{share}", change.kind.describe(), change.resource)
 }
 
-pub fn kind_words(kind: &ChangeKind) -> &'static str {
-    match kind {
-        ChangeKind::LambdaCode => "code deployment",
-        ChangeKind::LambdaConfig => "configuration change",
-        ChangeKind::LambdaAlias => "alias move",
-        ChangeKind::LambdaConcurrency => "concurrency change",
-        ChangeKind::EcsDeployment => "ECS deployment",
-        ChangeKind::SsmParameter => "parameter change",
-        ChangeKind::Appconfig => "AppConfig deployment",
-        ChangeKind::IamPolicy => "permission change",
-        ChangeKind::SecurityGroup => "security group change",
-        ChangeKind::Network => "network change",
-        ChangeKind::Secret => "secret change",
-        ChangeKind::DatabaseParameter => "database parameter change",
-        ChangeKind::Stack => "stack update",
-        ChangeKind::Schedule => "schedule change",
-        ChangeKind::Other => "change",
-    }
+/// An update of an ECS service that asks for another number of tasks and nothing else.
+fn only_tasks(change: &Change) -> bool {
+    change.kind == ChangeKind::EcsDeployment
+        && !change.code_changed
+        && change.from_version == change.to_version
+        && !change.keys.is_empty()
+        && change.keys.iter().all(|key| key.key == "desiredCount")
+}
+
+/// A configuration value as it is shown: secrets masked, and a list of layers by their names.
+pub fn shown(key: &str, value: &str) -> String {
+    let layers = || {
+        let list: Vec<Value> = serde_json::from_str(value).ok()?;
+        let name = |layer: &Value| {
+            let arn = layer.get("Arn")?.as_str()?;
+            Some(arn.rsplit_once(":layer:").map_or(arn, |(_, name)| name).to_owned())
+        };
+        list.iter().map(name).collect::<Option<Vec<String>>>().map(|names| names.join(", "))
+    };
+    layers().filter(|names| !names.is_empty()).unwrap_or_else(|| redact::value(key, value))
 }
 
 /// `12:15` UTC, with the day where it is not today.
@@ -212,9 +228,17 @@ pub fn percent(share: f64) -> String {
     }
 }
 
-/// Milliseconds for people.
+/// A duration for people, of milliseconds: seconds from one second on.
 pub fn milliseconds(value: f64) -> String {
-    if value >= 10.0 { format!("{value:.0} ms") } else { format!("{value:.1} ms") }
+    if value >= 9_950.0 {
+        format!("{:.0} s", value / 1_000.0)
+    } else if value >= 999.5 {
+        format!("{:.1} s", value / 1_000.0)
+    } else if value >= 10.0 {
+        format!("{value:.0} ms")
+    } else {
+        format!("{value:.1} ms")
+    }
 }
 
 /// A number without noise digits.

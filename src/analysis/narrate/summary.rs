@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::facts::{amount, capital, quote, times};
-use super::{Findings, clock, figure, milliseconds, percent, what};
+use super::{Findings, clock, figure, milliseconds, percent, shown, what};
 use crate::analysis::metrics::Manner;
 use crate::analysis::redact;
 use crate::analysis::suspects::Suspect;
@@ -95,7 +95,9 @@ pub fn summary(findings: &Findings<'_>, verdict: &Verdict) -> String {
                 Some(peers) => format!(
                     "The provider is the likeliest cause: {peers}, which have nothing to do with {service}, fail in the same minutes. {symptom}"
                 ),
-                None => format!("The provider is the likeliest cause, as the errors say. {symptom}"),
+                None => {
+                    format!("The provider is the likeliest cause, as {service}'s own errors say. {symptom}")
+                }
             }
         }
         Cause::Recurring => {
@@ -123,18 +125,16 @@ fn symptom(findings: &Findings<'_>) -> String {
         .find(|one| one.manner == Manner::Failing);
     let slow =
         [Some(primary), symptom.second.as_ref()].into_iter().flatten().find(|one| one.manner == Manner::Slow);
-    let over = symptom
-        .end
-        .map(|end| format!(", until {} UTC", clock(symptom.grid.at(end), now)))
-        .unwrap_or_default();
+    let over = symptom.end.map(|end| clock(symptom.grid.at(end), now));
+    let (fail, is) = if over.is_some() { ("failed", "was") } else { ("fail", "is") };
     let fails = failing.map(|one| {
         let (before, during) = one.levels_at(one.rise.begin.max(symptom.begin));
-        format!("{} of requests fail instead of {}", percent(during), percent(before))
+        format!("{} of requests {fail} instead of {}", percent(during), percent(before))
     });
     let slows = slow.map(|one| {
         let (before, during) = one.levels_at(one.rise.begin.max(symptom.begin));
         format!(
-            "{} latency is {} instead of {}",
+            "{} latency {is} {} instead of {}",
             stat_word(&one.stat),
             milliseconds(during),
             milliseconds(before)
@@ -145,7 +145,10 @@ fn symptom(findings: &Findings<'_>) -> String {
         (Some(one), None) | (None, Some(one)) => one,
         (None, None) => return String::new(),
     };
-    format!("Since {since} UTC {what}{over}.")
+    match over {
+        Some(until) => format!("From {since} to {until} UTC {what}."),
+        None => format!("Since {since} UTC {what}."),
+    }
 }
 
 fn stat_word(stat: &str) -> &str {
@@ -169,13 +172,15 @@ fn deployment(findings: &Findings<'_>, suspect: &Suspect<'_>, symptom: &str) -> 
         .iter()
         .filter_map(|index| change.keys.get(*index))
         .map(|key| {
-            let show = |value: &str| redact::value(&key.key, value);
+            let show = |value: &str| shown(&key.key, value);
             match (&key.before, &key.after) {
                 (Some(before), Some(after)) => {
                     format!("{} from {} to {}", key.key, show(before), show(after))
                 }
                 (None, Some(after)) => format!("{} to {}", key.key, show(after)),
-                (Some(before), None) => format!("{}, which was {}, to nothing known", key.key, show(before)),
+                (Some(before), None) => {
+                    format!("{}, which was {}, to nothing that is recorded", key.key, show(before))
+                }
                 (None, None) => format!("{} to a value that is not recorded", key.key),
             }
         })
@@ -202,7 +207,12 @@ fn deployment(findings: &Findings<'_>, suspect: &Suspect<'_>, symptom: &str) -> 
     let mut text =
         format!("The {} at {} UTC{verb}{interaction}{proof}. {symptom}", what(suspect), clock(at, now));
     if indistinct(&findings.weighed.rows) {
-        text.push_str(" Another change fits equally well.");
+        let second = findings.weighed.rows.get(1).and_then(|row| row.suspect);
+        let other = second.and_then(|index| findings.suspects.get(index)).map_or_else(
+            || "Another change".to_owned(),
+            |other| format!("The {} at {} UTC", what(other), clock(other.change.at, now)),
+        );
+        text.push_str(&format!(" {other} fits nearly as well."));
     }
     text
 }
