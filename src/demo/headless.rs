@@ -25,7 +25,7 @@ const RESULT_WITHIN: Duration = Duration::from_mins(1);
 /// ten-second metrics the figures are clear after about twenty.
 const RECOVERY_WITHIN: Duration = Duration::from_secs(45);
 /// A refusal is answered privately within this time.
-const REFUSAL_WITHIN: Duration = Duration::from_secs(5);
+const REFUSAL_WITHIN: Duration = Duration::from_secs(30);
 /// Orders that were under way when a version came into service end as before.
 const IN_FLIGHT: jiff::SignedDuration = jiff::SignedDuration::from_secs(3);
 /// Everything together.
