@@ -5,6 +5,7 @@
 
 pub mod alert;
 pub mod audit;
+pub mod doctor;
 pub mod eval;
 pub mod incidents;
 pub mod investigate;
@@ -54,6 +55,10 @@ enum Command {
         incident-commander incidents audit INC-7\n  \
         incident-commander incidents export INC-7 ./INC-7")]
     Incidents(incidents::IncidentsArgs),
+    /// Whether everything is there that `serve` needs, and what to do where it is not.
+    #[command(after_help = "Example:\n  SLACK_BOT_TOKEN=xoxb-… SLACK_APP_TOKEN=xapp-… \
+        incident-commander doctor --config commander.toml")]
+    Doctor(doctor::DoctorArgs),
     /// Alerts, as the bot reads them.
     Alert {
         #[command(subcommand)]
@@ -196,6 +201,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Investigate(args) => live::investigate(args),
         Command::Eval(args) => evaluate(&args),
         Command::Incidents(args) => asynchronously(incidents::incidents(args)),
+        Command::Doctor(args) => asynchronously(doctor::doctor(args)),
         Command::Alert { command: AlertCommand::Parse { file } } => alert::parse(&file),
         Command::Logs { command: LogsCommand::Templates(args) } => logs::templates(&args),
         Command::Metrics { command: MetricsCommand::Shift(args) } => metrics::shift(&args),

@@ -7,8 +7,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::body::Bytes;
+use http_body_util::Full;
 use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use slack_morphism::errors::SlackClientError;
@@ -31,6 +35,8 @@ const WAIT_UNSAID: Duration = Duration::from_secs(30);
 const SLACK_API_URL: &str = "https://slack.com/api";
 
 type Connector = SlackClientHyperConnector<HttpsConnector<HttpConnector>>;
+/// For what the library does not show: an answer's headers.
+type PlainClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SlackError {
@@ -107,6 +113,8 @@ pub struct Identity {
 #[derive(Clone)]
 pub struct Slack {
     client: Arc<SlackClient<Connector>>,
+    http: PlainClient,
+    url: String,
     token: Option<Secret>,
     pace: Arc<Mutex<Pace>>,
 }
@@ -129,8 +137,10 @@ impl Slack {
             builder.https_only().enable_http1().build()
         };
         let url = api_url.unwrap_or(SLACK_API_URL).trim_end_matches('/');
+        let http = Client::builder(TokioExecutor::new()).build(https.clone());
         let connector = SlackClientHyperConnector::with_connector(https).with_slack_api_url(url);
-        Ok(Self { client: Arc::new(SlackClient::new(connector)), token, pace: Arc::default() })
+        let client = Arc::new(SlackClient::new(connector));
+        Ok(Self { client, http, url: url.to_owned(), token, pace: Arc::default() })
     }
 
     /// Whether there is a token to post with.
@@ -313,12 +323,21 @@ impl Slack {
 
     /// Asks for the address of a connection for Socket Mode, which is good for one connection.
     pub async fn open_link(&self, app_token: &Secret) -> Result<String, SlackError> {
-        const METHOD: &str = "apps.connections.open";
+        const METHOD: &str = super::scopes::OPEN_LINK;
         let token = SlackApiToken::new(SlackApiTokenValue(app_token.read()?));
         let answer = self.call_as(&token, METHOD, &json!({})).await?;
         answer["url"].as_str().filter(|url| url.starts_with("ws")).map(str::to_owned).ok_or_else(|| {
             SlackError::Unreachable { method: METHOD, reason: "an answer without an address".into() }
         })
+    }
+
+    pub(super) fn http(&self) -> &PlainClient {
+        &self.http
+    }
+
+    /// Where the Web API is, without a slash at its end.
+    pub(super) fn url(&self) -> &str {
+        &self.url
     }
 
     pub(super) fn token(&self) -> Result<SlackApiToken, SlackError> {

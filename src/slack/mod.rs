@@ -4,6 +4,7 @@
 //! Invariant: the only room with Block Kit. Nothing here decides; a message is made of a stored
 //! incident, and whatever came from logs or alerts is escaped on its way in.
 
+mod access;
 pub mod answers;
 pub mod approvals;
 mod calls;
@@ -13,8 +14,10 @@ pub mod inbound;
 pub mod interaction;
 pub mod messages;
 pub mod pace;
+pub mod scopes;
 pub mod socket;
 pub mod text;
 pub mod views;
 
+pub use access::Access;
 pub use client::{Posted, Slack, SlackError};

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use incident_commander::config::Config;
+use incident_commander::slack::scopes;
 use serde_json::Value;
 
 fn root() -> PathBuf {
@@ -78,4 +79,54 @@ fn the_readme_tells_every_command_that_help_tells() {
     for (typed, does) in incident_commander::intake::command::COMMANDS {
         assert!(readme.contains(&format!("| `{typed}` | {does} |")), "{typed}");
     }
+}
+
+/// The methods of Slack's Web API that the Slack room names as calls of its own.
+fn slack_methods() -> BTreeSet<String> {
+    let mut called = BTreeSet::new();
+    for entry in files_below(&root().join("src/slack")) {
+        // The table itself calls nothing.
+        if entry.ends_with("scopes.rs") {
+            continue;
+        }
+        let text = fs::read_to_string(entry).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for quoted in code.split('"').skip(1).step_by(2) {
+            let families =
+                ["apps", "auth", "bots", "chat", "conversations", "files", "pins", "reactions", "team"];
+            let more = ["usergroups", "users", "views"];
+            let Some((family, method)) = quoted.split_once('.') else { continue };
+            let known = families.iter().chain(&more).any(|one| *one == family);
+            if known && !method.is_empty() && method.chars().all(|c| c.is_ascii_alphabetic() || c == '.') {
+                called.insert(quoted.to_owned());
+            }
+        }
+    }
+    called
+}
+
+#[test]
+fn every_call_to_slack_stands_in_the_table_of_scopes() {
+    let table: BTreeSet<String> = scopes::METHODS.iter().map(|(method, ..)| (*method).to_owned()).collect();
+    assert_eq!(table, slack_methods());
+}
+
+/// The entries of a list in the manifest, without the remarks after them.
+fn listed(manifest: &str, key: &str) -> BTreeSet<String> {
+    let lines = manifest.lines().map(|line| line.split(" #").next().unwrap().trim_end());
+    let after = lines.skip_while(|line| line.trim() != format!("{key}:")).skip(1);
+    let entries = after.map(str::trim).take_while(|line| line.starts_with("- ") || line.is_empty());
+    entries.filter_map(|line| line.strip_prefix("- ")).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_manifest_asks_for_what_the_code_needs_and_no_more() {
+    let manifest = fs::read_to_string(root().join("deploy/slack-manifest.yaml")).unwrap();
+    let needed: BTreeSet<String> = scopes::needed().into_keys().map(str::to_owned).collect();
+    assert_eq!(listed(&manifest, "bot"), needed);
+    let heard: BTreeSet<String> = scopes::EVENTS.iter().map(|(event, ..)| (*event).to_owned()).collect();
+    assert_eq!(listed(&manifest, "bot_events"), heard);
+    let intake = fs::read_to_string(root().join("src/intake/interaction.rs")).unwrap();
+    assert!(manifest.contains("callback_id: investigate_this") && intake.contains("\"investigate_this\""));
+    assert!(manifest.contains("- command: /investigate\n"));
 }

@@ -6,6 +6,7 @@ mod aws_wire;
 mod checkout;
 mod demo_stories;
 mod deploy;
+mod doctor;
 mod edge;
 mod generated;
 mod generator;

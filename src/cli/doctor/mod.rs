@@ -1,0 +1,107 @@
+//! `doctor`: whether everything is there that `serve` needs, and what to do where it is not.
+//!
+//! A check is a function that looks at one thing and returns findings; nothing is changed by it. The rule
+//! that is not obvious: only what keeps the bot from its work fails. What merely limits it is a note.
+
+mod local;
+mod slack;
+
+use std::fmt;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{Common, Format};
+use crate::config::Settings;
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    common: Common,
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// How one thing stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    Good,
+    /// It works without, with less.
+    Note,
+    Failed,
+}
+
+/// What one check found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What was looked at: `slack scopes`.
+    pub check: &'static str,
+    pub health: Health,
+    pub what: String,
+    /// What to do about it; absent where nothing is to be done.
+    pub remedy: Option<String>,
+}
+
+impl Finding {
+    pub fn good(check: &'static str, what: impl Into<String>) -> Self {
+        Self { check, health: Health::Good, what: what.into(), remedy: None }
+    }
+
+    pub fn note(check: &'static str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { check, health: Health::Note, what: what.into(), remedy: Some(remedy.into()) }
+    }
+
+    pub fn failed(check: &'static str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { check, health: Health::Failed, what: what.into(), remedy: Some(remedy.into()) }
+    }
+}
+
+impl fmt::Display for Finding {
+    /// One line. What Slack or AWS said may hold anything, so nothing of it reaches the terminal's controls.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = match self.health {
+            Health::Good => "ok    ",
+            Health::Note => "note  ",
+            Health::Failed => "fail  ",
+        };
+        let remedy = self.remedy.as_deref().map(|remedy| format!(" → {remedy}")).unwrap_or_default();
+        let line: String = format!("{mark}{}: {}{remedy}", self.check, self.what)
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
+        formatter.write_str(&line)
+    }
+}
+
+/// Looks at everything. The groups ask different systems, so they run at the same time.
+pub async fn examine(settings: &Settings) -> Vec<Finding> {
+    let (local, slack) = futures::join!(local::examine(settings), slack::examine(settings));
+    [local, slack].concat()
+}
+
+/// # Errors
+/// Where a check failed, and where the settings themselves cannot be read.
+pub async fn doctor(args: DoctorArgs) -> anyhow::Result<()> {
+    let settings = args.common.settings()?;
+    crate::app::choose_tls();
+    let findings = examine(&settings).await;
+    match args.format {
+        Format::Text => findings.iter().for_each(|finding| println!("{finding}")),
+        Format::Json => println!("{}", serde_json::to_string_pretty(&findings)?),
+    }
+    let failed = findings.iter().filter(|finding| finding.health == Health::Failed).count();
+    anyhow::ensure!(failed == 0, "{failed} of {} checks failed", findings.len());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_is_one_line_whatever_it_quotes() {
+        let finding = Finding::failed("slack token", "Slack says \u{1b}[31mno\nreally", "mend it");
+        assert_eq!(finding.to_string(), "fail  slack token: Slack says  [31mno really → mend it");
+    }
+}
