@@ -16,7 +16,7 @@ use crate::aws::discover::{self, Discovered};
 use crate::aws::{Clients, ServiceSettings, logs, metrics};
 use crate::bundle::trail;
 use crate::domain::alert::Alert;
-use crate::domain::evidence::{Evidence, Gap, Scope, TrailRecord};
+use crate::domain::evidence::{Evidence, Gap, TrailRecord};
 use crate::domain::report::Agent;
 
 /// What is to be investigated.
@@ -123,20 +123,31 @@ pub async fn gather(
             read
         },
         async {
-            let read = deploys::read(clients, &found, alert.at, now, start + deadlines.deploys).await;
+            let read =
+                deploys::read(clients, &found, &service, alert.at, now, start + deadlines.deploys).await;
             let records = read.trail.as_ref().map_or(0, Vec::len);
             let versions: usize =
                 read.functions.values().filter_map(|history| history.versions.as_ref()).map(Vec::len).sum();
-            let summary =
-                format!("{}, {}", many(records, "CloudTrail record"), many(versions, "function version"));
-            let any =
-                read.trail.is_some() || read.functions.values().any(|history| history.versions.is_some());
+            let mut parts = vec![many(records, "CloudTrail record"), many(versions, "function version")];
+            let deployments = read.ecs_services.iter().map(|service| service.deployments.len()).sum();
+            for (count, noun) in [
+                (deployments, "ECS deployment"),
+                (read.parameters.as_ref().map_or(0, Vec::len), "parameter version"),
+                (read.appconfig.as_ref().map_or(0, Vec::len), "AppConfig deployment"),
+            ] {
+                if count > 0 {
+                    parts.push(many(count, noun));
+                }
+            }
+            let summary = parts.join(", ");
+            let any = read.trail.is_some()
+                || read.functions.values().any(|history| history.versions.is_some())
+                || !read.ecs_services.is_empty();
             tell(Agent::Deploy, any, summary, &read.gaps);
             read
         },
     );
     let Discovered { scope, mut gaps, .. } = found;
-    gaps.extend(not_read(&scope));
     gaps.extend(lines.gaps);
     gaps.extend(metric_gaps);
     gaps.extend(deploys.gaps);
@@ -149,22 +160,12 @@ pub async fn gather(
         series,
         trail: deploys.trail,
         functions: deploys.functions,
-        ecs_services: Vec::new(),
-        task_definitions: None,
-        parameters: None,
-        appconfig: None,
+        ecs_services: deploys.ecs_services,
+        task_definitions: deploys.task_definitions,
+        parameters: deploys.parameters,
+        appconfig: deploys.appconfig,
         gaps,
     }
-}
-
-/// Sources that a bundle may hold and that no agent reads: said, so that their silence is no evidence.
-fn not_read(scope: &Scope) -> Vec<Gap> {
-    let mut sources = vec![("ssm", "parameter history"), ("appconfig", "AppConfig deployments")];
-    if !scope.resources.ecs.is_empty() {
-        sources.push(("ecs", "ECS services and task definitions"));
-    }
-    let gap = |(source, what)| Gap::new(source, format!("{what}: not among the sources that are read live"));
-    sources.into_iter().map(gap).collect()
 }
 
 /// Reads CloudTrail once more for evidence that was gathered before, because records arrive late.

@@ -40,6 +40,9 @@ pub struct Clients {
     pub(super) logs: aws_sdk_cloudwatchlogs::Client,
     pub(super) trail: aws_sdk_cloudtrail::Client,
     pub(super) lambda: aws_sdk_lambda::Client,
+    pub(super) ecs: aws_sdk_ecs::Client,
+    pub(super) ssm: aws_sdk_ssm::Client,
+    pub(super) appconfig: aws_sdk_appconfig::Client,
     /// Confirms subscriptions, without credentials.
     pub(super) sns: aws_sdk_sns::Client,
     sts: aws_sdk_sts::Client,
@@ -114,6 +117,9 @@ impl Clients {
             logs: aws_sdk_cloudwatchlogs::Client::new(&read),
             trail: aws_sdk_cloudtrail::Client::new(&read),
             lambda: aws_sdk_lambda::Client::new(&read),
+            ecs: aws_sdk_ecs::Client::new(&read),
+            ssm: aws_sdk_ssm::Client::new(&read),
+            appconfig: aws_sdk_appconfig::Client::new(&read),
             sns: aws_sdk_sns::Client::from_conf(
                 aws_sdk_sns::config::Builder::from(&unsigned).allow_no_auth().build(),
             ),

@@ -11,9 +11,10 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::clients::Clients;
+use super::containers;
 use super::errors::{ReadError, within};
 use super::settings::ServiceSettings;
-use crate::domain::evidence::{Gap, MetricScope, Resources, Scope};
+use crate::domain::evidence::{EcsRef, Gap, MetricScope, Resources, Scope};
 
 /// Discovery is a handful of calls made at once, and the agents wait for it: AWS answers them within
 /// a second, and whoever takes longer is left out.
@@ -37,6 +38,9 @@ const SERVICE_DIMENSIONS: [&str; 9] = [
     "app",
 ];
 
+/// Where ECS's metrics are, by cluster and service.
+const ECS_NAMESPACES: [&str; 2] = ["AWS/ECS", "ECS/ContainerInsights"];
+
 /// One metric: namespace, name, and dimensions sorted by name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Metric {
@@ -49,6 +53,8 @@ pub struct Metric {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Discovered {
     pub scope: Scope,
+    /// Every name that the service goes by.
+    pub names: Vec<String>,
     /// The service's own metrics, those of AWS's namespaces among them.
     pub metrics: Vec<Metric>,
     /// Metrics of the services that it calls, and of the controls.
@@ -66,9 +72,10 @@ pub async fn discover(
     deadline: Instant,
 ) -> Discovered {
     let names = names_of(alerted, settings);
-    let (caller, functions, groups, listed, metrics) = tokio::join!(
+    let (caller, functions, containers, groups, listed, metrics) = tokio::join!(
         clients.caller(deadline),
         own_functions(clients, &names, settings, deadline),
+        own_containers(clients, &names, settings, deadline),
         log_groups(clients, &names, settings, deadline),
         account_functions(clients, deadline),
         active_metrics(clients, &names, settings, deadline),
@@ -87,6 +94,10 @@ pub async fn discover(
     let functions = functions.unwrap_or_else(|(known, error)| {
         unread("lambda", "the service's functions", &error);
         known
+    });
+    let containers = containers.unwrap_or_else(|error| {
+        unread("ecs", "the service's ECS services", &error);
+        Vec::new()
     });
     let groups = match groups {
         Ok(found) => {
@@ -129,14 +140,57 @@ pub async fn discover(
         now,
         resources: Resources {
             lambda: functions,
-            ecs: settings.ecs.clone(),
+            ecs: containers_of(containers, &mine, &names),
+            ssm_paths: settings.ssm_paths.clone(),
+            appconfig: dedupe(settings.appconfig.iter().map(|one| one.application.clone())),
             log_groups: groups,
             metrics: MetricScope { namespaces },
         },
         depends_on: settings.depends_on.clone(),
         peers,
     };
-    Discovered { scope, metrics: mine, dependency_metrics: of_dependencies, peer_metrics: of_peers, gaps }
+    Discovered {
+        scope,
+        names,
+        metrics: mine,
+        dependency_metrics: of_dependencies,
+        peer_metrics: of_peers,
+        gaps,
+    }
+}
+
+/// ECS services that are configured, else those that have one of the service's names.
+async fn own_containers(
+    clients: &Clients,
+    names: &[String],
+    settings: &ServiceSettings,
+    deadline: Instant,
+) -> Result<Vec<EcsRef>, ReadError> {
+    if settings.ecs.is_empty() {
+        return containers::find(clients, names, deadline).await;
+    }
+    let short = |one: &EcsRef| EcsRef {
+        cluster: containers::short(&one.cluster).to_owned(),
+        service: containers::short(&one.service).to_owned(),
+    };
+    Ok(settings.ecs.iter().map(short).collect())
+}
+
+/// Those that were found, and those that the dimensions of the service's own metrics name.
+fn containers_of(mut found: Vec<EcsRef>, own: &[Metric], names: &[String]) -> Vec<EcsRef> {
+    for metric in own.iter().filter(|metric| ECS_NAMESPACES.contains(&metric.namespace.as_str())) {
+        let value = |wanted: &str| {
+            metric.dimensions.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone())
+        };
+        if let Some((cluster, service)) = value("ClusterName").zip(value("ServiceName")) {
+            let one = EcsRef { cluster, service };
+            // A cluster may have the service's name too.
+            if names.contains(&one.service) && !found.contains(&one) {
+                found.push(one);
+            }
+        }
+    }
+    found
 }
 
 /// Every name that the service goes by, the configured one first.

@@ -12,7 +12,10 @@ use tokio::time::Instant;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
-    #[error("access denied: {action} is not allowed to these credentials")]
+    #[error(
+        "access denied: {action} is not allowed to these credentials; \
+         {{\"Effect\": \"Allow\", \"Action\": \"{action}\", \"Resource\": \"*\"}} would allow it"
+    )]
     AccessDenied { action: String },
     #[error("throttled: {action} was refused as too frequent, also when it was repeated")]
     Throttled { action: String },
@@ -107,9 +110,12 @@ fn of_code(action: String, code: String, message: String) -> ReadError {
         | "ThrottledException"
         | "RequestThrottled"
         | "LimitExceededException" => ReadError::Throttled { action },
-        "ResourceNotFoundException" | "NotFoundException" | "NoSuchEntity" => {
-            ReadError::NotFound { action, message }
-        }
+        "ResourceNotFoundException"
+        | "NotFoundException"
+        | "NoSuchEntity"
+        | "ParameterNotFound"
+        | "ServiceNotFoundException"
+        | "ClusterNotFoundException" => ReadError::NotFound { action, message },
         "ExpiredToken"
         | "ExpiredTokenException"
         | "UnrecognizedClientException"
@@ -161,7 +167,12 @@ mod tests {
             "AccessDeniedException".to_owned(),
             message.to_owned(),
         );
-        assert_eq!(error.to_string(), "access denied: lambda:ListTags is not allowed to these credentials");
+        let told = error.to_string();
+        assert!(told.starts_with("access denied: lambda:ListTags is not allowed"), "{told}");
+        assert!(
+            told.contains(r#"{"Effect": "Allow", "Action": "lambda:ListTags", "Resource": "*"}"#),
+            "{told}"
+        );
         let error = of_code("logs:StartQuery".to_owned(), "AccessDeniedException".to_owned(), String::new());
         assert_eq!(error, ReadError::AccessDenied { action: "logs:StartQuery".to_owned() });
     }

@@ -4,18 +4,22 @@
 //! [`ReadError`] with a plain reason, or a gap; retries are the SDK's own and nothing is wrapped around
 //! them; a change is sent once, and its outcome is read back.
 
+mod answer;
 pub mod changes;
 mod clients;
 pub mod configs;
+pub mod configurations;
+pub mod containers;
 pub mod discover;
 mod errors;
 pub mod logs;
 pub mod metrics;
 mod pace;
+pub mod parameters;
 pub mod rollback;
 pub mod settings;
 pub mod sns;
 
 pub use clients::{Caller, Clients, Writer};
 pub use errors::ReadError;
-pub use settings::{AwsSettings, Credentials, LambdaRef, MetricRef, ServiceSettings};
+pub use settings::{AppConfigRef, AwsSettings, Credentials, LambdaRef, MetricRef, ServiceSettings};

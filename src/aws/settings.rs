@@ -76,6 +76,10 @@ pub struct ServiceSettings {
     pub aliases: Vec<String>,
     pub lambda: Vec<LambdaRef>,
     pub ecs: Vec<EcsRef>,
+    /// Paths below which its parameters are; empty: parameters with its name in their path.
+    pub ssm_paths: Vec<String>,
+    /// Empty: AppConfig applications of its name.
+    pub appconfig: Vec<AppConfigRef>,
     pub log_groups: Vec<String>,
     /// Metrics of its own: a namespace, and dimensions that all of them carry.
     pub metrics: Vec<MetricRef>,
@@ -90,6 +94,14 @@ pub struct LambdaRef {
     pub function: String,
     /// The alias that its traffic comes through.
     pub alias: Option<String>,
+}
+
+/// Names or ids, as AppConfig has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppConfigRef {
+    pub application: String,
+    pub environment: String,
+    pub profile: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

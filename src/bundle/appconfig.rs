@@ -23,7 +23,8 @@ pub(super) fn read(reading: &mut Reading<'_>, now: Timestamp) -> Option<Vec<AppC
     Some(read.into_iter().filter(|deployment| deployment.started_at.is_none_or(|at| at <= now)).collect())
 }
 
-fn deployment(value: &Value, now: Timestamp) -> AppConfigDeployment {
+/// One deployment as it is known at `now`.
+pub fn deployment(value: &Value, now: Timestamp) -> AppConfigDeployment {
     let ended = time(value.get("CompletedAt"));
     let state = if ended.is_some_and(|at| at > now) { "DEPLOYING".to_owned() } else { text(value, "State") };
     AppConfigDeployment {

@@ -59,7 +59,8 @@ fn element(value: Value, service: &str) -> Option<Value> {
     candidates.into_iter().nth(at).filter(Value::is_object)
 }
 
-fn read_service(cluster: String, name: String, value: &Value, now: Timestamp) -> EcsService {
+/// One element of `describe-services`' `services`; what is later than `now` is left out.
+pub fn read_service(cluster: String, name: String, value: &Value, now: Timestamp) -> EcsService {
     let deployments = list(value, "deployments")
         .iter()
         .map(|deployment| EcsDeployment {
@@ -120,7 +121,8 @@ pub(super) fn task_definitions(reading: &mut Reading<'_>, scope: &Scope) -> Opti
     Some(read)
 }
 
-fn task_definition(value: &Value) -> Option<TaskDefinition> {
+/// One revision; `None` where it has no family and number.
+pub fn task_definition(value: &Value) -> Option<TaskDefinition> {
     let object = value.as_object()?;
     let arn = text(value, "taskDefinitionArn");
     let (mut family, mut revision) = (text(value, "family"), integer(value, "revision"));

@@ -5,14 +5,14 @@
 //! what could not be read is counted in a [`Gap`]. Nothing later than the bundle's `now` is known.
 //! `truth.json`, which holds the answers for scoring, is never opened here.
 
-mod appconfig;
+pub mod appconfig;
 mod document;
-mod ecs;
+pub mod ecs;
 mod export;
 mod lambda;
 mod logs;
 mod metrics;
-mod parameters;
+pub mod parameters;
 pub mod trail;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -253,6 +253,8 @@ fn resources_of(value: &Value, gaps: &mut Vec<Gap>) -> Resources {
     };
     let resources = Resources {
         lambda: texts(value, "lambda"),
+        ssm_paths: texts(value, "ssm_paths"),
+        appconfig: texts(value, "appconfig"),
         log_groups: texts(value, "log_groups"),
         metrics: MetricScope {
             namespaces: value.get("metrics").map(|metrics| texts(metrics, "namespaces")).unwrap_or_default(),

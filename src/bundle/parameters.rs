@@ -21,7 +21,8 @@ pub(super) fn read(reading: &mut Reading<'_>, now: Timestamp) -> Option<Vec<Para
     Some(read.into_iter().filter(|version| version.modified_at.is_none_or(|at| at <= now)).collect())
 }
 
-fn parameter(value: &Value) -> Option<ParameterVersion> {
+/// One version; `None` where it has no name.
+pub fn parameter(value: &Value) -> Option<ParameterVersion> {
     let name = text(value, "Name");
     if name.is_empty() {
         return None;

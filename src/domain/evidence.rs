@@ -62,6 +62,12 @@ pub struct Resources {
     pub lambda: Vec<String>,
     #[serde(default)]
     pub ecs: Vec<EcsRef>,
+    /// Paths of parameters that are the service's, whatever their names say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ssm_paths: Vec<String>,
+    /// AppConfig applications that are the service's, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub appconfig: Vec<String>,
     #[serde(default)]
     pub log_groups: Vec<String>,
     #[serde(default)]

@@ -142,7 +142,19 @@ pub fn service_settings(config: &Config, name: &str) -> crate::aws::ServiceSetti
     let Some(service) = config.service(name) else {
         return crate::aws::ServiceSettings { name: name.to_owned(), ..Default::default() };
     };
-    let config::Service { name, aliases, lambda, ecs, log_groups, metrics, depends_on, peers, .. } = service;
+    let config::Service {
+        name,
+        aliases,
+        lambda,
+        ecs,
+        ssm_paths,
+        appconfig,
+        log_groups,
+        metrics,
+        depends_on,
+        peers,
+        ..
+    } = service;
     crate::aws::ServiceSettings {
         name: name.clone(),
         aliases: aliases.clone(),
@@ -158,6 +170,15 @@ pub fn service_settings(config: &Config, name: &str) -> crate::aws::ServiceSetti
             .map(|ecs| crate::domain::evidence::EcsRef {
                 cluster: ecs.cluster.clone(),
                 service: ecs.service.clone(),
+            })
+            .collect(),
+        ssm_paths: ssm_paths.clone(),
+        appconfig: appconfig
+            .iter()
+            .map(|one| crate::aws::AppConfigRef {
+                application: one.application.clone(),
+                environment: one.environment.clone(),
+                profile: one.profile.clone(),
             })
             .collect(),
         log_groups: log_groups.clone(),

@@ -37,6 +37,8 @@ pub(super) struct Owners {
     names: BTreeMap<String, Party>,
     /// Things that services are seen to use: parameters, secrets, roles, groups, in lower case.
     uses: BTreeMap<String, BTreeSet<Party>>,
+    /// Paths of the service's own parameters, in lower case, with a slash at both ends.
+    paths: Vec<String>,
 }
 
 impl Owners {
@@ -52,6 +54,9 @@ impl Owners {
         for service in &scope.resources.ecs {
             names.insert(service.service.to_lowercase(), Party::Own);
         }
+        for application in &scope.resources.appconfig {
+            names.insert(application.to_lowercase(), Party::Own);
+        }
         for name in &scope.depends_on {
             names.insert(name.to_lowercase(), Party::Dependency(name.clone()));
         }
@@ -63,7 +68,9 @@ impl Owners {
             names.entry(root.to_owned()).or_insert(Party::Own);
         }
         names.retain(|name, _| name.chars().any(char::is_alphanumeric));
-        let mut owners = Self { names, uses: BTreeMap::new() };
+        let paths = scope.resources.ssm_paths.iter();
+        let paths = paths.map(|path| format!("/{}/", path.trim_matches('/').to_lowercase())).collect();
+        let mut owners = Self { names, uses: BTreeMap::new(), paths };
         for name in &scope.depends_on {
             owners.learn_use(name, &Party::Dependency(name.clone()));
         }
@@ -200,6 +207,13 @@ impl Owners {
                     None => {}
                 }
             }
+        }
+        let below = |name: &&str| {
+            let name = name.to_lowercase();
+            self.paths.iter().any(|path| name.starts_with(path.as_str()))
+        };
+        if names.iter().any(below) {
+            return Relation::Shared;
         }
         for name in names {
             // The account and the service in an ARN are no part of the resource's name.

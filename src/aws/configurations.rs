@@ -1,0 +1,304 @@
+//! AppConfig: the deployments of the last days, with the content before and after each.
+//!
+//! Rule: AppConfig's calls take ids where people write names, so applications, environments and
+//! profiles are listed first. Content is known where AppConfig hosts it; elsewhere it is a gap.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::answer::{Kept, list, text};
+use super::clients::Clients;
+use super::errors::{ReadError, within};
+use super::settings::AppConfigRef;
+use crate::domain::alert::parse_time;
+use crate::domain::evidence::Gap;
+
+/// Pages of 50 of one listing.
+const PAGES: usize = 4;
+/// Deployments of one environment whose content is read.
+const DEPLOYMENTS: usize = 10;
+/// Environments that are looked through where the configuration names none.
+const ENVIRONMENTS: usize = 10;
+/// Content beyond this many bytes is not kept: AppConfig hosts up to 2 MB, and flags are a few KB.
+const CONTENT: usize = 256 * 1024;
+
+/// What was read.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ConfigurationsRead {
+    /// Elements of `GetDeployment` with `ContentBefore` and `ContentAfter`; `None` where nothing could be listed.
+    pub deployments: Option<Vec<Value>>,
+    pub gaps: Vec<Gap>,
+}
+
+/// An environment, with the profile that matters where the configuration names one.
+struct Place {
+    application: (String, String),
+    environment: (String, String),
+    profile: Option<String>,
+}
+
+/// Reads the deployments since a moment: of the configured profiles, else of applications that go by
+/// one of `names`.
+pub async fn read(
+    clients: &Clients,
+    configured: &[AppConfigRef],
+    names: &[String],
+    since: Timestamp,
+    deadline: Instant,
+) -> ConfigurationsRead {
+    let mut read = ConfigurationsRead::default();
+    let places = match places(clients, configured, names, &mut read.gaps, deadline).await {
+        Ok(places) => places,
+        Err(error) => {
+            read.gaps.push(Gap::new("appconfig", format!("which applications there are: {error}")));
+            return read;
+        }
+    };
+    let asked = places.iter().map(|place| deployments(clients, place, since, deadline));
+    for (place, answer) in places.iter().zip(futures::future::join_all(asked).await) {
+        match answer {
+            Ok((found, gaps)) => {
+                read.deployments.get_or_insert_default().extend(found);
+                read.gaps.extend(gaps);
+            }
+            Err(error) => {
+                let reason =
+                    format!("deployments of {}/{}: {error}", place.application.0, place.environment.0);
+                read.gaps.push(Gap::new("appconfig", reason));
+            }
+        }
+    }
+    if places.is_empty() && read.gaps.is_empty() {
+        read.deployments = Some(Vec::new());
+    }
+    read
+}
+
+/// Name and id of everything that a listing holds.
+type Named = Vec<(String, String)>;
+
+async fn places(
+    clients: &Clients,
+    configured: &[AppConfigRef],
+    names: &[String],
+    gaps: &mut Vec<Gap>,
+    deadline: Instant,
+) -> Result<Vec<Place>, ReadError> {
+    let goes_by = |(name, id): &(String, String), wanted: &str| name == wanted || id == wanted;
+    let applications = applications(clients, deadline).await?;
+    let mut places = Vec::new();
+    for application in applications {
+        let own: Vec<&AppConfigRef> =
+            configured.iter().filter(|one| goes_by(&application, &one.application)).collect();
+        let by_name = configured.is_empty() && names.iter().any(|name| goes_by(&application, name));
+        if own.is_empty() && !by_name {
+            continue;
+        }
+        let environments = environments(clients, &application.1, deadline).await?;
+        if by_name {
+            places.extend(environments.into_iter().take(ENVIRONMENTS).map(|environment| Place {
+                application: application.clone(),
+                environment,
+                profile: None,
+            }));
+            continue;
+        }
+        for one in own {
+            match environments.iter().find(|environment| goes_by(environment, &one.environment)) {
+                Some(environment) => places.push(Place {
+                    application: application.clone(),
+                    environment: environment.clone(),
+                    profile: Some(one.profile.clone()),
+                }),
+                None => gaps.push(Gap::new(
+                    "appconfig",
+                    format!("{} has no environment {}", one.application, one.environment),
+                )),
+            }
+        }
+    }
+    for one in configured {
+        let found = places.iter().any(|place| goes_by(&place.application, &one.application));
+        if !found && !gaps.iter().any(|gap| gap.reason.starts_with(&one.application)) {
+            gaps.push(Gap::new("appconfig", format!("there is no application {}", one.application)));
+        }
+    }
+    Ok(places)
+}
+
+async fn applications(clients: &Clients, deadline: Instant) -> Result<Named, ReadError> {
+    let (mut found, mut token) = (Vec::new(), None);
+    for _ in 0..PAGES {
+        let call = clients.appconfig.list_applications().max_results(50).set_next_token(token);
+        let page = within(deadline, "appconfig:ListApplications", call.send()).await?;
+        let named = page.items().iter().map(|one| (one.name(), one.id()));
+        found.extend(named.filter_map(|(name, id)| Some((name?.to_owned(), id?.to_owned()))));
+        token = page.next_token;
+        if token.is_none() {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+async fn environments(clients: &Clients, application: &str, deadline: Instant) -> Result<Named, ReadError> {
+    let call = clients.appconfig.list_environments().application_id(application).max_results(50);
+    let page = within(deadline, "appconfig:ListEnvironments", call.send()).await?;
+    let named = page.items().iter().map(|one| (one.name(), one.id()));
+    Ok(named.filter_map(|(name, id)| Some((name?.to_owned(), id?.to_owned()))).collect())
+}
+
+/// The deployments of an environment since a moment, newest first as AppConfig lists them.
+async fn deployments(
+    clients: &Clients,
+    place: &Place,
+    since: Timestamp,
+    deadline: Instant,
+) -> Result<(Vec<Value>, Vec<Gap>), ReadError> {
+    const LIST: &str = "appconfig:ListDeployments";
+    const GET: &str = "appconfig:GetDeployment";
+    let (application, environment) = (&place.application.1, &place.environment.1);
+    let kept = Kept::default();
+    let call = clients
+        .appconfig
+        .list_deployments()
+        .application_id(application)
+        .environment_id(environment)
+        .max_results(50);
+    within(deadline, LIST, call.customize().interceptor(kept.clone()).send()).await?;
+    let listed = list(&mut kept.json(LIST)?, "Items");
+    let of_profile = |one: &Value, profile: &str| text(one, "ConfigurationName") == profile;
+    let started = |one: &Value| parse_time(text(one, "StartedAt"));
+    let wanted: Vec<&Value> = listed
+        .iter()
+        .filter(|one| started(one).is_none_or(|at| at >= since))
+        .filter(|one| place.profile.as_deref().is_none_or(|profile| of_profile(one, profile)))
+        .collect();
+    let mut gaps = Vec::new();
+    if wanted.len() > DEPLOYMENTS {
+        let reason = format!(
+            "of {} deployments of {}/{} the newest {DEPLOYMENTS} were read",
+            wanted.len(),
+            place.application.0,
+            place.environment.0
+        );
+        gaps.push(Gap::new("appconfig", reason));
+    }
+    let asked = wanted.iter().take(DEPLOYMENTS).map(|one| async move {
+        let number = one.get("DeploymentNumber").and_then(Value::as_i64).unwrap_or_default();
+        let kept = Kept::default();
+        let call = clients
+            .appconfig
+            .get_deployment()
+            .application_id(application)
+            .environment_id(environment)
+            .deployment_number(i32::try_from(number).unwrap_or_default());
+        within(deadline, GET, call.customize().interceptor(kept.clone()).send()).await?;
+        kept.json(GET)
+    });
+    let mut found = Vec::new();
+    for answer in futures::future::join_all(asked).await {
+        found.push(answer?);
+    }
+    let mut versions: Vec<(String, String)> = Vec::new();
+    for deployment in &found {
+        let before = in_force_before(deployment, &listed);
+        for version in [Some(text(deployment, "ConfigurationVersion")), before].into_iter().flatten() {
+            let one = (text(deployment, "ConfigurationProfileId").to_owned(), version.to_owned());
+            if !versions.contains(&one) {
+                versions.push(one);
+            }
+        }
+    }
+    let asked =
+        versions.iter().map(|(profile, version)| content(clients, application, profile, version, deadline));
+    let mut contents: BTreeMap<(String, String), Value> = BTreeMap::new();
+    for (one, answer) in versions.iter().zip(futures::future::join_all(asked).await) {
+        match answer {
+            Ok(content) => {
+                contents.insert(one.clone(), content);
+            }
+            Err(error) => {
+                let reason = format!("the content of version {} in {}: {error}", one.1, place.application.0);
+                gaps.push(Gap::new("appconfig", reason));
+            }
+        }
+    }
+    for deployment in &mut found {
+        let profile = text(deployment, "ConfigurationProfileId").to_owned();
+        let of = |version: Option<&str>| contents.get(&(profile.clone(), version?.to_owned())).cloned();
+        let after = of(Some(text(deployment, "ConfigurationVersion")));
+        let before = of(in_force_before(deployment, &listed));
+        let names = [("ApplicationName", &place.application.0), ("EnvironmentName", &place.environment.0)];
+        if let Some(members) = deployment.as_object_mut() {
+            members.extend(names.map(|(key, name)| (key.to_owned(), json!(name))));
+            members.extend(after.map(|content| ("ContentAfter".to_owned(), content)));
+            members.extend(before.map(|content| ("ContentBefore".to_owned(), content)));
+        }
+    }
+    Ok((found, gaps))
+}
+
+/// The version that was in force when a deployment began: that of the newest one before it, of the same
+/// profile, that was completed.
+fn in_force_before<'a>(deployment: &Value, listed: &'a [Value]) -> Option<&'a str> {
+    let number = |one: &Value| one.get("DeploymentNumber").and_then(Value::as_i64);
+    let of_same = |one: &&Value| {
+        text(one, "ConfigurationName") == text(deployment, "ConfigurationName")
+            && number(one) < number(deployment)
+            && text(one, "State") == "COMPLETE"
+    };
+    let before = listed.iter().filter(of_same).max_by_key(|one| number(one))?;
+    Some(text(before, "ConfigurationVersion"))
+}
+
+/// A hosted version's content as the text that it is.
+async fn content(
+    clients: &Clients,
+    application: &str,
+    profile: &str,
+    version: &str,
+    deadline: Instant,
+) -> Result<Value, ReadError> {
+    const ACTION: &str = "appconfig:GetHostedConfigurationVersion";
+    let refused =
+        |message: &str| ReadError::Unreadable { action: ACTION.to_owned(), message: message.to_owned() };
+    let number: i32 = version.parse().map_err(|_| refused("AppConfig does not host it"))?;
+    let call = clients
+        .appconfig
+        .get_hosted_configuration_version()
+        .application_id(application)
+        .configuration_profile_id(profile)
+        .version_number(number);
+    let answer = within(deadline, ACTION, call.send()).await?;
+    let bytes = answer.content().map(aws_sdk_appconfig::primitives::Blob::as_ref).unwrap_or_default();
+    if bytes.len() > CONTENT {
+        return Err(refused("it is larger than 256 KB"));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| refused("it is not text"))?;
+    Ok(text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_rolled_back_was_not_in_force_before() {
+        let one = |number: i64, version: &str, state: &str| {
+            json!({"DeploymentNumber": number, "ConfigurationName": "flags",
+                   "ConfigurationVersion": version, "State": state})
+        };
+        let listed = [
+            one(4, "4", "COMPLETE"),
+            one(3, "3", "ROLLED_BACK"),
+            one(2, "2", "COMPLETE"),
+            one(1, "1", "COMPLETE"),
+        ];
+        assert_eq!(in_force_before(&listed[0], &listed), Some("2"));
+        assert_eq!(in_force_before(&listed[3], &listed), None);
+    }
+}
