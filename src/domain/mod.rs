@@ -8,6 +8,7 @@ pub mod alert;
 pub mod approval;
 pub mod audit;
 pub mod change;
+pub mod console;
 pub mod evidence;
 pub mod incident;
 pub mod plan;

@@ -159,6 +159,9 @@ pub struct EvidenceItem {
     /// What was read to get it: a query, a metric with its statistic, an event id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
+    /// Where AWS's console shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
 }
 
 /// A change that is innocent, and why.

@@ -8,6 +8,8 @@ use serde_json::Value;
 use super::ask::{Answer, Asker};
 use super::command::Command;
 use super::desk::Desk;
+use crate::domain::incident::IncidentId;
+use crate::slack::evidence;
 use crate::slack::interaction::{self, Interaction, Press, Shortcut, Submission, Suggestion};
 use crate::slack::messages::Message;
 use crate::slack::views;
@@ -15,6 +17,8 @@ use crate::store::{ClickedButton, Result};
 
 /// `callback_id` of 'Investigate this' in a message's menu.
 const INVESTIGATE_THIS: &str = "investigate_this";
+/// `action_id` of the button that shows what a verdict rests on; its value is the incident's name.
+const SHOW_EVIDENCE: &str = "show_evidence";
 /// Names in a select; Slack takes up to 100.
 const SUGGESTED: usize = 50;
 
@@ -23,6 +27,9 @@ impl Desk {
     pub async fn interaction(&self, payload: &Value) -> Result<Option<Value>> {
         match interaction::read_interaction(payload) {
             Interaction::Press(press) => self.press(press).await.map(|()| None),
+            Interaction::ViewPress(press) if press.action_id == SHOW_EVIDENCE => {
+                self.show_evidence(&press.value, &press.trigger_id).await.map(|_| None)
+            }
             Interaction::ViewPress(press) => {
                 tracing::debug!(action = press.action_id, "a button of a view that does nothing");
                 Ok(None)
@@ -51,7 +58,25 @@ impl Desk {
         if press.action_id.starts_with("investigate_service/") {
             return self.investigate_choice(press).await;
         }
+        // Where the form does not open in time, a job shows the same as a private message.
+        if press.action_id == SHOW_EVIDENCE && self.show_evidence(&press.value, &press.trigger_id).await? {
+            return Ok(());
+        }
         self.store_click(press).await
+    }
+
+    /// Opens an incident's evidence as it is stored; false where that did not work.
+    async fn show_evidence(&self, incident: &str, trigger_id: &str) -> Result<bool> {
+        let Ok(id) = incident.parse::<IncidentId>() else { return Ok(false) };
+        let Some(row) = self.store.incident_row(id).await? else { return Ok(false) };
+        let view = evidence::modal(id, &row.service, row.report.as_ref());
+        match self.slack.open_view(trigger_id, &view).await {
+            Ok(()) => Ok(true),
+            Err(error) => {
+                tracing::warn!(incident = %id, %error, "the evidence could not be opened");
+                Ok(false)
+            }
+        }
     }
 
     /// A click, stored before it is acknowledged; whether it counts is decided by a job.

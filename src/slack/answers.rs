@@ -149,8 +149,7 @@ pub fn status(
     }
     let mut blocks = vec![section(&lines.join("\n")), context(&small)];
     if report.is_some() {
-        let evidence = button("show_evidence", "Show evidence", &line.id.to_string());
-        blocks.push(json!({ "type": "actions", "elements": [evidence] }));
+        blocks.push(super::evidence::show_alone(line.id));
     }
     Message { text: format!("{}: {}", line.id, messages::state_in_words(line.state).1), blocks, about: None }
 }

@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::approvals::{self, Asked};
+use super::evidence;
 use super::text::{cut, escape};
 use crate::domain::incident::{IncidentId, State};
-use crate::domain::report::{ActionKind, Agent, Cause, EvidenceItem, Report, Verdict};
+use crate::domain::report::{ActionKind, Cause, Report, Verdict};
 
 /// Slack's limits (docs.slack.dev, 'Block Kit reference'), in characters or items.
 const BLOCKS_MAX: usize = 50;
@@ -145,19 +146,16 @@ pub fn state_in_words(state: State) -> (&'static str, &'static str) {
 }
 
 /// What a verdict blames, in a few words.
-pub fn cause_in_words(verdict: &Verdict) -> String {
-    match (verdict.cause, &verdict.change) {
-        (Cause::Deployment, Some(change)) => format!("change of {}", cut(&escape(&change.resource), 120)),
-        (Cause::Deployment, None) => "a deployment".to_owned(),
-        (Cause::Traffic, _) => "traffic".to_owned(),
-        (Cause::Dependency, _) => "a dependency".to_owned(),
-        (Cause::Exhaustion, _) => "a resource ran out".to_owned(),
-        (Cause::Expiry, _) => "something expired".to_owned(),
-        (Cause::Platform, _) => "the provider".to_owned(),
-        (Cause::Recurring, _) => "nothing new: it recurs".to_owned(),
-        (Cause::None, _) => "no real incident".to_owned(),
-        (Cause::Unknown, _) => "cause unknown".to_owned(),
+fn cause_words(verdict: &Verdict) -> String {
+    match &verdict.change {
+        Some(change) => format!("{} of {}", change.kind.describe(), change.resource),
+        None => verdict.cause.describe().to_owned(),
     }
+}
+
+/// The same, safe within a message.
+pub fn cause_in_words(verdict: &Verdict) -> String {
+    cut(&escape(&cause_words(verdict)), 140)
 }
 
 /// What the headline is made of.
@@ -169,6 +167,8 @@ pub struct Headline<'a> {
     pub opened_at: Timestamp,
     pub alerts_received: i64,
     pub previous: Option<IncidentId>,
+    /// Whose service it is, by the configuration.
+    pub owner: Option<&'a str>,
     pub report: Option<&'a Report>,
     /// What the agents do now, a line each; already plain text of ours.
     pub progress: &'a [String],
@@ -195,6 +195,9 @@ pub fn headline(view: &Headline<'_>) -> Message {
     if view.alerts_received > 1 {
         small.push_str(&format!(" · {} alerts", view.alerts_received));
     }
+    if let Some(owner) = view.owner {
+        small.push_str(&format!(" · owner {}", cut(&escape(owner), 200)));
+    }
     if let Some(previous) = view.previous {
         small.push_str(&format!(" · seen before as {previous}"));
     }
@@ -219,44 +222,9 @@ pub struct ResultView<'a> {
 /// The root cause with its evidence, posted once as a message of its own.
 pub fn result(view: &ResultView<'_>) -> Message {
     let report = view.report;
-    let mut blocks = vec![header(&title(report)), section(&escape(&report.summary))];
+    let mut blocks = vec![header(&title(&report.verdict)), section(&escape(&report.summary))];
     blocks.push(fields(&facts_at_a_glance(report)));
-    for (agent, name) in [(Agent::Deploy, "Deploy"), (Agent::Metrics, "Metrics"), (Agent::Logs, "Logs")] {
-        let lines = evidence_lines(report, agent, 6);
-        if !lines.is_empty() {
-            blocks.push(section(&format!("*{name}*\n{}", lines.join("\n"))));
-        }
-    }
-    if !report.timeline.is_empty() {
-        let lines: Vec<String> = report
-            .timeline
-            .iter()
-            .take(12)
-            .map(|entry| format!("{}  {}", clock(entry.at), escape(&entry.what)))
-            .collect();
-        blocks.push(section(&format!("*Timeline*\n{}", lines.join("\n"))));
-    }
-    if !report.cleared.is_empty() {
-        let folded = report.cleared_by_reason();
-        let mut lines: Vec<String> = folded
-            .iter()
-            .take(6)
-            .map(|cleared| format!("• {}: {}", escape(&cleared.names()), escape(cleared.reason)))
-            .collect();
-        if folded.len() > 6 {
-            lines.push(format!("and {} more", folded.len() - 6));
-        }
-        blocks.push(section(&format!("*Cleared*\n{}", lines.join("\n"))));
-    }
-    if !report.gaps.is_empty() {
-        let lines: Vec<String> = report
-            .gaps_by_reason()
-            .iter()
-            .take(6)
-            .map(|gap| format!("• {}: {}", escape(&gap.what.join(", ")), escape(gap.reason)))
-            .collect();
-        blocks.push(section(&format!("*Not known*\n{}", lines.join("\n"))));
-    }
+    blocks.extend(evidence::in_short(report));
     blocks.push(section(&format!(
         "*{}*{}\n{}",
         action_in_words(report.action.kind),
@@ -273,26 +241,24 @@ pub fn result(view: &ResultView<'_>) -> Message {
         Some(asked) if view.decided.is_none() => approvals::buttons(&asked),
         _ => Vec::new(),
     };
-    buttons.push(button("show_evidence", "Show evidence", &view.id.to_string()));
+    buttons.push(evidence::show(view.id));
     blocks.push(json!({ "type": "actions", "elements": buttons }));
     let text = format!("{}: {}", view.id, escape(&report.summary));
     Message { text, blocks, about: None }.of(Kind::Result, view.id)
 }
 
-fn title(report: &Report) -> String {
-    match (report.verdict.cause, &report.verdict.change) {
-        (Cause::Deployment, Some(change)) => {
-            format!("Root cause: change of {} at {}", change.resource, clock(change.at))
+/// Plain text, as a header wants it.
+fn title(verdict: &Verdict) -> String {
+    let words = cause_words(verdict);
+    match (verdict.cause, &verdict.change) {
+        (Cause::Recurring | Cause::None | Cause::Unknown, _) => {
+            let mut letters = words.chars();
+            letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
         }
-        (Cause::Deployment, None) => "Root cause: a deployment".to_owned(),
-        (Cause::Traffic, _) => "Root cause: traffic".to_owned(),
-        (Cause::Dependency, _) => "Root cause: a dependency".to_owned(),
-        (Cause::Exhaustion, _) => "Root cause: a resource ran out".to_owned(),
-        (Cause::Expiry, _) => "Root cause: something expired".to_owned(),
-        (Cause::Platform, _) => "Root cause: the provider".to_owned(),
-        (Cause::Recurring, _) => "Nothing new: this recurs".to_owned(),
-        (Cause::None, _) => "No real incident".to_owned(),
-        (Cause::Unknown, _) => "Root cause unknown".to_owned(),
+        (Cause::Deployment, Some(change)) => {
+            format!("Root cause: {} at {}", cut(&words, 110), clock(change.at))
+        }
+        _ => format!("Root cause: {words}"),
     }
 }
 
@@ -335,38 +301,6 @@ fn action_in_words(kind: ActionKind) -> &'static str {
     }
 }
 
-fn evidence_lines(report: &Report, agent: Agent, limit: usize) -> Vec<String> {
-    let mine: Vec<&EvidenceItem> = report.evidence.iter().filter(|item| item.source == agent).collect();
-    let mut lines: Vec<String> =
-        mine.iter().take(limit).map(|item| format!("• `{}` {}", item.id, escape(&item.statement))).collect();
-    if mine.len() > limit {
-        lines.push(format!("and {} more", mine.len() - limit));
-    }
-    lines
-}
-
-/// All evidence, for the one person who asked to see it.
-pub fn all_evidence(id: IncidentId, report: &Report) -> Message {
-    let mut blocks = vec![header(&format!("{id}: evidence"))];
-    let mut lines = Vec::new();
-    for item in &report.evidence {
-        let query = item.query.as_deref().map(|query| format!(" ({})", escape(query))).unwrap_or_default();
-        lines.push(format!("• `{}` {}{query}", item.id, escape(&item.statement)));
-    }
-    for chunk in chunks(&lines, SECTION_MAX - 100) {
-        blocks.push(section(&chunk));
-    }
-    let hypotheses: Vec<String> = report
-        .told_hypotheses()
-        .map(|hypothesis| {
-            let about = escape(&hypothesis.describe());
-            format!("{} {}: {about}", percent(hypothesis.probability), hypothesis.cause.as_str())
-        })
-        .collect();
-    blocks.push(section(&format!("*Hypotheses*\n{}", hypotheses.join("\n"))));
-    Message { text: format!("{id}: evidence"), blocks, about: None }
-}
-
 pub(super) fn bullets(lines: &[String]) -> String {
     lines.iter().map(|line| format!("• {}", escape(line))).collect::<Vec<_>>().join("\n")
 }
@@ -406,7 +340,7 @@ pub fn notice(id: IncidentId, text: &str) -> Message {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::report::Action;
+    use crate::domain::report::{Action, Agent, EvidenceItem};
 
     fn report() -> Report {
         Report {
@@ -421,6 +355,7 @@ mod tests {
                 statement: "<!channel> *urgent* `rm -rf`".into(),
                 supports: vec![],
                 query: None,
+                link: None,
             }],
             cleared: vec![],
             gaps: vec![],
@@ -477,7 +412,7 @@ mod tests {
                 not_offered: None,
                 decided: None,
             }),
-            all_evidence(IncidentId(1), &huge),
+            evidence::message(IncidentId(1), &huge),
         ] {
             let body = message.to_json();
             let blocks = body["blocks"].as_array().unwrap();

@@ -10,6 +10,7 @@ pub mod approvals;
 mod calls;
 pub mod client;
 pub mod digest;
+pub mod evidence;
 pub mod inbound;
 pub mod interaction;
 pub mod messages;

@@ -75,6 +75,7 @@ impl Store {
                 .bind(symptom.map(Symptom::as_str))
                 .execute(&mut *transaction)
                 .await?;
+                super::jobs::enqueue_headline(&mut transaction, IncidentId(id), now).await?;
                 Accepted::Joined(IncidentId(id))
             }
             None => Accepted::Opened(open_new(&mut transaction, &new, symptom, now).await?),

@@ -121,6 +121,27 @@ pub(super) async fn enqueue(
     Ok(())
 }
 
+/// Queues a look at the headline, unless one waits already: it will see what is stored then.
+pub(super) async fn enqueue_headline(
+    transaction: &mut Transaction<'static, Sqlite>,
+    incident: IncidentId,
+    now: Timestamp,
+) -> Result<()> {
+    let waiting: Option<i64> = sqlx::query_scalar(
+        "SELECT id FROM jobs WHERE incident_id = ?1 AND kind = ?2 AND state = 'ready'
+         AND run_at <= ?3 AND leased_until IS NULL LIMIT 1",
+    )
+    .bind(incident.0)
+    .bind(JobKind::Headline.name())
+    .bind(now.as_millisecond())
+    .fetch_optional(&mut **transaction)
+    .await?;
+    match waiting {
+        Some(_) => Ok(()),
+        None => enqueue(transaction, &JobKind::Headline, Some(incident), now).await,
+    }
+}
+
 impl Store {
     /// Queues work on its own.
     pub async fn enqueue(

@@ -275,3 +275,21 @@ async fn a_decision_whose_row_is_gone_is_missed() {
     assert_eq!(untold.len(), 1, "{untold:?}");
     assert!(untold[0].contains("decided"), "{untold:?}");
 }
+
+#[tokio::test]
+async fn alerts_that_join_bring_the_headline_up_to_date_with_one_look() {
+    let (_folder, store, _) = store().await;
+    let opened = store.accept(alert("checkout", None), noon()).await.unwrap().incident().unwrap();
+    let investigation = store.claim(noon()).await.unwrap().unwrap();
+    store.finish(investigation.id).await.unwrap();
+    for _ in 0..20 {
+        assert_eq!(store.accept(alert("checkout", None), noon()).await.unwrap(), Accepted::Joined(opened));
+    }
+    let look = store.claim(noon()).await.unwrap().unwrap();
+    assert_eq!((look.kind.clone(), look.incident), (JobKind::Headline, Some(opened)));
+    assert!(store.claim(noon()).await.unwrap().is_none(), "one look sees all twenty");
+    // What joins while that look is under way is seen by the next.
+    store.accept(alert("checkout", None), noon()).await.unwrap();
+    store.finish(look.id).await.unwrap();
+    assert_eq!(store.claim(noon()).await.unwrap().unwrap().kind, JobKind::Headline);
+}

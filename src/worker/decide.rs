@@ -9,7 +9,8 @@ use crate::domain::approval::{self, Authorship, Click, Decision, Refusal, Reques
 use crate::domain::audit::{Entry, What};
 use crate::domain::incident::IncidentId;
 use crate::slack::approvals;
-use crate::slack::messages::{self, Message};
+use crate::slack::evidence;
+use crate::slack::messages::Message;
 use crate::store::{Approval, Claim, ClickedButton, Decided, GRACE};
 
 /// Answers one click.
@@ -208,7 +209,7 @@ async fn show_evidence(bench: &Bench, click: &ClickedButton) -> anyhow::Result<(
     let Ok(id) = click.value.parse::<IncidentId>() else { return Ok(()) };
     let Some(row) = bench.store.incident_row(id).await? else { return Ok(()) };
     let Some(report) = &row.report else { return Ok(()) };
-    tell(bench, click, &messages::all_evidence(id, report)).await
+    tell(bench, click, &evidence::message(id, report)).await
 }
 
 /// Answers whoever clicked, where they clicked, so that only they see it.

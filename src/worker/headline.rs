@@ -37,6 +37,7 @@ pub async fn refresh(
         opened_at: row.opened_at,
         alerts_received: row.alerts_received,
         previous: row.previous,
+        owner: bench.settings.config.service(&row.service).and_then(|service| service.owner.as_deref()),
         report: row.report.as_ref(),
         progress,
         latest: latest.or(stored_latest.as_deref()).or(row.close_reason.as_deref()),

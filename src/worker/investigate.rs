@@ -126,10 +126,10 @@ impl Board {
     }
 }
 
-/// Edits the headline as the agents come along, until it is dropped.
+/// Keeps the headline up to date until it is dropped: the agents come along, and alerts join meanwhile.
 async fn show_progress(bench: &Bench, id: IncidentId, board: &Board) {
+    board.changed.notified().await;
     loop {
-        board.changed.notified().await;
         if let Err(error) = headline::refresh(bench, id, &board.lines(), None).await {
             tracing::debug!(incident = %id, error = %format!("{error:#}"), "progress could not be shown");
         }

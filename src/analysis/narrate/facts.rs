@@ -1,6 +1,6 @@
 //! Evidence items: one fact each, with figures, units, times and what was read.
 
-use super::{Findings, clock, figure, milliseconds, percent, shown, what};
+use super::{Findings, clock, figure, links, milliseconds, percent, shown, what};
 use crate::analysis::logs::phrases::Mechanism;
 use crate::analysis::metrics::{Manner, Trouble};
 use crate::analysis::redact;
@@ -18,9 +18,11 @@ struct Writer<'f> {
 
 impl Writer<'_> {
     fn add(&mut self, source: Agent, statement: impl AsRef<str>, supports: &[Cause], query: Option<String>) {
+        let link = links::link(self.findings, source, query.as_deref());
         self.items.push(EvidenceItem {
             id: String::new(),
             source,
+            link,
             statement: redact::text(statement.as_ref()),
             supports: supports.to_vec(),
             query: query.map(|query| redact::text(&query)),

@@ -8,6 +8,7 @@ pub mod chart;
 mod clearances;
 mod facts;
 mod gaps;
+mod links;
 mod summary;
 
 use jiff::Timestamp;

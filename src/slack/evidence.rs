@@ -1,0 +1,269 @@
+//! What a verdict rests on: a few facts in the message, all of them behind 'Show evidence'.
+//!
+//! The rule that is not obvious: a fact is one line whose link is whole or absent, so that no cut falls
+//! into an address; what does not fit is counted, with a pointer to where it stands.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::messages::{Message, button, chunks, clock, context, day_and_clock, header, percent, section};
+use super::text::{cut, escape};
+use super::views;
+use crate::domain::incident::IncidentId;
+use crate::domain::report::{Agent, EvidenceItem, Report};
+
+/// A view holds 100 blocks and 250 kB; this much leaves room for its frame, and is long to read anyway.
+const VIEW_BLOCKS_MAX: usize = 80;
+/// Characters of one line's own text, beside its link.
+const LINE_MAX: usize = 1_200;
+/// A section takes 3,000 characters.
+const CHUNK_MAX: usize = 2_900;
+/// A link that is longer than this would leave no room for words.
+const LINK_MAX: usize = 1_500;
+/// So many facts of each agent stand in the message itself.
+const SHOWN_OF_AGENT: usize = 2;
+const SHOWN_OF_TIMELINE: usize = 5;
+const SHOWN_OF_GAPS: usize = 2;
+const AGENTS: [(Agent, &str); 3] =
+    [(Agent::Metrics, "Metrics"), (Agent::Logs, "Logs"), (Agent::Deploy, "Deploy")];
+
+/// A fact's id, as a link to where AWS's console shows it.
+fn name(item: &EvidenceItem) -> String {
+    let id = escape(&item.id);
+    match &item.link {
+        Some(link) if link.len() <= LINK_MAX && is_address(link) => {
+            format!("<{}|{id}>", link.replace('&', "&amp;"))
+        }
+        _ => format!("`{id}`"),
+    }
+}
+
+/// Whether Slack reads this as one address: it is ours, but it was stored, and stored things are read with care.
+fn is_address(link: &str) -> bool {
+    link.starts_with("https://") && !link.contains(['<', '>', '|', '\n', ' '])
+}
+
+fn line(item: &EvidenceItem, length: usize) -> String {
+    format!("• {} {}", name(item), cut(&escape(&item.statement), length))
+}
+
+/// The facts that the message itself shows, and a word on where the others are.
+pub(super) fn in_short(report: &Report) -> Vec<Value> {
+    let mut blocks = Vec::new();
+    let mut hidden = 0;
+    let mut lines: Vec<String> = Vec::new();
+    for (agent, _) in AGENTS {
+        let mine: Vec<&EvidenceItem> = report.evidence.iter().filter(|item| item.source == agent).collect();
+        hidden += mine.len().saturating_sub(SHOWN_OF_AGENT);
+        lines.extend(mine.iter().take(SHOWN_OF_AGENT).map(|item| line(item, 400)));
+    }
+    for (index, chunk) in chunks(&lines, CHUNK_MAX).iter().enumerate() {
+        let title = if index == 0 { "*Evidence*\n" } else { "" };
+        blocks.push(section(&format!("{title}{chunk}")));
+    }
+    let shown = timeline(report, SHOWN_OF_TIMELINE);
+    if !shown.is_empty() {
+        blocks.push(section(&format!("*Timeline*\n{}", shown.join("\n"))));
+    }
+    let (gaps, cleared) = (gaps(report), report.cleared_by_reason());
+    if !gaps.is_empty() {
+        let shown = gaps.iter().take(SHOWN_OF_GAPS).map(|gap| cut(gap, 300)).collect::<Vec<_>>();
+        blocks.push(section(&format!("*Not known*\n{}", shown.join("\n"))));
+    }
+    let mut more = Vec::new();
+    let mut count = |number: usize, one: &str, several: &str| match number {
+        0 => {}
+        1 => more.push(format!("1 {one}")),
+        number => more.push(format!("{number} {several}")),
+    };
+    count(hidden, "more fact", "more facts");
+    count(
+        cleared.iter().map(|cleared| cleared.what.len()).sum(),
+        "change that is cleared",
+        "changes that are cleared",
+    );
+    count(report.timeline.len().saturating_sub(SHOWN_OF_TIMELINE), "more event", "more events");
+    count(gaps.len().saturating_sub(SHOWN_OF_GAPS), "more gap", "more gaps");
+    if !more.is_empty() {
+        blocks.push(context(&format!("Behind *Show evidence*: {}.", more.join(", "))));
+    }
+    blocks
+}
+
+fn timeline(report: &Report, limit: usize) -> Vec<String> {
+    // The day is said where it is not that of the last entry: changes may be older than their trouble.
+    let last = report.timeline.last().map(|entry| entry.at);
+    let same_day = |at: Timestamp| {
+        last.is_some_and(|last| at.strftime("%F").to_string() == last.strftime("%F").to_string())
+    };
+    report
+        .timeline
+        .iter()
+        .take(limit)
+        .map(|entry| {
+            let at = if same_day(entry.at) { clock(entry.at) } else { day_and_clock(entry.at) };
+            format!("{at}  {}", cut(&escape(&entry.what), 300))
+        })
+        .collect()
+}
+
+/// One line for each reason.
+fn gaps(report: &Report) -> Vec<String> {
+    let told = report.gaps_by_reason();
+    told.iter()
+        .map(|gap| {
+            format!("• {}: {}", cut(&escape(&gap.what.join(", ")), 300), cut(&escape(gap.reason), LINE_MAX))
+        })
+        .collect()
+}
+
+/// Everything, with ids, figures, times and what was read.
+fn in_full(report: &Report) -> Vec<Value> {
+    let mut lines: Vec<(&str, Vec<String>)> = Vec::new();
+    for (agent, title) in AGENTS {
+        let items = report.evidence.iter().filter(|item| item.source == agent);
+        let told = items.map(|item| {
+            let query = item.query.as_deref().map(|query| format!(" _({})_", cut(&escape(query), 200)));
+            format!("{}{}", line(item, LINE_MAX), query.unwrap_or_default())
+        });
+        lines.push((title, told.collect()));
+    }
+    lines.push(("Timeline", timeline(report, usize::MAX)));
+    let cleared = report.cleared_by_reason().into_iter().map(|cleared| {
+        let what = cut(&escape(&cleared.what.join(", ")), LINE_MAX);
+        format!("• {what}: {}", cut(&escape(cleared.reason), LINE_MAX))
+    });
+    lines.push(("Cleared", cleared.collect()));
+    lines.push(("Not known", gaps(report)));
+    let hypotheses = report.told_hypotheses().map(|hypothesis| {
+        format!("• {}: {}", percent(hypothesis.probability), cut(&escape(&hypothesis.describe()), 300))
+    });
+    lines.push(("Hypotheses", hypotheses.collect()));
+    let mut blocks = Vec::new();
+    for (title, lines) in lines {
+        for (index, chunk) in chunks(&lines, CHUNK_MAX).iter().enumerate() {
+            let title = if index == 0 { format!("*{title}*\n") } else { String::new() };
+            blocks.push(section(&format!("{title}{chunk}")));
+        }
+    }
+    blocks
+}
+
+/// Blocks that fit, and where the rest stands.
+fn fitting(id: IncidentId, mut blocks: Vec<Value>, limit: usize) -> Vec<Value> {
+    if blocks.len() > limit {
+        blocks.truncate(limit);
+        blocks.push(context(&format!(
+            "More than fits here: `incident-commander incidents show {id}` tells all of it."
+        )));
+    }
+    blocks
+}
+
+/// The form without fields that opens behind 'Show evidence', at any age of the incident.
+pub fn modal(id: IncidentId, service: &str, report: Option<&Report>) -> Value {
+    let mut blocks = vec![section(&format!("*{id} · {}*", cut(&escape(service), 120)))];
+    match report {
+        Some(report) => {
+            blocks.push(section(&cut(&escape(&report.summary), CHUNK_MAX)));
+            blocks.extend(in_full(report));
+        }
+        None => {
+            blocks.push(section("There is no verdict yet. The thread shows how far the investigation is."));
+        }
+    }
+    let blocks = fitting(id, blocks, VIEW_BLOCKS_MAX);
+    views::modal("evidence", &format!("{id}: evidence"), None, "", &blocks)
+}
+
+/// The same as a private message, where a form cannot be opened any more.
+pub fn message(id: IncidentId, report: &Report) -> Message {
+    let mut blocks = vec![header(&format!("{id}: evidence"))];
+    blocks.extend(in_full(report));
+    Message { text: format!("{id}: evidence"), blocks: fitting(id, blocks, 48), about: None }
+}
+
+/// The button that opens it.
+pub(super) fn show(id: IncidentId) -> Value {
+    button("show_evidence", "Show evidence", &id.to_string())
+}
+
+/// As a row of its own, where a message has no other buttons.
+pub(super) fn show_alone(id: IncidentId) -> Value {
+    json!({ "type": "actions", "elements": [show(id)] })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::report::{Action, ActionKind, Cause, TimelineEntry, Verdict};
+
+    fn item(id: usize, statement: &str, link: Option<&str>) -> EvidenceItem {
+        EvidenceItem {
+            id: format!("E{id}"),
+            source: Agent::Metrics,
+            statement: statement.into(),
+            supports: vec![],
+            query: Some("AWS/Lambda Errors Sum".into()),
+            link: link.map(str::to_owned),
+        }
+    }
+
+    fn report(evidence: Vec<EvidenceItem>) -> Report {
+        Report {
+            service: "checkout".into(),
+            onset: None,
+            verdict: Verdict { cause: Cause::Unknown, change: None, confidence: 0.4 },
+            action: Action { kind: ActionKind::Watch, target: None, reason: "Nothing is proven.".into() },
+            hypotheses: vec![],
+            evidence,
+            cleared: vec![],
+            gaps: vec![],
+            summary: "Nobody knows.".into(),
+            timeline: vec![],
+        }
+    }
+
+    #[test]
+    fn a_fact_links_to_what_was_read() {
+        let link =
+            "https://us-east-1.console.aws.amazon.com/cloudwatch/home?region=us-east-1#metricsV2:graph=x";
+        let blocks = json!(in_short(&report(vec![item(1, "Failures rose.", Some(link))]))).to_string();
+        assert!(blocks.contains(&format!("<{link}|E1> Failures rose.")), "{blocks}");
+        for hostile in
+            ["https://x|<!channel>", "javascript:alert(1)", &format!("https://{}", "x".repeat(3_000))]
+        {
+            let blocks = json!(in_short(&report(vec![item(1, "Failures rose.", Some(hostile))]))).to_string();
+            assert!(blocks.contains("`E1` Failures rose.") && !blocks.contains("channel"), "{blocks}");
+        }
+    }
+
+    #[test]
+    fn the_message_shows_a_few_facts_and_says_where_the_others_are() {
+        let facts = (1..=9).map(|id| item(id, "Failures rose.", None)).collect();
+        let blocks = json!(in_short(&report(facts))).to_string();
+        assert!(blocks.contains("`E2`") && !blocks.contains("`E3`"), "{blocks}");
+        assert!(blocks.contains("Behind *Show evidence*: 7 more facts."), "{blocks}");
+    }
+
+    #[test]
+    fn the_form_shows_all_of_them_and_points_to_the_rest_where_they_do_not_fit() {
+        let facts: Vec<EvidenceItem> = (1..=40).map(|id| item(id, "Failures rose.", None)).collect();
+        let shown = modal(IncidentId(7), "checkout", Some(&report(facts))).to_string();
+        assert!(shown.contains("`E40` Failures rose. _(AWS/Lambda Errors Sum)_"), "{shown}");
+        let huge: Vec<EvidenceItem> = (1..=2_000).map(|id| item(id, &"word ".repeat(2_000), None)).collect();
+        let view = modal(IncidentId(7), "checkout", Some(&report(huge)));
+        assert!(view["blocks"].as_array().unwrap().len() <= 100);
+        assert!(view.to_string().len() < 250 * 1024, "{}", view.to_string().len());
+        assert!(view.to_string().contains("incidents show INC-7"));
+    }
+
+    #[test]
+    fn an_event_of_another_day_says_which() {
+        let entry = |at: &str| TimelineEntry { at: at.parse().unwrap(), what: "deployed".into() };
+        let mut old = report(vec![]);
+        old.timeline = vec![entry("2026-02-04T09:00:00Z"), entry("2026-02-06T12:15:00Z")];
+        let blocks = json!(in_short(&old)).to_string();
+        assert!(blocks.contains("2026-02-04 09:00 UTC  deployed\\n12:15 UTC  deployed"), "{blocks}");
+    }
+}
