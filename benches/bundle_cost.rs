@@ -23,6 +23,11 @@ const SEED: u64 = 20_260_206;
 const LINES: usize = 3_000;
 const SERIES: usize = 40;
 const RECORDS: usize = 300;
+/// What must hold: at most so many times as long as parsing, less memory than this at its peak, and a
+/// cost that grows at most with this power of the size (1 is linear; the rest is caches that are too small).
+const RATIO: f64 = 4.0;
+const MEGABYTES: f64 = 200.0;
+const POWER: f64 = 1.15;
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -34,56 +39,98 @@ fn main() -> anyhow::Result<()> {
     let quick = arguments.iter().any(|argument| argument == "--quick");
     let home = tempfile::tempdir()?;
     let base = base(home.path())?;
-    println!("bundle                             parse ms  investigate ms    ratio   peak MB   per item us");
-    let ordinary = base.write(home.path(), LINES, SERIES, RECORDS)?;
-    row("ordinary: 3,000 lines, 40 series, 300 records", &ordinary, 9, LINES)?;
-    let lines: &[usize] =
-        if quick { &[1_000, 10_000, 100_000] } else { &[1_000, 10_000, 100_000, 1_000_000] };
+    let mut missed = Vec::new();
+    println!(
+        "{:<46}{:>8}{:>10}{:>11}{:>10}{:>14}",
+        "bundle", "parse ms", "engine ms", "ratio", "peak MB", "us an item"
+    );
+    let ordinary = base.write(home.path(), LINES, SERIES, &base.records(RECORDS))?;
+    let cost = row("ordinary: 3,000 lines, 40 series, 300 records", &ordinary, 15, LINES)?;
+    expect(&mut missed, cost.ratio <= RATIO, format!("{:.2} times as long as parsing", cost.ratio));
+    let lines: &[usize] = if quick { &[10_000, 100_000] } else { &[10_000, 100_000, 300_000, 1_000_000] };
     let mut costs = Vec::new();
     for count in lines {
-        let folder = base.write(home.path(), *count, SERIES, RECORDS)?;
-        costs.push((*count, row(&format!("{count} log lines"), &folder, rounds(*count), *count)?));
+        let folder = base.write(home.path(), *count, SERIES, &base.records(RECORDS))?;
+        let cost = row(&format!("{count} log lines"), &folder, rounds(*count), *count)?;
+        let peak = format!("{:.0} MB at {count} log lines", cost.megabytes);
+        expect(&mut missed, cost.megabytes < MEGABYTES, peak);
+        costs.push((*count, cost));
+        std::fs::remove_dir_all(folder)?;
     }
-    slope("log lines", &costs);
-    let records: &[usize] = if quick { &[300, 3_000] } else { &[300, 3_000, 45_000] };
-    let mut costs = Vec::new();
-    for count in records {
-        let folder = base.write(home.path(), LINES, SERIES, *count)?;
-        costs.push((*count, row(&format!("{count} records"), &folder, rounds(*count), *count)?));
+    slope("log lines", &costs, &mut missed);
+    type Records = fn(&Base, usize) -> Vec<Value>;
+    let kinds: [(&str, Records); 2] = [
+        ("records of many resources", Base::records),
+        ("records of a few busy resources", Base::busy_records),
+    ];
+    for (name, records) in kinds {
+        let counts: &[usize] = if quick { &[3_000, 9_000] } else { &[3_000, 15_000, 45_000] };
+        let mut costs = Vec::new();
+        for count in counts {
+            let folder = base.write(home.path(), LINES, SERIES, &records(&base, *count))?;
+            let cost = row(&format!("{count} {name}"), &folder, rounds(*count), *count)?;
+            costs.push((*count, cost));
+            std::fs::remove_dir_all(folder)?;
+        }
+        slope(name, &costs, &mut missed);
     }
-    slope("records", &costs);
+    if !missed.is_empty() {
+        bail!("over its limits: {}", missed.join("; "));
+    }
+    println!("all within the limits: {RATIO} times parsing, {MEGABYTES} MB, growth to the power of {POWER}");
     Ok(())
+}
+
+fn expect(missed: &mut Vec<String>, holds: bool, what: String) {
+    if !holds {
+        missed.push(what);
+    }
 }
 
 fn rounds(count: usize) -> usize {
     (200_000 / count).clamp(1, 9)
 }
 
-/// How the cost between the smallest and the largest size grows: 1 is linear, less has fixed costs in it.
-fn slope(what: &str, costs: &[(usize, f64)]) {
+/// What one more item costs from one size to the next, and the power of growth from the smallest to the largest.
+fn slope(what: &str, costs: &[(usize, Cost)], missed: &mut Vec<String>) {
+    let (Some((fewest, least)), Some((most, largest))) = (costs.first(), costs.last()) else { return };
     let steps: Vec<String> = costs
         .windows(2)
         .map(|pair| {
-            let growth = (pair[1].1 / pair[0].1).ln() / (pair[1].0 as f64 / pair[0].0 as f64).ln();
-            format!("{} to {}: {growth:.2}", pair[0].0, pair[1].0)
+            let each = (pair[1].1.seconds - pair[0].1.seconds) * 1e6 / (pair[1].0 - pair[0].0) as f64;
+            format!("{each:.2} us each from {} to {}", pair[0].0, pair[1].0)
         })
         .collect();
-    println!("cost grows with the number of {what} to the power of {}\n", steps.join(", "));
+    let power = (largest.seconds / least.seconds).ln() / (*most as f64 / *fewest as f64).ln();
+    println!("  slope, {what}: {}; cost grows to the power of {power:.2}\n", steps.join(", "));
+    expect(missed, power <= POWER, format!("{what} to the power of {power:.2}"));
 }
 
-/// Prints one row and returns the seconds of an investigation.
-fn row(name: &str, folder: &Path, rounds: usize, items: usize) -> anyhow::Result<f64> {
+/// What one investigation takes.
+struct Cost {
+    seconds: f64,
+    /// Beside parsing.
+    ratio: f64,
+    /// Peak of the process.
+    megabytes: f64,
+}
+
+/// Prints one row. Both figures are taken in turns, so that a busy machine is busy for both.
+fn row(name: &str, folder: &Path, rounds: usize, items: usize) -> anyhow::Result<Cost> {
     let (parsed, _) = child("--parse", folder, rounds)?;
-    let (investigated, peak) = child("--investigate", folder, rounds)?;
+    let (seconds, peak) = child("--investigate", folder, rounds)?;
+    let (parsed_again, _) = child("--parse", folder, rounds)?;
+    let parsed = parsed.min(parsed_again);
+    let cost = Cost { seconds, ratio: seconds / parsed, megabytes: peak as f64 / 1024.0 };
     println!(
         "{name:<46}{:>8.1}{:>10.1}{:>11.2}{:>10.0}{:>14.2}",
         parsed * 1e3,
-        investigated * 1e3,
-        investigated / parsed,
-        peak as f64 / 1024.0,
-        investigated * 1e6 / items as f64
+        seconds * 1e3,
+        cost.ratio,
+        cost.megabytes,
+        seconds * 1e6 / items as f64
     );
-    Ok(investigated)
+    Ok(cost)
 }
 
 /// Median seconds and peak kilobytes of this program's own process for one bundle.
@@ -186,8 +233,8 @@ fn base(home: &Path) -> anyhow::Result<Base> {
 }
 
 impl Base {
-    fn write(&self, home: &Path, lines: usize, series: usize, records: usize) -> anyhow::Result<PathBuf> {
-        let folder = home.join(format!("{lines}-{series}-{records}"));
+    fn write(&self, home: &Path, lines: usize, series: usize, records: &[Value]) -> anyhow::Result<PathBuf> {
+        let folder = home.join(format!("{lines}-{series}-{}", records.len()));
         for (name, content) in &self.files {
             let path = folder.join(name);
             std::fs::create_dir_all(path.parent().context("a folder")?)?;
@@ -206,8 +253,8 @@ impl Base {
             out.write_all(b"\n")?;
         }
         out.flush()?;
-        let records: Vec<Value> = (0..records).map(|at| self.record(at)).collect();
-        std::fs::write(folder.join("cloudtrail.json"), json!({"Records": records}).to_string())?;
+        let trail = BufWriter::new(std::fs::File::create(folder.join("cloudtrail.json"))?);
+        serde_json::to_writer(trail, &json!({"Records": records}))?;
         let (mut queries, mut results) = (Vec::new(), Vec::new());
         for at in 0..series {
             let (mut query, mut result) = (
@@ -228,6 +275,57 @@ impl Base {
         let metrics = json!({"MetricDataQueries": queries, "MetricDataResults": results});
         std::fs::write(folder.join("metrics.json"), metrics.to_string())?;
         Ok(folder)
+    }
+
+    fn records(&self, count: usize) -> Vec<Value> {
+        (0..count).map(|at| self.record(at)).collect()
+    }
+
+    /// Calls of one person on one of each: a function without an alias, an alias, a container service, a
+    /// parameter, a database's static parameters, a group's rules and a stack. Each changes and is changed
+    /// back, so all of a kind are compared with one another.
+    fn busy_records(&self, count: usize) -> Vec<Value> {
+        let who = json!({"type": "IAMUser", "arn": "arn:aws:iam::123456789012:user/pat", "userName": "pat"});
+        let last = self.records.iter().filter_map(|record| record["eventTime"].as_str()).max();
+        let last: jiff::Timestamp = last.and_then(|text| text.parse().ok()).unwrap_or_default();
+        (0..count)
+            .map(|at| {
+                let turn = at / 8;
+                let value = turn % 3;
+                let (source, name, request, response) = match at % 8 {
+                    0 => ("lambda", "UpdateFunctionConfiguration20150331v2",
+                        json!({"functionName": "busy", "timeout": value, "environment": {"variables": {}}}),
+                        json!({"functionName": "busy", "timeout": value, "codeSha256": "a"})),
+                    1 => ("lambda", "UpdateFunctionCode20150331v2", json!({"functionName": "busy"}),
+                        json!({"functionName": "busy", "codeSha256": format!("sha{value}")})),
+                    2 => ("lambda", "UpdateAlias20150331",
+                        json!({"functionName": "aliased", "name": "live", "functionVersion": turn.to_string()}),
+                        json!({"functionVersion": turn.to_string()})),
+                    3 => ("ecs", "UpdateService",
+                        json!({"cluster": "c", "service": "busy", "taskDefinition": format!("busy:{value}")}),
+                        Value::Null),
+                    4 => ("ssm", "PutParameter", json!({"name": "/busy/limit", "value": value.to_string()}),
+                        json!({"version": turn})),
+                    5 => ("rds", "ModifyDBParameterGroup",
+                        json!({"dBParameterGroupName": "busy", "parameters": [{"parameterName": "max_connections",
+                            "parameterValue": value.to_string(), "applyMethod": "pending-reboot"}]}),
+                        Value::Null),
+                    6 => ("ec2",
+                        if value == 0 { "AuthorizeSecurityGroupIngress" } else { "RevokeSecurityGroupIngress" },
+                        json!({"groupId": "sg-1", "ipPermissions": {"items": [{"ipProtocol": "tcp",
+                            "fromPort": 443, "toPort": 443, "ipRanges": {"items": [{"cidrIp": "10.0.0.0/8"}]}}]}}),
+                        Value::Null),
+                    _ => ("cloudformation", "UpdateStack", json!({"stackName": format!("busy-{turn}")}), Value::Null),
+                };
+                let time = last.checked_sub(jiff::SignedDuration::from_secs(((count - at) as i64) * 2));
+                json!({
+                    "eventVersion": "1.08", "eventID": format!("{at:08x}-0000-4000-8000-000000000001"),
+                    "eventTime": time.unwrap_or(last).to_string(), "eventSource": format!("{source}.amazonaws.com"),
+                    "eventName": name, "awsRegion": "us-east-1", "userIdentity": who, "readOnly": false,
+                    "requestParameters": request, "responseElements": response,
+                })
+            })
+            .collect()
     }
 
     /// Half of the repeated calls are about the same functions again, half about others.

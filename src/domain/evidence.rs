@@ -156,7 +156,7 @@ pub struct TrailRecord {
 }
 
 /// Who did it, as CloudTrail tells.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Actor {
     /// The full ARN; empty where the record has none.
     pub arn: String,

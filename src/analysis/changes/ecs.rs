@@ -30,10 +30,16 @@ pub(super) fn changes(world: &World<'_>) -> Vec<Change> {
     for service in &world.evidence.ecs_services {
         moves.entry(format!("{}/{}", service.cluster, service.name)).or_default();
     }
+    let mut by_definition: Registrations<'_> = BTreeMap::new();
+    for call in registered.iter().filter(|call| !call.failed()) {
+        if let Some(name) = definition_of(call) {
+            by_definition.entry(name).or_default().push(*call);
+        }
+    }
     let mut used = BTreeSet::new();
     let mut found = Vec::new();
     for (resource, calls) in &moves {
-        let service = Service::new(world, resource, &registered);
+        let service = Service::new(world, resource, &by_definition);
         found.extend(service.changes(calls, &mut used));
     }
     found.extend(registered.iter().filter(|call| !used.contains(&call.record.event_id)).map(|call| {
@@ -70,29 +76,24 @@ fn short(definition: &str) -> String {
     short_arn(definition).to_owned()
 }
 
+/// Calls that registered a revision, in order of time, by `family:revision`.
+type Registrations<'a> = BTreeMap<String, Vec<Call<'a>>>;
+
 struct Service<'w, 'a> {
     world: &'w World<'a>,
     resource: &'w str,
     name: &'w str,
     known: Option<&'a EcsService>,
-    registered: &'w [Call<'a>],
-    definitions: BTreeMap<String, &'a TaskDefinition>,
+    registered: &'w Registrations<'a>,
 }
 
 impl<'w, 'a> Service<'w, 'a> {
-    fn new(world: &'w World<'a>, resource: &'w str, registered: &'w [Call<'a>]) -> Self {
+    fn new(world: &'w World<'a>, resource: &'w str, registered: &'w Registrations<'a>) -> Self {
         let name = resource.split_once('/').map_or(resource, |(_, name)| name);
         let known = world.evidence.ecs_services.iter().find(|service| {
             resource.split_once('/') == Some((service.cluster.as_str(), service.name.as_str()))
         });
-        let definitions = world
-            .evidence
-            .task_definitions
-            .iter()
-            .flatten()
-            .map(|definition| (format!("{}:{}", definition.family, definition.revision), definition))
-            .collect();
-        Self { world, resource, name, known, registered, definitions }
+        Self { world, resource, name, known, registered }
     }
 
     fn changes(&self, calls: &[Call<'a>], used: &mut BTreeSet<String>) -> Vec<Change> {
@@ -202,25 +203,21 @@ impl<'w, 'a> Service<'w, 'a> {
         }
         let (family, revision) = to?.rsplit_once(':')?;
         let revision: i64 = revision.parse().ok()?;
-        self.definitions
-            .values()
+        self.world
+            .definitions
+            .range(format!("{family}:")..format!("{family};"))
+            .map(|(_, definition)| *definition)
             .filter(|definition| definition.family == family && definition.revision < revision)
             .max_by_key(|definition| definition.revision)
             .map(|definition| format!("{family}:{}", definition.revision))
     }
 
     fn registration(&self, to: &str, call: &Call<'a>) -> Option<Call<'a>> {
-        self.registered
-            .iter()
-            .rev()
-            .find(|registration| {
-                !registration.failed()
-                    && registration.record.at <= call.record.at
-                    && definition_of(registration).as_deref() == Some(to)
-                    // One that was registered days before is no part of this deployment, but says who made it.
-                    && call.record.at.duration_since(registration.record.at) <= DEPLOYMENT_GAP * 4
-            })
-            .copied()
+        let made = self.registered.get(to)?;
+        let before = made.partition_point(|registration| registration.record.at <= call.record.at);
+        let last = before.checked_sub(1).and_then(|last| made.get(last))?;
+        // One that was registered days before is no part of this deployment, but says who made it.
+        (call.record.at.duration_since(last.record.at) <= DEPLOYMENT_GAP * 4).then_some(*last)
     }
 
     /// From when until when a rollout took effect.
@@ -270,8 +267,9 @@ impl<'w, 'a> Service<'w, 'a> {
     }
 
     fn compare(&self, from: Option<&str>, to: Option<&str>, change: &mut Change) {
+        let definitions = &self.world.definitions;
         let (before, after) =
-            (from.and_then(|from| self.definitions.get(from)), to.and_then(|to| self.definitions.get(to)));
+            (from.and_then(|from| definitions.get(from)), to.and_then(|to| definitions.get(to)));
         let (Some(before), Some(after)) = (before, after) else {
             return;
         };
@@ -312,7 +310,7 @@ impl<'w, 'a> Service<'w, 'a> {
                     .and_then(|change| change.to_version.clone());
                 let from = running.or_else(|| self.before(Some(&to), at)).filter(|from| *from != to);
                 self.compare(from.as_deref(), Some(&to), &mut change);
-                change.actor = self.definitions.get(&to).and_then(|definition| {
+                change.actor = self.world.definitions.get(&to).and_then(|definition| {
                     let arn = definition.registered_by.clone();
                     (!arn.is_empty()).then(|| crate::domain::evidence::Actor {
                         name: short_arn(&arn).to_owned(),
@@ -342,7 +340,7 @@ impl<'w, 'a> Service<'w, 'a> {
         if now != to {
             return Err(format!("the service has moved on to {now}"));
         }
-        let Some(before) = self.definitions.get(from) else {
+        let Some(before) = self.world.definitions.get(from) else {
             return Err(format!("revision {from} could not be read"));
         };
         if before.status != "ACTIVE" {

@@ -23,7 +23,7 @@ use jiff::{SignedDuration, Timestamp};
 use self::call::Call;
 use self::relation::Owners;
 use crate::domain::change::{Change, ChangeKind, Effect, Relation};
-use crate::domain::evidence::{Actor, Evidence};
+use crate::domain::evidence::{Actor, Evidence, TaskDefinition};
 
 /// Calls of one deployment follow one another within this time.
 const DEPLOYMENT_GAP: SignedDuration = SignedDuration::from_mins(15);
@@ -61,6 +61,12 @@ struct World<'a> {
     now: Timestamp,
     /// Mutating calls in order of time.
     calls: Vec<Call<'a>>,
+    /// The time of the oldest record.
+    earliest: Option<Timestamp>,
+    /// By AWS service: when something of it was restarted, in order.
+    restarts: BTreeMap<&'a str, Vec<Timestamp>>,
+    /// Task definitions by `family:revision`.
+    definitions: BTreeMap<String, &'a TaskDefinition>,
     owners: Owners,
     /// By log group: the versions that wrote lines, with their first and last line and their number.
     written: BTreeMap<&'a str, BTreeMap<&'a str, Written>>,
@@ -85,6 +91,19 @@ impl<'a> World<'a> {
             .filter(|call| !kinds::is_noise(call))
             .collect();
         calls.sort_by_key(|call| call.record.at);
+        let earliest = evidence.trail.iter().flatten().map(|record| record.at).min();
+        let mut restarts: BTreeMap<&str, Vec<Timestamp>> = BTreeMap::new();
+        for call in &calls {
+            if !call.failed() && (call.verb.starts_with("Reboot") || call.verb.starts_with("Failover")) {
+                restarts.entry(call.service).or_default().push(call.record.at);
+            }
+        }
+        let definitions = evidence
+            .task_definitions
+            .iter()
+            .flatten()
+            .map(|definition| (format!("{}:{}", definition.family, definition.revision), definition))
+            .collect();
         let mut written: BTreeMap<&str, BTreeMap<&str, Written>> = BTreeMap::new();
         for event in evidence.logs.iter().flatten() {
             if let Some(version) = event.version() {
@@ -98,13 +117,27 @@ impl<'a> World<'a> {
                 entry.last = entry.last.max(event.at);
             }
         }
-        Self { evidence, now: evidence.scope.now, calls, owners: Owners::new(evidence), written }
+        Self {
+            evidence,
+            now: evidence.scope.now,
+            calls,
+            earliest,
+            restarts,
+            definitions,
+            owners: Owners::new(evidence),
+            written,
+        }
     }
 
     /// Whether the records reach back to a time, so that what they do not show did not happen.
     fn reaches_back_to(&self, at: Option<Timestamp>) -> bool {
-        let earliest = self.evidence.trail.iter().flatten().map(|record| record.at).min();
-        matches!((earliest, at), (Some(earliest), Some(at)) if earliest <= at)
+        matches!((self.earliest, at), (Some(earliest), Some(at)) if earliest <= at)
+    }
+
+    /// The first restart of something of an AWS service at a time or after it.
+    fn restart_after(&self, service: &str, at: Timestamp) -> Option<Timestamp> {
+        let restarts = self.restarts.get(service)?;
+        restarts.get(restarts.partition_point(|restart| *restart < at)).copied()
     }
 
     /// Calls of one AWS service, by the name that `key` gives the resource of each.

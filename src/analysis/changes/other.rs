@@ -87,14 +87,9 @@ fn wait_for_restart(world: &World<'_>, call: &Call<'_>, change: &mut Change) {
     if !waits_for_restart && !waits_for_window {
         return;
     }
-    let restart = world.calls.iter().find(|later| {
-        later.service == call.service
-            && later.record.at >= call.record.at
-            && !later.failed()
-            && (later.verb.starts_with("Reboot") || later.verb.starts_with("Failover"))
-    });
+    let restart = world.restart_after(call.service, call.record.at);
     change.effect = match restart.filter(|_| waits_for_restart) {
-        Some(restart) => Effect::Took { from: restart.record.at, until: restart.record.at },
+        Some(restart) => Effect::Took { from: restart, until: restart },
         None if waits_for_restart => {
             Effect::None { reason: "it waits for a restart of the database".to_owned() }
         }

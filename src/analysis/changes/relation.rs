@@ -229,7 +229,7 @@ impl Owners {
 }
 
 /// Whether `service` stands in `name` as a whole part, with nothing but separators beside it.
-pub(super) fn is_part(name: &str, service: &str) -> bool {
+fn is_part(name: &str, service: &str) -> bool {
     let mut from = 0;
     while let Some(found) = name.get(from..).and_then(|rest| rest.find(service)) {
         let start = from + found;

@@ -6,14 +6,16 @@
 
 mod group;
 mod limits;
+mod past;
 mod serving;
 mod undo;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 
 use self::group::{Group, Move};
+use self::past::{Future, Past, Publications};
 use super::call::{Call, field, function_name, scalar, settings};
 use super::difference::{between, is_label};
 use super::{World, actor, draft, event_ids, of_call};
@@ -94,6 +96,8 @@ struct Function<'w, 'a> {
     world: &'w World<'a>,
     name: &'w str,
     calls: &'w [Call<'a>],
+    versions: HashMap<&'a str, &'a FunctionVersion>,
+    publications: Publications<'a>,
     history: Option<&'a FunctionHistory>,
     written: Option<&'w BTreeMap<&'a str, super::Written>>,
     /// Whether traffic goes through an alias.
@@ -122,7 +126,13 @@ impl<'w, 'a> Function<'w, 'a> {
                     !written.contains_key("$LATEST") && written.keys().any(|version| is_number(version))
                 }),
             };
-        Self { world, name, calls, history, written, aliased }
+        let versions = || history.into_iter().flat_map(|history| history.versions.iter().flatten());
+        let mut by_name: HashMap<&str, &FunctionVersion> = HashMap::new();
+        for version in versions() {
+            by_name.entry(&version.version).or_insert(version);
+        }
+        let publications = Publications::new(versions());
+        Self { world, name, calls, versions: by_name, publications, history, written, aliased }
     }
 
     fn changes(&self) -> Vec<Change> {
@@ -139,12 +149,17 @@ impl<'w, 'a> Function<'w, 'a> {
             })
             .collect();
         let groups = self.groups();
+        let future = Future::new(&groups);
+        let mut past = Past::default();
+        // By deployment: the package that ran before it.
+        let mut packages: Vec<Option<String>> = Vec::with_capacity(groups.len());
         for (at, group) in groups.iter().enumerate() {
-            let earlier = groups.get(..at).unwrap_or_default();
-            let later = groups.get(at + 1..).unwrap_or_default();
-            found.extend(self.deployment(group, earlier, later));
+            let first = group.calls.first().map(|call| call.record.at);
+            packages.push(first.and_then(|first| self.state_before(&past, first).sha.map(str::to_owned)));
+            found.extend(self.deployment(group, &past, (&future, at)));
+            past.learn(group);
         }
-        self.mark_code_put_back(&groups, &mut found);
+        self.mark_code_put_back(&groups, &packages, &mut found);
         for change in self.unrecorded(&groups, &found) {
             self.add_unrecorded(change, &mut found);
         }
@@ -176,7 +191,8 @@ impl<'w, 'a> Function<'w, 'a> {
         groups
     }
 
-    fn deployment(&self, group: &Group<'a>, earlier: &[Group<'a>], later: &[Group<'a>]) -> Option<Change> {
+    /// `later` is what comes after, with this deployment's own place.
+    fn deployment(&self, group: &Group<'a>, past: &Past, later: (&Future, usize)) -> Option<Change> {
         let last = group.calls.last()?;
         let first = group.calls.first()?;
         // The call that put it into effect goes first.
@@ -200,39 +216,28 @@ impl<'w, 'a> Function<'w, 'a> {
         } else if group.moves.is_empty() && self.aliased && self.latest_share() < NOTICEABLE {
             self.published_only(group, later, &mut change);
         } else if group.moves.is_empty() {
-            self.latest(group, earlier, later, &mut change);
+            self.latest(group, past, later, &mut change);
         } else {
-            self.moved(group, earlier, &mut change);
+            self.moved(group, past, &mut change);
         }
         change.kind = group.kind(&change);
         Some(change)
     }
 
     /// A deployment that moved an alias.
-    fn moved(&self, group: &Group<'a>, earlier: &[Group<'a>], change: &mut Change) {
+    fn moved(&self, group: &Group<'a>, past: &Past, change: &mut Change) {
         let (Some(start), Some(end)) = (group.moves.first(), group.moves.last()) else { return };
-        let from = end.rest.clone().or_else(|| start.rest.clone()).or_else(|| {
-            let before = earlier
-                .iter()
-                .rev()
-                .flat_map(|group| group.moves.iter().rev())
-                .find(|earlier| earlier.alias == end.alias);
-            match before {
+        let from =
+            end.rest.clone().or_else(|| start.rest.clone()).or_else(|| match past.last_move(&end.alias) {
                 Some(before) if before.target == end.target => before.rest.clone(),
                 Some(before) => Some(before.target.clone()),
                 None => self.served_before(&end.target, start.at),
-            }
-        });
+            });
         change.effect = Effect::Took { from: start.at, until: end.at };
         change.share = end.share;
-        let again = earlier
-            .iter()
-            .rev()
-            .flat_map(|group| group.moves.iter().rev())
-            .find(|earlier| earlier.alias == end.alias)
-            .is_some_and(|before| {
-                before.target == end.target && (before.share - end.share).abs() < f64::EPSILON
-            });
+        let again = past.last_move(&end.alias).is_some_and(|before| {
+            before.target == end.target && (before.share - end.share).abs() < f64::EPSILON
+        });
         if again {
             change.no_op = true;
             change.to_version = Some(end.target.clone());
@@ -252,12 +257,10 @@ impl<'w, 'a> Function<'w, 'a> {
     }
 
     /// A deployment that left the alias where it was, as far as CloudTrail tells.
-    fn published_only(&self, group: &Group<'a>, later: &[Group<'a>], change: &mut Change) {
+    fn published_only(&self, group: &Group<'a>, (future, at): (&Future, usize), change: &mut Change) {
         let published = group.published();
-        let moved_later =
-            |target: &str| later.iter().flat_map(|group| &group.moves).any(|later| later.target == target);
         if let Some(target) = published.as_deref()
-            && !moved_later(target)
+            && !future.is_moved_after(target, at)
             && let Some((alias, share)) = self.serving(target)
         {
             // The alias serves it: the call that moved it is late or lost, the publication is not.
@@ -286,7 +289,7 @@ impl<'w, 'a> Function<'w, 'a> {
     }
 
     /// A deployment to `$LATEST`, which serves.
-    fn latest(&self, group: &Group<'a>, earlier: &[Group<'a>], later: &[Group<'a>], change: &mut Change) {
+    fn latest(&self, group: &Group<'a>, past: &Past, (future, at): (&Future, usize), change: &mut Change) {
         let acting: Vec<&Call<'a>> =
             group.calls.iter().filter(|call| call.verb != "PublishVersion").collect();
         let (Some(first), Some(last)) = (acting.first(), acting.last()) else {
@@ -298,10 +301,10 @@ impl<'w, 'a> Function<'w, 'a> {
         };
         change.effect = Effect::Took { from: first.record.at, until: last.record.at };
         change.to_version = Some("$LATEST".to_owned());
-        let before = self.state_before(earlier, first.record.at);
+        let before = self.state_before(past, first.record.at);
         let sha_after = acting.iter().rev().find_map(|call| response_text(call, "codeSha256"));
         change.code_changed = group.verb("UpdateFunctionCode").is_some()
-            && (before.sha.is_none() || sha_after.is_none() || before.sha != sha_after);
+            && (before.sha.is_none() || sha_after.is_none() || before.sha != sha_after.as_deref());
         let created = group.verb("CreateFunction").is_some();
         change.code_changed |= created;
         let asked = group.verb("UpdateFunctionConfiguration");
@@ -314,9 +317,9 @@ impl<'w, 'a> Function<'w, 'a> {
                 }
             }
             if field(call.request(), "environment").is_some() {
-                let alone = !later.iter().any(|group| group.verb("UpdateFunctionConfiguration").is_some());
+                let again = future.is_configured_after(at);
                 match (before.snapshot, self.version("$LATEST")) {
-                    (Some(snapshot), Some(latest)) if alone && environment_readable(snapshot, latest) => {
+                    (Some(snapshot), Some(latest)) if !again && environment_readable(snapshot, latest) => {
                         let changed = between(&snapshot.environment, &latest.environment);
                         change.keys.extend(changed);
                         change.from_version = Some(snapshot.version.clone());
@@ -332,37 +335,42 @@ impl<'w, 'a> Function<'w, 'a> {
             && !change.code_changed
             && (before.sha.is_some() || group.verb("UpdateFunctionCode").is_none())
             && change.keys.iter().all(|key| is_label(&key.key));
-        change.undo = self.undo_latest(change, later, environment_known);
+        change.undo = self.undo_latest(change, future.is_configured_after(at), environment_known);
     }
 
     /// Where `$LATEST` serves, going back is deploying the earlier package again: its hash tells.
-    fn mark_code_put_back(&self, groups: &[Group<'a>], found: &mut [Change]) {
+    fn mark_code_put_back(&self, groups: &[Group<'a>], packages: &[Option<String>], found: &mut [Change]) {
         if self.aliased {
             return;
+        }
+        let mut places: HashMap<String, usize> = HashMap::new();
+        for (place, change) in found.iter().enumerate() {
+            places.entry(change.id.clone()).or_insert(place);
         }
         let only_code = |group: &Group<'a>| group.verb("UpdateFunctionConfiguration").is_none();
         let sha_of = |group: &Group<'a>| {
             group.verb("UpdateFunctionCode").and_then(|call| response_text(call, "codeSha256"))
         };
         for (at, group) in groups.iter().enumerate() {
-            let earlier = groups.get(..at).unwrap_or_default();
             let Some(sha) = sha_of(group).filter(|_| only_code(group)) else { continue };
-            let Some(previous) = earlier.last().filter(|previous| only_code(previous)) else { continue };
-            let before = earlier.len().checked_sub(1).and_then(|end| groups.get(..end)).unwrap_or_default();
-            let first_call = previous.calls.first().map(|call| call.record.at);
-            let original = first_call.and_then(|at| self.state_before(before, at).sha);
+            let Some(place) = at.checked_sub(1) else { continue };
+            let Some(previous) = groups.get(place).filter(|previous| only_code(previous)) else { continue };
+            let original = packages.get(place).cloned().flatten();
             if original.as_ref() != Some(&sha) || sha_of(previous) == Some(sha) {
                 continue;
             }
             let id_of = |group: &Group<'a>| group.calls.last().map(|call| call.record.event_id.clone());
             let (bad, back) = (id_of(previous), id_of(group));
             let when = group.calls.first().map(|call| call.record.at);
-            for change in found.iter_mut() {
-                if Some(&change.id) == bad.as_ref() {
-                    change.undone_at = when;
-                } else if Some(&change.id) == back.as_ref() {
-                    change.undoes.clone_from(&bad);
-                }
+            let place = |id: &Option<String>| id.as_ref().and_then(|id| places.get(id)).copied();
+            let (undone, undoing) = (place(&bad), place(&back));
+            if let Some(change) = undone.and_then(|place| found.get_mut(place)) {
+                change.undone_at = when;
+            }
+            if let Some(change) =
+                undoing.filter(|place| Some(*place) != undone).and_then(|place| found.get_mut(place))
+            {
+                change.undoes = bad;
             }
         }
     }
@@ -391,43 +399,8 @@ impl<'w, 'a> Function<'w, 'a> {
     }
 
     fn version(&self, version: &str) -> Option<&'a FunctionVersion> {
-        self.history?.versions.as_ref()?.iter().find(|known| known.version == version)
+        self.versions.get(version).copied()
     }
-
-    /// What is known of `$LATEST` before a deployment: from the answers to earlier calls, and from the
-    /// newest version published since the last of them.
-    fn state_before(&self, earlier: &[Group<'a>], at: Timestamp) -> Before<'a> {
-        let mut before = Before::default();
-        let mut configured = None;
-        for call in earlier.iter().flat_map(|group| &group.calls) {
-            if call.verb == "UpdateFunctionConfiguration" {
-                configured = Some(call.record.at);
-            }
-            if let Some(sha) = response_text(call, "codeSha256") {
-                before.sha = Some(sha);
-            }
-            before.settings.extend(settings(call.response(), &[]));
-        }
-        if let Some(version) = self.newest_published(at) {
-            let fresh =
-                configured.is_none_or(|configured| version.last_modified.is_some_and(|at| at >= configured));
-            if earlier.is_empty() {
-                before.sha = Some(version.code_sha256.clone()).filter(|sha| !sha.is_empty());
-                before.settings = version.settings.clone();
-            }
-            before.snapshot = fresh.then_some(version);
-        }
-        before
-    }
-}
-
-/// What is known of `$LATEST` before a deployment.
-#[derive(Default)]
-struct Before<'a> {
-    sha: Option<String>,
-    settings: BTreeMap<String, String>,
-    /// A published version whose environment `$LATEST` then had.
-    snapshot: Option<&'a FunctionVersion>,
 }
 
 fn kind_of(call: &Call<'_>) -> ChangeKind {

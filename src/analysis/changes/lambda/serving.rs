@@ -9,7 +9,7 @@ use super::super::{DEPLOYMENT_GAP, draft};
 use super::group::{Group, Move};
 use super::{Function, NEAR, NOTICEABLE, differences, is_number, near, number, share};
 use crate::domain::change::{Change, ChangeKind, Effect};
-use crate::domain::evidence::{FunctionAlias, FunctionVersion};
+use crate::domain::evidence::FunctionAlias;
 
 impl<'a> Function<'_, 'a> {
     /// The share of log lines that `$LATEST` wrote.
@@ -163,7 +163,7 @@ impl<'a> Function<'_, 'a> {
             let mut change = draft(ChangeKind::LambdaConfig, self.name.to_owned(), at);
             change.id = format!("{}:$LATEST", self.name);
             change.to_version = Some("$LATEST".to_owned());
-            if let Some(before) = self.newest_published(at) {
+            if let Some(before) = self.publications.newest_before(at) {
                 change.from_version = Some(before.version.clone());
                 change.keys = differences(before, latest);
                 change.code_changed = before.code_sha256 != latest.code_sha256;
@@ -174,16 +174,5 @@ impl<'a> Function<'_, 'a> {
             changes.push(change);
         }
         changes
-    }
-
-    pub(super) fn newest_published(&self, before: Timestamp) -> Option<&'a FunctionVersion> {
-        self.history?
-            .versions
-            .as_ref()?
-            .iter()
-            .filter(|version| {
-                is_number(&version.version) && version.last_modified.is_some_and(|at| at < before)
-            })
-            .max_by_key(|version| number(&version.version))
     }
 }

@@ -7,11 +7,10 @@ use std::collections::BTreeMap;
 
 use super::super::difference::masked;
 use super::Function;
-use super::group::Group;
 use crate::domain::change::{Change, KeyChange};
 use crate::domain::rollback::RollbackTarget;
 
-impl<'a> Function<'_, 'a> {
+impl Function<'_, '_> {
     pub(super) fn undo_alias(&self, alias: Option<&str>, change: &Change) -> Result<RollbackTarget, String> {
         if change.no_op {
             return Err("it changed nothing but labels".to_owned());
@@ -43,10 +42,11 @@ impl<'a> Function<'_, 'a> {
         })
     }
 
+    /// `again`: the configuration was asked to change once more since.
     pub(super) fn undo_latest(
         &self,
         change: &Change,
-        later: &[Group<'a>],
+        again: bool,
         environment_known: bool,
     ) -> Result<RollbackTarget, String> {
         if change.code_changed {
@@ -65,10 +65,6 @@ impl<'a> Function<'_, 'a> {
             key.after.as_ref().is_some_and(|after| latest.environment.get(&key.key) == Some(after))
                 || (key.after.is_none() && !latest.settings.contains_key(&key.key))
         });
-        let again = later
-            .iter()
-            .flat_map(|group| &group.calls)
-            .any(|call| call.verb == "UpdateFunctionConfiguration");
         if again {
             return Err("the configuration was changed again since".to_owned());
         }
