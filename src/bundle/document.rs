@@ -20,6 +20,17 @@ pub(super) struct Elements {
     pub broken: usize,
     /// True where the file ends before the list does.
     pub truncated: bool,
+    /// True where the file is no JSON though the list in it is whole: something else in it is lost.
+    pub damaged: bool,
+}
+
+impl Elements {
+    fn join(&mut self, other: Self) {
+        self.values.extend(other.values);
+        self.broken += other.broken;
+        self.truncated |= other.truncated;
+        self.damaged |= other.damaged;
+    }
 }
 
 /// Text without the byte order mark that some editors put before it.
@@ -37,8 +48,21 @@ pub(super) fn elements(bytes: &[u8], keys: &[&str]) -> Elements {
     if let Ok(value) = serde_json::from_slice(bytes) {
         return of_value(value, keys);
     }
+    // Pages that were written one after the other are several documents.
     let mended = mend(bytes);
-    serde_json::from_slice(&mended).map_or_else(|_| salvage(&mended, keys), |value| of_value(value, keys))
+    let mut found = Elements::default();
+    let mut documents = serde_json::Deserializer::from_slice(&mended).into_iter::<Value>();
+    let mut read = 0;
+    while let Some(document) = documents.next() {
+        if let Ok(value) = document {
+            found.join(of_value(value, keys));
+            read = documents.byte_offset();
+        } else {
+            found.join(salvage(mended.get(read..).unwrap_or_default(), keys));
+            break;
+        }
+    }
+    found
 }
 
 /// One value, mended where that is needed; `None` where it cannot be read at all.
@@ -103,7 +127,10 @@ fn salvage(bytes: &[u8], keys: &[&str]) -> Elements {
     };
     while let Some(&byte) = bytes.get(at) {
         match byte {
-            b']' => return found,
+            b']' => {
+                found.damaged = found.broken == 0;
+                return found;
+            }
             b'{' | b'[' => {
                 let Some(length) = bracketed(bytes.get(at..).unwrap_or_default()) else {
                     found.truncated = true;

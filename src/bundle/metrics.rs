@@ -128,6 +128,12 @@ impl Joined {
                 ),
             ));
         }
+        if queries.damaged || results.damaged {
+            reading.gaps.push(Gap::new(
+                "metrics",
+                format!("{FILE} is damaged: {} series could be read", results.values.len()),
+            ));
+        }
         if !results.values.is_empty() {
             self.broken_results += results.broken;
         }

@@ -139,6 +139,12 @@ impl<'a> Reading<'a> {
         let bytes = self.bytes(source, name)?;
         let elements = document::elements(&bytes, keys);
         self.count(source, name, elements.values.len(), elements.broken, elements.truncated);
+        if elements.damaged {
+            self.gaps.push(Gap::new(
+                source,
+                format!("{name} is damaged: {} elements were read", elements.values.len()),
+            ));
+        }
         Some(elements.values)
     }
 

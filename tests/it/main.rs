@@ -11,6 +11,7 @@ mod doctor;
 mod edge;
 mod generated;
 mod generator;
+mod hostile;
 mod house;
 mod metamorphic;
 mod outbox;
