@@ -15,8 +15,8 @@ use crate::aws::discover::Discovered;
 use crate::aws::{Clients, ServiceSettings, configs, configurations, containers, parameters};
 use crate::bundle::{self, ecs, trail};
 use crate::domain::evidence::{
-    AppConfigDeployment, EcsService, FunctionHistory, Gap, ParameterVersion, Scope, TaskDefinition,
-    TrailRecord,
+    AppConfigDeployment, EcsService, FunctionHistory, Gap, ParameterVersion, Resources, Scope,
+    TaskDefinition, TrailRecord,
 };
 
 /// How far back changes of the service's own resources are sought: a bad deployment may wait for
@@ -56,7 +56,7 @@ pub async fn read(
     let ((trail, mut gaps), read, containers, parameters, configurations) = tokio::join!(
         read_trail(clients, &found.scope, at, deadline),
         futures::future::join_all(
-            histories.iter().map(|function| configs::function_history(clients, function, deadline))
+            histories.iter().map(|function| history(clients, function, resources, deadline))
         ),
         containers::read(clients, &resources.ecs, since, deadline),
         parameters::read(clients, &settings.ssm_paths, &own_and_called, since, deadline),
@@ -91,6 +91,20 @@ pub async fn read(
         read.filter(|deployment| deployment.started_at.is_none_or(|at| at <= now)).collect()
     });
     DeploysRead { trail, functions, ecs_services, task_definitions, parameters, appconfig, gaps }
+}
+
+/// The service's own functions are read anew each time.
+async fn history(
+    clients: &Clients,
+    function: &String,
+    own: &Resources,
+    deadline: Instant,
+) -> (FunctionHistory, Vec<Gap>) {
+    if own.lambda.contains(function) {
+        configs::function_history(clients, function, deadline).await
+    } else {
+        configs::shared_history(clients, function, deadline).await
+    }
 }
 
 /// CloudTrail's records of an alert at `at`, as far as they are delivered; nothing after the scope's

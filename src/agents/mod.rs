@@ -13,7 +13,7 @@ use tokio::time::Instant;
 mod deploys;
 
 use crate::aws::discover::{self, Discovered};
-use crate::aws::{Clients, ServiceSettings, logs, metrics};
+use crate::aws::{self, Clients, ServiceSettings, logs, metrics};
 use crate::bundle::trail;
 use crate::domain::alert::Alert;
 use crate::domain::evidence::{Evidence, Gap, TrailRecord};
@@ -82,6 +82,16 @@ pub async fn gather(
     deadlines: Deadlines,
     progress: impl Fn(AgentProgress) + Sync,
 ) -> Evidence {
+    let (evidence, usage) = aws::counted(read_all(clients, request, deadlines, progress)).await;
+    Evidence { cost: Some(usage), ..evidence }
+}
+
+async fn read_all(
+    clients: &Clients,
+    request: Request,
+    deadlines: Deadlines,
+    progress: impl Fn(AgentProgress) + Sync,
+) -> Evidence {
     let start = Instant::now();
     let Request { alert, now, service } = request;
     for agent in [Agent::Logs, Agent::Metrics, Agent::Deploy] {
@@ -109,9 +119,8 @@ pub async fn gather(
             lines
         },
         async {
-            let queries = metrics::plan(&found);
-            let read =
-                read_metrics(clients, &queries, &found, alert.at, now, start + deadlines.metrics).await;
+            let plan = metrics::plan(&found);
+            let read = read_metrics(clients, &plan, &found, alert.at, now, start + deadlines.metrics).await;
             let (series, gaps) = &read;
             let with_points = series.iter().flatten().filter(|series| !series.points.is_empty()).count();
             tell(
@@ -165,6 +174,7 @@ pub async fn gather(
         parameters: deploys.parameters,
         appconfig: deploys.appconfig,
         gaps,
+        cost: None,
     }
 }
 
@@ -208,17 +218,17 @@ pub fn add_delivered(mut evidence: Evidence, records: Vec<Value>) -> Evidence {
 
 async fn read_metrics(
     clients: &Clients,
-    queries: &[metrics::Query],
+    plan: &metrics::Plan,
     found: &Discovered,
     at: Timestamp,
     now: Timestamp,
     deadline: Instant,
 ) -> (Option<Vec<crate::domain::evidence::Series>>, Vec<Gap>) {
     let unknown = Gap::new("metrics", format!("no metric of {} is known", found.scope.service));
-    if queries.is_empty() {
+    if plan.own.is_empty() && plan.others.is_empty() {
         return (None, vec![unknown]);
     }
-    let (series, mut gaps) = metrics::read(clients, queries, at, now, deadline).await;
+    let (series, mut gaps) = metrics::read(clients, plan, at, now, deadline).await;
     if found.metrics.is_empty() {
         gaps.push(unknown);
     }

@@ -8,12 +8,14 @@ use std::collections::HashSet;
 
 use aws_sdk_cloudtrail::primitives::DateTime;
 use aws_sdk_cloudtrail::types::{LookupAttribute, LookupAttributeKey};
+use futures::FutureExt as _;
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::clients::Clients;
 use super::errors::{ReadError, within};
+use super::sharing::aligned;
 use crate::domain::evidence::Gap;
 
 const ACTION: &str = "cloudtrail:LookupEvents";
@@ -40,6 +42,7 @@ pub struct Found {
     pub gaps: Vec<Gap>,
 }
 
+#[derive(Clone)]
 struct Question {
     key: LookupAttributeKey,
     value: String,
@@ -57,9 +60,12 @@ pub async fn lookup(clients: &Clients, wanted: &Wanted, deadline: Instant) -> Fo
     });
     let questions: Vec<Question> = std::iter::once(everything).chain(named).collect();
     // All at once: the pace lets them through one by one, and one slow answer holds up no other.
-    let answers = futures::future::join_all(
-        questions.iter().map(|question| ask(clients, question, wanted.until, deadline)),
-    );
+    let answers = futures::future::join_all(questions.iter().map(|question| async move {
+        match question.key {
+            LookupAttributeKey::ReadOnly => everything_since(clients, question, wanted.until, deadline).await,
+            _ => ask(clients, question, wanted.until, deadline).await,
+        }
+    }));
     let mut found = Found::default();
     let mut seen = HashSet::new();
     for (question, answer) in questions.iter().zip(answers.await) {
@@ -86,13 +92,35 @@ pub async fn lookup(clients: &Clients, wanted: &Wanted, deadline: Instant) -> Fo
     found
 }
 
-#[derive(Default)]
-struct Answered {
+/// What one question brought.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Answered {
     /// Event id and record, newest first.
     events: Vec<(String, Value)>,
     unreadable: usize,
     /// Why not everything was answered.
     trouble: Option<String>,
+}
+
+/// Changes of anything are the same for every incident of the same minutes.
+async fn everything_since(
+    clients: &Clients,
+    question: &Question,
+    until: Timestamp,
+    deadline: Instant,
+) -> Answered {
+    let (since, until) = aligned(question.since, until);
+    let ask = || {
+        let (clients, question) = (clients.clone(), Question { since, ..question.clone() });
+        async move {
+            let answered = ask(&clients, &question, until, deadline).await;
+            let whole = answered.trouble.is_none();
+            Ok((answered, whole))
+        }
+        .boxed()
+    };
+    let shared = clients.shared.lookups.one(format!("{since} {until}"), ACTION, deadline, ask).await;
+    shared.unwrap_or_else(|error| Answered { trouble: Some(error.to_string()), ..Answered::default() })
 }
 
 async fn ask(clients: &Clients, question: &Question, until: Timestamp, deadline: Instant) -> Answered {

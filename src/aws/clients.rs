@@ -13,9 +13,14 @@ use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
+use super::changes::Answered;
+use super::discover::Metric;
 use super::errors::{ReadError, within};
+use super::metrics::Points;
 use super::pace::Pace;
 use super::settings::AwsSettings;
+use super::sharing::Sharing;
+use crate::domain::evidence::{FunctionHistory, Gap};
 
 /// `LookupEvents` allows two calls a second; a little below, since clocks differ.
 const LOOKUPS_PER_SECOND: f64 = 1.9;
@@ -50,12 +55,28 @@ pub struct Clients {
     pub(super) filters: Arc<Pace>,
     /// Who may take a query's results in.
     pub(super) results: Arc<Semaphore>,
+    /// What investigations that run at the same time ask for once.
+    pub(super) shared: Arc<SharedAnswers>,
     caller: Arc<OnceCell<Caller>>,
     region: String,
     /// The process's own credentials, from which the writing role is assumed.
     base: SdkConfig,
     write_role_arn: Option<String>,
     read: SdkConfig,
+}
+
+/// By what they are answers to.
+#[derive(Debug, Default)]
+pub(super) struct SharedAnswers {
+    /// Names of the account's functions.
+    pub functions: Sharing<Vec<String>>,
+    /// Metrics by dimension, and whether these are all.
+    pub metrics: Sharing<(Vec<Metric>, bool)>,
+    pub lookups: Sharing<Answered>,
+    /// Of services that are called.
+    pub histories: Sharing<(FunctionHistory, Vec<Gap>)>,
+    /// Of services that are called, and of controls.
+    pub series: Sharing<Points>,
 }
 
 /// What makes an approved change: one session, no retries.
@@ -127,6 +148,7 @@ impl Clients {
             lookups: Arc::new(Pace::new(LOOKUPS_PER_SECOND, 1)),
             filters: Arc::new(Pace::new(FILTERS_PER_SECOND, 4)),
             results: Arc::new(Semaphore::new(RESULTS_AT_ONCE)),
+            shared: Arc::default(),
             caller: Arc::new(OnceCell::new()),
             region,
             base,

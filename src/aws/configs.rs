@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_lambda::types::{AliasConfiguration, Architecture, FunctionConfiguration};
+use futures::FutureExt as _;
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -43,6 +44,29 @@ pub async fn function_history(
     };
     let aliases = aliases.map_err(|error| note("the aliases", error)).ok();
     (FunctionHistory { versions, aliases }, gaps)
+}
+
+/// The same of a function of another service, which several incidents may ask for at once.
+pub async fn shared_history(
+    clients: &Clients,
+    function: &str,
+    deadline: Instant,
+) -> (FunctionHistory, Vec<Gap>) {
+    let ask = || {
+        let (clients, function) = (clients.clone(), function.to_owned());
+        async move {
+            let read = function_history(&clients, &function, deadline).await;
+            let whole = read.1.is_empty();
+            Ok((read, whole))
+        }
+        .boxed()
+    };
+    let action = "lambda:ListVersionsByFunction";
+    let shared = clients.shared.histories.one(function.to_owned(), action, deadline, ask).await;
+    shared.unwrap_or_else(|error| {
+        let gap = Gap::new("lambda", format!("the versions of {function}: {error}"));
+        (FunctionHistory::default(), vec![gap])
+    })
 }
 
 /// All versions, and whether these are all.

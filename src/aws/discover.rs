@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_cloudwatch::types::{DimensionFilter, RecentlyActive};
+use futures::FutureExt as _;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -77,7 +78,7 @@ pub async fn discover(
         own_functions(clients, &names, settings, deadline),
         own_containers(clients, &names, settings, deadline),
         log_groups(clients, &names, settings, deadline),
-        account_functions(clients, deadline),
+        shared_functions(clients, deadline),
         active_metrics(clients, &names, settings, deadline),
     );
     let mut gaps = Vec::new();
@@ -284,6 +285,15 @@ fn is_of(group: &str, name: &str) -> bool {
     group == name || group.split('/').any(|part| part == name)
 }
 
+/// The account's functions are the same for every incident.
+async fn shared_functions(clients: &Clients, deadline: Instant) -> Result<Vec<String>, ReadError> {
+    let ask = || {
+        let clients = clients.clone();
+        async move { account_functions(&clients, deadline).await.map(|names| (names, true)) }.boxed()
+    };
+    clients.shared.functions.one(String::new(), "lambda:ListFunctions", deadline, ask).await
+}
+
 /// Names of the account's functions, as far as a few pages go.
 async fn account_functions(clients: &Clients, deadline: Instant) -> Result<Vec<String>, ReadError> {
     let (mut names, mut marker) = (Vec::new(), None);
@@ -318,7 +328,7 @@ async fn active_metrics(
     settings: &ServiceSettings,
     deadline: Instant,
 ) -> Result<Vec<Metric>, ReadError> {
-    let (metrics, whole) = list_metrics(clients, None, METRIC_PAGES, deadline).await?;
+    let (metrics, whole) = shared_metrics(clients, None, METRIC_PAGES, deadline).await?;
     if whole {
         return Ok(metrics);
     }
@@ -332,11 +342,31 @@ async fn active_metrics(
     let filters: BTreeSet<(&str, &str)> =
         narrow.chain(configured.map(|(name, value)| (name.as_str(), value.as_str()))).collect();
     let mut found: BTreeSet<Metric> = metrics.into_iter().collect();
-    let asked = filters.into_iter().map(|filter| list_metrics(clients, Some(filter), 1, deadline));
+    let asked = filters.into_iter().map(|filter| shared_metrics(clients, Some(filter), 1, deadline));
     for answer in futures::future::join_all(asked).await {
         found.extend(answer?.0);
     }
     Ok(found.into_iter().collect())
+}
+
+/// Which metrics there are is the same for every incident.
+async fn shared_metrics(
+    clients: &Clients,
+    dimension: Option<(&str, &str)>,
+    pages: usize,
+    deadline: Instant,
+) -> Result<(Vec<Metric>, bool), ReadError> {
+    let own = dimension.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let ask = || {
+        let (clients, own) = (clients.clone(), own.clone());
+        async move {
+            let dimension = own.as_ref().map(|(name, value)| (name.as_str(), value.as_str()));
+            list_metrics(&clients, dimension, pages, deadline).await.map(|listed| (listed, true))
+        }
+        .boxed()
+    };
+    let key = dimension.map(|(name, value)| format!("{name}={value}")).unwrap_or_default();
+    clients.shared.metrics.one(key, "cloudwatch:ListMetrics", deadline, ask).await
 }
 
 /// Some pages of metrics, and whether these are all.

@@ -10,6 +10,8 @@ use std::pin::Pin;
 use aws_sdk_lambda::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use tokio::time::Instant;
 
+use super::ledger;
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     #[error(
@@ -143,6 +145,7 @@ where
     R: std::fmt::Debug + Send + Sync + 'static,
 {
     Box::pin(async move {
+        ledger::note(|usage| *usage.calls.entry(action.to_owned()).or_default() += 1);
         match tokio::time::timeout_at(deadline, call).await {
             Err(_) => Err(ReadError::timed_out(action)),
             Ok(Ok(answer)) => Ok(answer),

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use super::clients::Clients;
 use super::errors::{ReadError, within};
+use super::ledger;
 use crate::domain::evidence::{Gap, LogEvent};
 
 /// What is read before an alert: hours of ordinary life to compare with.
@@ -280,11 +281,13 @@ async fn poll(clients: &Clients, id: &str, until: Instant) -> Result<Answer, Rea
             Some(QueryStatus::Complete) => {
                 let statistics = answer.statistics();
                 let number = |value: Option<f64>| value.unwrap_or_default().max(0.0) as u64;
+                let bytes = number(statistics.map(QueryStatistics::bytes_scanned));
+                ledger::note(|usage| usage.bytes_scanned += bytes);
                 let mut names = Names::default();
                 return Ok(Answer {
                     events: answer.results().iter().filter_map(|row| event_of(row, &mut names)).collect(),
                     matched: number(statistics.map(QueryStatistics::records_matched)),
-                    bytes: number(statistics.map(QueryStatistics::bytes_scanned)),
+                    bytes,
                 });
             }
             Some(status @ (QueryStatus::Failed | QueryStatus::Timeout | QueryStatus::Cancelled)) => {

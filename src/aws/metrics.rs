@@ -4,16 +4,20 @@
 //! only when it ended some time ago. A hole stays a hole: empty is not zero.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, Metric as SdkMetric, MetricDataQuery, MetricStat, ScanBy};
+use futures::FutureExt as _;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::clients::Clients;
 use super::discover::{Discovered, Metric};
 use super::errors::{ReadError, within};
+use super::ledger;
+use super::sharing::{Brought, aligned};
 use crate::domain::evidence::{Gap, Series};
 
 const ACTION: &str = "cloudwatch:GetMetricData";
@@ -52,10 +56,19 @@ impl Query {
     }
 }
 
-/// What is asked about a service: all of its own metrics, and the few that tell how others fare.
-pub fn plan(found: &Discovered) -> Vec<Query> {
-    let mut queries = Vec::new();
-    let mut add = |metric: &Metric, stats: &[&str]| {
+/// What is asked about a service.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Plan {
+    /// All of its own metrics.
+    pub own: Vec<Query>,
+    /// The few that tell how others fare.
+    pub others: Vec<Query>,
+}
+
+/// What to ask about a service, of its own metrics and of others'.
+pub fn plan(found: &Discovered) -> Plan {
+    let mut plan = Plan::default();
+    let add = |queries: &mut Vec<Query>, metric: &Metric, stats: &[&str]| {
         queries.extend(stats.iter().map(|stat| Query {
             metric: metric.clone(),
             stat: (*stat).to_owned(),
@@ -63,7 +76,7 @@ pub fn plan(found: &Discovered) -> Vec<Query> {
         }));
     };
     for metric in &found.metrics {
-        add(metric, statistics(&metric.namespace, &metric.name));
+        add(&mut plan.own, metric, statistics(&metric.namespace, &metric.name));
     }
     for metric in found.dependency_metrics.iter().chain(&found.peer_metrics) {
         let stats: &[&str] = match statistics(&metric.namespace, &metric.name) {
@@ -71,9 +84,10 @@ pub fn plan(found: &Discovered) -> Vec<Query> {
             ["Maximum", ..] if metric.namespace == "AWS/Lambda" => continue,
             stats => &stats[..1],
         };
-        add(metric, stats);
+        add(&mut plan.others, metric, stats);
     }
-    queries
+    plan.others.retain(|query| !plan.own.contains(query));
+    plan
 }
 
 /// The statistics that say something about a metric of this name: times have a distribution, counts
@@ -127,7 +141,7 @@ fn statistics(namespace: &str, name: &str) -> &'static [&'static str] {
 /// not be read is a gap, and nothing at all is `None`.
 pub async fn read(
     clients: &Clients,
-    queries: &[Query],
+    plan: &Plan,
     at: Timestamp,
     now: Timestamp,
     deadline: Instant,
@@ -141,7 +155,23 @@ pub async fn read(
         (Some(days), start - back, end - back)
     });
     let windows: Vec<_> = std::iter::once((None, start, end)).chain(earlier).collect();
-    let reads = windows.iter().map(|(_, start, end)| fetch(clients, queries, *start, *end, now, deadline));
+    let queries: Vec<Query> = plan.own.iter().chain(&plan.others).cloned().collect();
+    let reads = windows.iter().map(|(_, start, end)| async move {
+        let (own, others) = tokio::join!(
+            fetch(clients, &plan.own, *start, *end, now, deadline),
+            shared(clients, &plan.others, (*start, *end), now, deadline),
+        );
+        // Without its own series a service cannot be judged; without the others', it is judged with a gap.
+        let mut fetched = own?;
+        match others {
+            Ok(points) => {
+                let first = plan.own.len();
+                fetched.points.extend(points.into_iter().map(|(index, points)| (first + index, points)));
+            }
+            Err(error) => fetched.gaps.push(Gap::new("metrics", format!("other services: {error}"))),
+        }
+        Ok::<Fetched, ReadError>(fetched)
+    });
     let mut all: Option<BTreeMap<&Query, BTreeMap<Timestamp, f64>>> = None;
     for ((days, ..), answer) in windows.iter().zip(futures::future::join_all(reads).await) {
         match answer {
@@ -211,6 +241,45 @@ struct Fetched {
     gaps: Vec<Gap>,
 }
 
+/// One series' points.
+pub(super) type Points = BTreeMap<Timestamp, f64>;
+
+/// Points of other services' series, which incidents of the same minutes share, by the query's index.
+async fn shared(
+    clients: &Clients,
+    queries: &[Query],
+    (start, end): (Timestamp, Timestamp),
+    now: Timestamp,
+    deadline: Instant,
+) -> Result<BTreeMap<usize, Points>, ReadError> {
+    if queries.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let (first, last) = aligned(start, end);
+    let keys: Vec<String> =
+        queries.iter().map(|query| format!("{} {} {query:?}", first.as_second(), last.as_second())).collect();
+    let by_key: Arc<BTreeMap<String, Query>> =
+        Arc::new(keys.iter().cloned().zip(queries.iter().cloned()).collect());
+    let ask = |missing: Vec<String>| {
+        let (clients, by_key) = (clients.clone(), by_key.clone());
+        async move {
+            let asked: Vec<Query> = missing.iter().filter_map(|key| by_key.get(key).cloned()).collect();
+            let mut fetched = fetch(&clients, &asked, first, last, now, deadline).await?;
+            let points = |(index, key)| (key, fetched.points.remove(&index).unwrap_or_default());
+            let answers = missing.into_iter().enumerate().map(points).collect();
+            Ok(Brought { answers, whole: fetched.gaps.is_empty() })
+        }
+        .boxed()
+    };
+    let mut answers = clients.shared.series.all(keys.clone(), ACTION, deadline, ask).await?;
+    let wanted = keys.iter().enumerate().filter_map(|(index, key)| {
+        let mut points = answers.remove(key)?;
+        points.retain(|at, _| (start..=end).contains(at));
+        Some((index, points))
+    });
+    Ok(wanted.collect())
+}
+
 /// Reads one window in as few calls as the limits allow.
 async fn fetch(
     clients: &Clients,
@@ -257,6 +326,7 @@ async fn call(
             .end_time(DateTime::from_millis(end.as_millisecond()))
             .scan_by(ScanBy::TimestampAscending)
             .set_next_token(token);
+        ledger::note(|usage| usage.metrics_requested += asked.len() as u64);
         let answer = within(deadline, ACTION, call.send()).await?;
         for result in answer.metric_data_results() {
             let index = result.id().and_then(|id| id.strip_prefix('m')?.parse::<usize>().ok());

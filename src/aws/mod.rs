@@ -12,14 +12,17 @@ pub mod configurations;
 pub mod containers;
 pub mod discover;
 mod errors;
+mod ledger;
 pub mod logs;
 pub mod metrics;
 mod pace;
 pub mod parameters;
 pub mod rollback;
 pub mod settings;
+mod sharing;
 pub mod sns;
 
 pub use clients::{Caller, Clients, Writer};
 pub use errors::ReadError;
+pub use ledger::counted;
 pub use settings::{AppConfigRef, AwsSettings, Credentials, LambdaRef, MetricRef, ServiceSettings};

@@ -93,7 +93,7 @@ pub fn write(dir: &Path, evidence: &Evidence) -> Result<(), BundleError> {
 
 fn scope(evidence: &Evidence) -> Value {
     let scope = &evidence.scope;
-    json!({
+    let mut whole = json!({
         "service": scope.service,
         "region": scope.region,
         "account": scope.account,
@@ -102,7 +102,11 @@ fn scope(evidence: &Evidence) -> Value {
         "depends_on": scope.depends_on,
         "peers": scope.peers,
         "gaps": evidence.gaps,
-    })
+    });
+    if let Some(cost) = &evidence.cost {
+        whole["cost"] = json!(cost);
+    }
+    whole
 }
 
 fn alert(alert: &Alert) -> Value {

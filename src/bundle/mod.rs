@@ -20,9 +20,11 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::domain::alert::{Alert, AlertError, parse_time};
+use crate::domain::cost::Usage;
 use crate::domain::evidence::{EcsRef, Evidence, FunctionHistory, Gap, MetricScope, Resources, Scope};
 
 pub use export::{to_files, write};
@@ -168,7 +170,7 @@ impl<'a> Reading<'a> {
 const MISSING: &str = "the evidence does not hold it";
 
 fn assemble<'a>(names: &'a BTreeSet<String>, open: Open<'a>) -> Result<Evidence, BundleError> {
-    let (scope, told) = scope_of(&whole(names, open, "bundle.json")?)?;
+    let (scope, told, cost) = scope_of(&whole(names, open, "bundle.json")?)?;
     let alert = Alert::from_body(&whole(names, open, "alert.json")?)?;
     let now = scope.now;
     let told_sources = told.iter().map(|gap| gap.source.clone()).collect();
@@ -198,6 +200,7 @@ fn assemble<'a>(names: &'a BTreeSet<String>, open: Open<'a>) -> Result<Evidence,
         parameters,
         appconfig,
         gaps,
+        cost,
     })
 }
 
@@ -212,7 +215,7 @@ fn whole(names: &BTreeSet<String>, open: Open<'_>, name: &'static str) -> Result
     Ok(document::without_mark(&bytes).to_vec())
 }
 
-fn scope_of(bytes: &[u8]) -> Result<(Scope, Vec<Gap>), BundleError> {
+fn scope_of(bytes: &[u8]) -> Result<(Scope, Vec<Gap>, Option<Usage>), BundleError> {
     let broken = |reason: String| BundleError::Broken { file: "bundle.json", reason };
     let value: Value = serde_json::from_slice(bytes).map_err(|error| broken(format!("not JSON: {error}")))?;
     if !value.is_object() {
@@ -245,7 +248,8 @@ fn scope_of(bytes: &[u8]) -> Result<(Scope, Vec<Gap>), BundleError> {
         depends_on: names("depends_on"),
         peers: names("peers"),
     };
-    Ok((scope, gaps))
+    let cost = value.get("cost").and_then(|cost| Usage::deserialize(cost).ok());
+    Ok((scope, gaps, cost))
 }
 
 /// What belongs to the service; an element that is not what it should be is counted, not guessed.

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::alert::Alert;
+use super::cost::Usage;
 
 /// Everything that is known about one incident at one moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +33,8 @@ pub struct Evidence {
     pub appconfig: Option<Vec<AppConfigDeployment>>,
     /// What could not be read, or only in part.
     pub gaps: Vec<Gap>,
+    /// What reading it used; `None` where nobody counted.
+    pub cost: Option<Usage>,
 }
 
 /// What is being investigated, and when.

@@ -9,6 +9,7 @@ pub mod approval;
 pub mod audit;
 pub mod change;
 pub mod console;
+pub mod cost;
 pub mod evidence;
 pub mod incident;
 pub mod plan;

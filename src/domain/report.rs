@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::change::{ChangeKind, KeyChange};
+use super::cost::Cost;
 use super::evidence::Gap;
 
 /// Why a service is in trouble. The names are the contract's.
@@ -76,6 +77,9 @@ pub struct Report {
     /// The root cause in two sentences.
     pub summary: String,
     pub timeline: Vec<TimelineEntry>,
+    /// What the reading cost; absent where nobody counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
 }
 
 /// When the trouble began: the best estimate and the interval that it lies in.

@@ -71,6 +71,9 @@ pub fn markdown(report: &Report) -> String {
             let _ = writeln!(out, "- {}: {}", escape(&gap.what.join(", ")), escape(gap.reason));
         }
     }
+    if let Some(cost) = &report.cost {
+        let _ = writeln!(out, "\n## Cost\n\n{}", escape(&cost.describe()));
+    }
     out
 }
 

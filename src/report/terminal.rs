@@ -40,5 +40,8 @@ pub fn text(report: &Report) -> String {
             let _ = writeln!(out, "  {}: {}", gap.what.join(", "), gap.reason);
         }
     }
+    if let Some(cost) = &report.cost {
+        let _ = writeln!(out, "\ncost\n  {}", cost.describe());
+    }
     out.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
 }

@@ -361,6 +361,7 @@ mod tests {
             gaps: vec![],
             summary: "Nobody knows <@U1>.".into(),
             timeline: vec![],
+            cost: None,
         }
     }
 

@@ -10,6 +10,7 @@ use super::accept::note;
 use super::{Approval, Asked, JobKind, Result, Store, StoreError, json, time, to_json};
 use crate::domain::alert::{Alert, Symptom};
 use crate::domain::audit::{BOT, Entry, What};
+use crate::domain::cost::Cost;
 use crate::domain::evidence::Gap;
 use crate::domain::incident::{Event, IncidentId, State, TimelineEvent};
 use crate::domain::plan::Plan;
@@ -114,6 +115,7 @@ pub struct Incident {
     pub evidence: Vec<EvidenceItem>,
     pub cleared: Vec<Cleared>,
     pub gaps: Vec<Gap>,
+    pub cost: Option<Cost>,
     pub timeline: Vec<TimelineEvent>,
     pub approvals: Vec<ApprovalView>,
     /// Why a rollback that `action` recommends is not offered for approval.
@@ -210,6 +212,7 @@ impl Store {
             evidence: Vec::new(),
             cleared: Vec::new(),
             gaps: Vec::new(),
+            cost: None,
             timeline,
             approvals,
             not_offered: row.not_offered,
@@ -225,6 +228,7 @@ impl Store {
             incident.evidence = report.evidence;
             incident.cleared = report.cleared;
             incident.gaps = report.gaps;
+            incident.cost = report.cost;
         }
         Ok(Some(incident))
     }

@@ -55,6 +55,7 @@ fn conclusion(with_plan: bool) -> Conclusion {
             gaps: vec![],
             summary: "A pool is too small.".into(),
             timeline: vec![],
+            cost: None,
         },
         symptoms: Symptoms::default(),
         files: [("bundle.json".to_owned(), b"{}".to_vec())].into(),

@@ -330,7 +330,8 @@ async fn the_same_hours_of_earlier_days_are_read_beside_the_alert() {
     let invocations = series(&evidence, "Invocations", FUNCTION, "Sum").unwrap();
     let first: Vec<String> = invocations.points.iter().take(3).map(|point| point.0.to_string()).collect();
     assert_eq!(first, ["2026-01-30T12:05:00Z", "2026-02-05T12:05:00Z", "2026-02-06T12:00:00Z"]);
-    assert_eq!(account.world.calls("cloudwatch:GetMetricData"), 3);
+    // Three windows, of the service itself and of what it shares with others.
+    assert_eq!(account.world.calls("cloudwatch:GetMetricData"), 6);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@ mod accuracy;
 mod aws_account;
 mod aws_reading;
 mod aws_rollback;
+mod aws_sharing;
 mod aws_sources;
 mod aws_wire;
 mod checkout;

@@ -24,6 +24,7 @@ use super::symptom::Symptom;
 use super::triggers::Triggers;
 use super::weigh::Weighed;
 use crate::domain::change::{Change, ChangeKind, KeyChange};
+use crate::domain::cost::Usage;
 use crate::domain::evidence::Evidence;
 use crate::domain::report::{Action, Cause, Hypothesis, NamedChange, Onset, Report, TimelineEntry, Verdict};
 
@@ -89,6 +90,7 @@ pub fn report(findings: &Findings<'_>, action: Action) -> Report {
         cleared: clearances::cleared(findings),
         gaps: gaps::gaps(findings),
         timeline: timeline(findings),
+        cost: findings.evidence.cost.as_ref().map(Usage::priced),
     }
 }
 

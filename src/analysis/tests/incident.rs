@@ -63,6 +63,7 @@ impl Incident {
                 parameters: None,
                 appconfig: None,
                 gaps: Vec::new(),
+                cost: None,
             },
             random: fastrand::Rng::with_seed(1),
         };
