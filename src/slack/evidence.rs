@@ -221,6 +221,7 @@ mod tests {
             gaps: vec![],
             summary: "Nobody knows.".into(),
             timeline: vec![],
+            cost: None,
         }
     }
 
