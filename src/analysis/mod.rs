@@ -51,10 +51,11 @@ pub fn investigate(evidence: &Evidence) -> Investigation {
     let grid = metrics.as_ref().map_or_else(|| grid_of_logs(evidence), |metrics| metrics.grid);
     let logs = evidence.logs.as_ref().map(|events| logs::survey::survey(events, grid));
     let symptom = symptom::observe(&evidence.alert, metrics.as_ref(), logs.as_ref(), grid);
-    let failure = suspects::failure(&symptom, logs.as_ref());
+    let mut failure = suspects::failure(&symptom, logs.as_ref());
+    let triggers = triggers::find(&symptom, metrics.as_ref(), logs.as_ref(), evidence);
+    suspects::hear(&mut failure, &triggers);
     let changes = changes::changes(evidence);
     let mut suspects = suspects::suspects(&changes, &symptom, &failure, logs.as_ref(), evidence);
-    let triggers = triggers::find(&symptom, metrics.as_ref(), logs.as_ref(), &evidence.scope);
     let weighed = weigh::weigh(&mut suspects, &symptom, &triggers, &failure, evidence);
     let action = decide::decide(&weighed, &suspects, &evidence.scope);
     let findings = narrate::Findings {

@@ -10,6 +10,7 @@ use super::logs::LogSurvey;
 use super::logs::phrases::Mechanism;
 use super::ratios;
 use super::symptom::Symptom;
+use super::triggers::{Triggers, events};
 use super::words;
 use crate::domain::change::{Change, ChangeKind, Effect, Relation};
 use crate::domain::evidence::Evidence;
@@ -55,6 +56,8 @@ pub struct Suspect<'c> {
     pub reversal: Option<Reversal>,
     /// A current setting of the changed resource names what the errors name: key, value's part.
     pub names_error: Option<(String, String)>,
+    /// A key that set the very limit at which a series is cut off at the onset: its index, the limit.
+    pub cut_off: Option<(usize, f64)>,
     pub only_inert: bool,
     /// The failures could come from code: its own words, or no words at all.
     pub code_in_question: bool,
@@ -74,6 +77,7 @@ impl Suspect<'_> {
     /// hold.
     pub fn has_values(&self) -> bool {
         self.starved.is_some()
+            || self.cut_off.is_some()
             || self.fits.iter().any(|fit| fit.named.is_some())
             || (self.mechanism >= 8.0
                 && self.change.keys.iter().any(|key| key.before.is_some() && key.after.is_some()))
@@ -103,6 +107,9 @@ impl Suspect<'_> {
                 [callers, pool].into_iter().filter(|index| !guilty.contains(index)).collect::<Vec<_>>(),
             );
             guilty.sort_unstable();
+        }
+        if let Some((key, _)) = self.cut_off {
+            guilty = vec![key];
         }
         if guilty.is_empty() {
             let live: Vec<usize> = self
@@ -150,6 +157,22 @@ pub fn failure(symptom: &Symptom, logs: Option<&LogSurvey>) -> Failure {
         }
     }
     failure
+}
+
+/// Adds what the container service says of its own tasks: a task that is killed writes no last line.
+pub fn hear(failure: &mut Failure, triggers: &Triggers) {
+    for told in &triggers.told {
+        let mechanism = match told.kind {
+            events::Kind::Memory => Mechanism::Memory,
+            events::Kind::Image => Mechanism::Missing,
+            events::Kind::Capacity | events::Kind::Room | events::Kind::Health => continue,
+        };
+        match failure.mechanisms.iter_mut().find(|(known, _)| *known == mechanism) {
+            Some((_, share)) => *share = share.max(0.9),
+            None => failure.mechanisms.push((mechanism, 0.9)),
+        }
+        failure.own_tasks = true;
+    }
 }
 
 /// All changes as suspects, unweighted by anything but themselves.
@@ -216,6 +239,7 @@ fn suspect<'c>(
         split,
         reversal,
         names_error,
+        cut_off: None,
         only_inert,
         code_in_question: failure.mechanisms.is_empty()
             || failure.mechanisms.iter().any(|(found, share)| {

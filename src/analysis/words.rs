@@ -187,6 +187,23 @@ pub fn numbers(text: &str) -> Vec<f64> {
     found
 }
 
+/// Whether `part` stands in `name` as a whole part, with nothing but separators beside it.
+pub fn holds_part(name: &str, part: &str) -> bool {
+    let mut from = 0;
+    while let Some(found) = name.get(from..).and_then(|rest| rest.find(part)) {
+        let start = from + found;
+        let end = start + part.len();
+        let free = |letter: Option<char>| letter.is_none_or(|letter| !letter.is_alphanumeric());
+        let before = name.get(..start).and_then(|text| text.chars().next_back());
+        let after = name.get(end..).and_then(|text| text.chars().next());
+        if free(before) && free(after) {
+            return true;
+        }
+        from = start + part.chars().next().map_or(1, char::len_utf8);
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,5 +234,15 @@ mod tests {
     #[test]
     fn the_telling_parts_of_a_value() {
         assert_eq!(tokens("redis://cache-b.internal:6380/0"), ["redis", "cache-b.internal"]);
+    }
+
+    #[test]
+    fn only_a_whole_part_of_a_name_counts() {
+        for name in ["/checkout/limits/max", "checkout-db", "app/checkout/123", "prod_checkout", "checkout"] {
+            assert!(holds_part(name, "checkout"), "{name}");
+        }
+        for name in ["checkouts", "precheckout-db", "check-out", ""] {
+            assert!(!holds_part(name, "checkout"), "{name}");
+        }
     }
 }

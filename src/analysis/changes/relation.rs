@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::call::{Call, field};
+use crate::analysis::words;
 use crate::domain::change::Relation;
 use crate::domain::evidence::Evidence;
 
@@ -178,7 +179,7 @@ impl Owners {
         let mut best: Option<(&String, &Party)> = None;
         for (service, party) in &self.names {
             let longer = best.is_none_or(|(known, _)| service.len() > known.len());
-            if longer && is_part(&name, service) {
+            if longer && words::holds_part(&name, service) {
                 best = Some((service, party));
             }
         }
@@ -226,23 +227,6 @@ impl Owners {
         }
         Relation::Unconnected
     }
-}
-
-/// Whether `service` stands in `name` as a whole part, with nothing but separators beside it.
-fn is_part(name: &str, service: &str) -> bool {
-    let mut from = 0;
-    while let Some(found) = name.get(from..).and_then(|rest| rest.find(service)) {
-        let start = from + found;
-        let end = start + service.len();
-        let free = |letter: Option<char>| letter.is_none_or(|letter| !letter.is_alphanumeric());
-        let before = name.get(..start).and_then(|text| text.chars().next_back());
-        let after = name.get(end..).and_then(|text| text.chars().next());
-        if free(before) && free(after) {
-            return true;
-        }
-        from = start + service.chars().next().map_or(1, char::len_utf8);
-    }
-    false
 }
 
 /// The role's name of `arn:aws:sts::1:assumed-role/NAME/session`, or the last part of any other ARN.
@@ -316,15 +300,5 @@ mod tests {
         has("redis://cache-a.internal:6379/0", "cache-a");
         has("https://sqs.us-east-1.amazonaws.com/1/order-events", "order-events");
         has("sg-0a1b", "sg-0a1b");
-    }
-
-    #[test]
-    fn only_a_whole_part_of_a_name_counts() {
-        for name in ["/checkout/limits/max", "checkout-db", "app/checkout/123", "prod_checkout", "checkout"] {
-            assert!(is_part(name, "checkout"), "{name}");
-        }
-        for name in ["checkouts", "precheckout-db", "check-out", ""] {
-            assert!(!is_part(name, "checkout"), "{name}");
-        }
     }
 }

@@ -96,6 +96,8 @@ pub struct Failure {
     /// The new failing lines, lower-case.
     pub texts: Vec<String>,
     pub manner: Option<Manner>,
+    /// The service's own tasks are killed or do not start: whatever else is said, it is not somebody else.
+    pub own_tasks: bool,
 }
 
 /// How well one key explains the failure.
@@ -259,6 +261,7 @@ mod tests {
             mechanisms: mechanism.map(|mechanism| vec![(mechanism, 1.0)]).unwrap_or_default(),
             texts: vec![text.to_lowercase()],
             manner: Some(Manner::Failing),
+            own_tasks: false,
         }
     }
 

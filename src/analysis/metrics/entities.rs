@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::measure::{self, Gauge, Measure};
 use crate::analysis::grid::Grid;
+use crate::analysis::words;
 use crate::domain::evidence::{Scope, Series};
 
 /// Longest look back that is analysed, in seconds: what is older is habit, not history.
@@ -124,11 +125,21 @@ impl Entity {
     }
 }
 
+/// A series that belongs to no service by name: a database, a disk, a quota of the account.
+#[derive(Debug, Clone)]
+pub struct Resource {
+    pub track: Track,
+    /// Its name holds the service's: `checkout-db`. Else others may use it too, or it is theirs alone.
+    pub own: bool,
+}
+
 /// All series of an incident.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     pub grid: Grid,
     pub entities: Vec<Entity>,
+    /// Read for what runs out, and for nothing else: what they count is not the service's own work.
+    pub resources: Vec<Resource>,
 }
 
 impl Metrics {
@@ -162,8 +173,14 @@ impl Metrics {
         let basis: Vec<&Series> = if mine.is_empty() { series.iter().collect() } else { mine };
         let grid = window(&basis, now);
         let mut entities: BTreeMap<(Role, String), Entity> = BTreeMap::new();
+        let mut resources = Vec::new();
         for (one, owner) in series.iter().zip(owners) {
-            let Some((role, name)) = owner else { continue };
+            let Some((role, name)) = owner else {
+                if let Some(own) = names.uses(&one.dimensions) {
+                    resources.push(Resource { track: track(one, grid), own });
+                }
+                continue;
+            };
             let entity = entities.entry((role, name.clone())).or_insert_with(|| Entity {
                 name,
                 role,
@@ -173,18 +190,16 @@ impl Metrics {
         }
         let mut entities: Vec<Entity> = entities.into_values().collect();
         for entity in &mut entities {
-            entity.tracks.sort_by(|a, b| {
-                (&a.namespace, &a.metric, &a.stat, &a.dimensions).cmp(&(
-                    &b.namespace,
-                    &b.metric,
-                    &b.stat,
-                    &b.dimensions,
-                ))
-            });
+            entity.tracks.sort_by(by_name);
             fill_absent_failures(entity);
         }
-        Self { grid, entities }
+        resources.sort_by(|a, b| by_name(&a.track, &b.track));
+        Self { grid, entities, resources }
     }
+}
+
+fn by_name(a: &Track, b: &Track) -> std::cmp::Ordering {
+    (&a.namespace, &a.metric, &a.stat, &a.dimensions).cmp(&(&b.namespace, &b.metric, &b.stat, &b.dimensions))
 }
 
 /// Who is called how.
@@ -234,6 +249,21 @@ impl<'a> Names<'a> {
             return Some((Role::Peer, name.to_owned()));
         }
         named(&self.own).map(|_| (Role::Own, self.service.to_owned()))
+    }
+
+    /// Whether a resource that is no service may be the service's: `Some(true)` where its name holds the
+    /// service's as a whole part, `None` where it holds that of another service, which it then feeds.
+    fn uses(&self, dimensions: &[(String, String)]) -> Option<bool> {
+        let longest = |names: &[&str]| {
+            let holds = |name: &&&str| {
+                let name = name.to_lowercase();
+                dimensions.iter().any(|(_, value)| words::holds_part(&value.to_lowercase(), &name))
+            };
+            names.iter().filter(|name| !name.is_empty()).filter(holds).map(|name| name.len()).max()
+        };
+        let mine = longest(&self.own);
+        let theirs = longest(&self.dependencies).max(longest(&self.peers));
+        (theirs <= mine).then_some(mine.is_some())
     }
 }
 

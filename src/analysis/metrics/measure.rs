@@ -29,6 +29,8 @@ pub enum Gauge {
     Queue,
     /// Days until something expires.
     DaysLeft,
+    /// Whatever else comes to an end: credits, addresses, a quota.
+    Other,
 }
 
 impl Gauge {
@@ -40,6 +42,7 @@ impl Gauge {
             Self::Connections => "connections",
             Self::Queue => "the queue",
             Self::DaysLeft => "days until expiry",
+            Self::Other => "a resource",
         }
     }
 }
@@ -161,9 +164,9 @@ pub fn counts_what_is_left(metric: &str) -> bool {
 
 /// Whether a gauge is a percentage of its own limit.
 pub fn is_percent(metric: &str) -> bool {
-    words::split(metric)
-        .iter()
-        .any(|word| matches!(word.as_str(), "percent" | "utilization" | "utilisation" | "pct" | "percentage"))
+    words::split(metric).iter().any(|word| {
+        matches!(word.as_str(), "percent" | "utilization" | "utilisation" | "pct" | "percentage" | "usage")
+    })
 }
 
 /// Milliseconds per unit of a latency series: ALB and X-Ray speak in seconds.

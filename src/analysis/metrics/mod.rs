@@ -4,6 +4,6 @@ pub mod entities;
 pub mod measure;
 pub mod trouble;
 
-pub use entities::{Entity, Metrics, Role, Track};
+pub use entities::{Entity, Metrics, Resource, Role, Track};
 pub use measure::{Gauge, Measure};
 pub use trouble::{Manner, Trouble};

@@ -5,6 +5,7 @@ use crate::analysis::logs::phrases::Mechanism;
 use crate::analysis::metrics::{Manner, Trouble};
 use crate::analysis::redact;
 use crate::analysis::suspects::Suspect;
+use crate::analysis::triggers::events::Kind;
 use crate::domain::report::{Agent, Cause, EvidenceItem};
 use jiff::Timestamp;
 
@@ -422,14 +423,33 @@ fn others(writer: &mut Writer<'_>) {
         writer.add(Agent::Metrics, statement, &[], None);
     }
     if let Some(drain) = &triggers.drain {
-        let statement = format!(
-            "{} went from {} to {} over {:.0} min, into the onset.",
-            capital(drain.gauge.describe()),
-            amount(drain.from, &drain.query),
-            amount(drain.to, &drain.query),
-            drain.minutes
-        );
+        let (from, to) = (amount(drain.from, &drain.query), amount(drain.to, &drain.query));
+        let statement = if drain.sudden {
+            format!("{} jumped from {from} to {to} with the onset and stays there.", capital(drain.what()))
+        } else if drain.minutes >= 1000.0 {
+            format!("{} has gone from {from} on earlier days to {to} at the onset.", capital(drain.what()))
+        } else {
+            format!(
+                "{} went from {from} to {to} over {:.0} min, into the onset.",
+                capital(drain.what()),
+                drain.minutes
+            )
+        };
         writer.add(Agent::Metrics, statement, &[Cause::Exhaustion], Some(drain.query.clone()));
+    }
+    for told in triggers.told.iter().take(3) {
+        let supports: &[Cause] = match told.kind {
+            Kind::Capacity => &[Cause::Platform],
+            Kind::Room => &[Cause::Exhaustion],
+            Kind::Memory | Kind::Image | Kind::Health => &[],
+        };
+        let more = if told.count > 1 { format!(" {} times", told.count) } else { String::new() };
+        let statement = format!(
+            "Since {} UTC the container service says{more}: {}",
+            writer.at(told.first),
+            quote(&told.text)
+        );
+        writer.add(Agent::Deploy, statement, supports, Some("events of the service".to_owned()));
     }
     if let Some(creep) = &triggers.creep {
         let statement = format!(

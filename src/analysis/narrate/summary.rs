@@ -64,13 +64,24 @@ pub fn summary(findings: &Findings<'_>, verdict: &Verdict) -> String {
             }
         }
         Cause::Exhaustion => match &findings.triggers.drain {
-            Some(drain) => format!(
-                "{} of {service} ran out gradually: from {} to {} in {:.0} min, and no change in the window started it. {symptom}",
-                capital(drain.gauge.describe()),
-                amount(drain.from, &drain.query),
-                amount(drain.to, &drain.query),
-                drain.minutes
-            ),
+            Some(drain) => {
+                let (from, to) = (amount(drain.from, &drain.query), amount(drain.to, &drain.query));
+                let what = capital(drain.what());
+                if drain.sudden {
+                    format!(
+                        "{what}, which {service} shares with others, jumped from {from} to its limit of {to}, and no visible change explains it. {symptom}"
+                    )
+                } else {
+                    let over = if drain.minutes >= 1000.0 {
+                        "days".to_owned()
+                    } else {
+                        format!("{:.0} min", drain.minutes)
+                    };
+                    format!(
+                        "{what} of {service} ran out gradually: from {from} to {to} in {over}, and no change in the window started it. {symptom}"
+                    )
+                }
+            }
             None => format!(
                 "A resource of {service} ran out, as its errors say, and no change in the window started it. {symptom}"
             ),

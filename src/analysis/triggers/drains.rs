@@ -7,7 +7,7 @@ use super::{Drain, Expiry, Triggers, lag};
 use crate::analysis::logs::LogSurvey;
 use crate::analysis::metrics::entities::{self, Entity, mean};
 use crate::analysis::metrics::measure::{counts_what_is_left, is_percent};
-use crate::analysis::metrics::{Gauge, Measure};
+use crate::analysis::metrics::{Gauge, Measure, Metrics, Resource};
 use crate::analysis::ratios;
 use crate::analysis::symptom::Symptom;
 
@@ -43,8 +43,36 @@ pub(super) fn gauges(found: &mut Triggers, symptom: &Symptom, own: &Entity) {
     found.gauges_calm = read && found.drain.is_none();
 }
 
+/// The same for what is no service, but named after this one or after nobody: databases, disks,
+/// certificates.
+pub(super) fn resources(found: &mut Triggers, symptom: &Symptom, metrics: &Metrics) {
+    let own = metrics.own();
+    for Resource { track, own: named } in &metrics.resources {
+        match track.measure {
+            Measure::Gauge(Gauge::DaysLeft) => days_left(found, symptom, track),
+            Measure::Gauge(gauge)
+                if *named
+                    && track.values.iter().flatten().count() >= 20
+                    && !own.is_some_and(|own| follows(&track.values, own))
+                    && !usual(symptom, track) =>
+            {
+                let falling = counts_what_is_left(&track.metric);
+                let percent = is_percent(&track.metric);
+                if let Some(drain) =
+                    drain(symptom, gauge, &track.values, falling, None, percent, track.query())
+                    && found.drain.as_ref().is_none_or(|known| known.rate < drain.rate)
+                {
+                    found.drain = Some(drain);
+                    found.gauges_calm = false;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Whether a gauge moves with demand: correlated by period, and demand itself moved.
-fn follows(values: &[Option<f64>], own: &Entity) -> bool {
+pub(super) fn follows(values: &[Option<f64>], own: &Entity) -> bool {
     let Some(offered) = own.offered() else { return false };
     let pairs: Vec<(f64, f64)> =
         values.iter().zip(&offered).filter_map(|(gauge, demand)| gauge.zip(*demand)).collect();
@@ -64,19 +92,20 @@ fn follows(values: &[Option<f64>], own: &Entity) -> bool {
     xx > 0.0 && yy > 0.0 && spread > 0.08 && xy / (xx * yy).sqrt() > 0.75
 }
 
-/// Whether the same hours of an earlier day saw the same climb.
-fn usual(symptom: &Symptom, track: &entities::Track) -> bool {
-    let climb = |values: &[Option<f64>]| -> Option<f64> {
+/// Whether the same hours of an earlier day saw the same climb to the same level. The same climb at
+/// another level every day is one climb that lasts for days.
+pub(super) fn usual(symptom: &Symptom, track: &entities::Track) -> bool {
+    let climb = |values: &[Option<f64>]| -> Option<(f64, f64)> {
         let end = symptom.begin.min(values.len());
         let early = mean(values.get(..(end / 4).max(1))?)?;
         let late = mean(values.get(end.saturating_sub(end / 8 + 1)..end)?)?;
-        Some(late - early)
+        Some((late - early, late))
     };
-    let Some(today) = climb(&track.values) else { return false };
+    let Some((today, level)) = climb(&track.values) else { return false };
     [&track.day_ago, &track.week_ago]
         .into_iter()
         .filter_map(|values| climb(values))
-        .any(|then| today > 0.0 && then > 0.5 * today)
+        .any(|(then, late)| today > 0.0 && then > 0.5 * today && (level - late).abs() < 3.0 * today)
 }
 
 /// Latency that climbs for half an hour and more before requests fail: something fills up, whether a
@@ -118,6 +147,9 @@ pub(super) fn creep(symptom: &Symptom, own: &Entity) -> Option<Drain> {
                 minutes,
                 knee: (begin > 1).then_some(levels[begin].0),
                 rate: ratios::LIMIT_HURTS * 0.004,
+                at_limit: false,
+                cap: None,
+                sudden: false,
             })
         })
         .max_by(|a, b| a.minutes.total_cmp(&b.minutes).then_with(|| b.query.cmp(&a.query)))
@@ -200,7 +232,8 @@ fn drain(
         return None;
     }
     let inside = knee > points.len() / 12 + 3;
-    Some(Drain { gauge, query, from, to, minutes, knee: inside.then_some(knee), rate })
+    let knee = inside.then_some(knee);
+    Some(Drain { gauge, query, from, to, minutes, knee, rate, at_limit: false, cap: None, sudden: false })
 }
 
 /// Whether the last tenth goes no further than the tenth before it: a ceiling is reached.

@@ -6,6 +6,8 @@
 
 mod demand;
 mod drains;
+pub mod events;
+mod limits;
 mod others;
 mod said;
 
@@ -14,7 +16,7 @@ use super::logs::phrases::Mechanism;
 use super::metrics::{Gauge, Metrics, Trouble};
 use super::ratios;
 use super::symptom::Symptom;
-use crate::domain::evidence::Scope;
+use crate::domain::evidence::Evidence;
 
 /// More requests than this hour's habit.
 #[derive(Debug, Clone)]
@@ -50,6 +52,29 @@ pub struct Drain {
     /// Where the slope began, if it did so inside the window.
     pub knee: Option<usize>,
     pub rate: f64,
+    /// It came to its extreme with the onset and stays there: which is more than being on the way.
+    pub at_limit: bool,
+    /// The level at which it is cut off, where nothing but its shape says that this is the limit.
+    pub cap: Option<f64>,
+    /// It jumped there, filled by others: told apart from a consequence only by what the errors say.
+    pub sudden: bool,
+}
+
+impl Drain {
+    /// What runs out, in the words of the gauge or, where it is none, of the metric.
+    pub fn what(&self) -> &str {
+        match self.gauge {
+            Gauge::Other => self.query.rsplit(' ').nth(1).unwrap_or(&self.query),
+            gauge => gauge.describe(),
+        }
+    }
+}
+
+/// A level at which a series is cut off today and was not on earlier days.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ceiling {
+    pub query: String,
+    pub cap: f64,
 }
 
 #[derive(Debug, Clone)]
@@ -98,6 +123,10 @@ pub struct Triggers {
     /// Somebody who is named has answered with a failure of its own: no mere silence.
     pub answered: bool,
     pub drain: Option<Drain>,
+    /// A limit that somebody has lowered, by the shape of what it cuts off.
+    pub ceiling: Option<Ceiling>,
+    /// CPU that had none left at the onset, after a step long before it.
+    pub strain: Option<Drain>,
     /// Latency that crept up for long before requests failed.
     pub creep: Option<Drain>,
     /// Gauges were read and none is running out.
@@ -108,6 +137,8 @@ pub struct Triggers {
     pub zone_split: Option<(f64, f64, f64, f64)>,
     /// What the errors say has run out, where that is never a matter of load: disk, a quota.
     pub spent: Option<Mechanism>,
+    /// What the container service said about its own tasks since the onset.
+    pub told: Vec<events::Told>,
     /// Peers were read and are calm.
     pub peers_calm: usize,
 }
@@ -116,8 +147,9 @@ pub fn find(
     symptom: &Symptom,
     metrics: Option<&Metrics>,
     logs: Option<&LogSurvey>,
-    scope: &Scope,
+    evidence: &Evidence,
 ) -> Triggers {
+    let scope = &evidence.scope;
     let mut found = Triggers::default();
     let texts: Vec<(String, Option<Mechanism>, f64)> = logs
         .map(|logs| {
@@ -136,11 +168,14 @@ pub fn find(
             drains::gauges(&mut found, symptom, own);
             found.creep = drains::creep(symptom, own);
         }
+        drains::resources(&mut found, symptom, metrics);
+        limits::limits(&mut found, symptom, metrics);
     }
     if let Some(logs) = logs {
         drains::memory_of_reports(&mut found, symptom, logs);
         found.mix = demand::mix(symptom, logs);
     }
+    events::read(&mut found, symptom, evidence);
     said::read(&mut found, symptom, &texts, logs, scope);
     found
 }

@@ -9,6 +9,7 @@ use crate::analysis::metrics::Gauge;
 use crate::analysis::ratios;
 use crate::analysis::suspects::Suspect;
 use crate::analysis::symptom::Symptom;
+use crate::analysis::triggers::events::Kind;
 use crate::analysis::triggers::{Drain, Triggers};
 use crate::domain::evidence::Evidence;
 
@@ -67,7 +68,15 @@ pub(super) fn dependency(
             about.get_or_insert_with(|| name.clone());
         }
     }
-    (rate * if ours > 0.5 { 0.3 } else { 1.0 } * if many { 0.1 } else { 1.0 }, about)
+    // Tasks that are killed look to their neighbours like a service that does not answer.
+    let ours = if failure.own_tasks {
+        ratios::SIGN_ABSENT
+    } else if ours > 0.5 {
+        0.3
+    } else {
+        1.0
+    };
+    (rate * ours * if many { 0.1 } else { 1.0 }, about)
 }
 
 pub(super) fn traffic(symptom: &Symptom, triggers: &Triggers, failure: &Failure) -> f64 {
@@ -109,11 +118,28 @@ pub(super) fn drained(drain: &Drain, symptom: &Symptom, failure: &Failure) -> f6
         Gauge::Disk => share_of(failure, &[M::Disk]),
         Gauge::Connections => share_of(failure, &[M::Pool, M::Handles, M::Timeout, M::Unreachable]),
         Gauge::Queue => share_of(failure, &[M::Overload, M::Timeout]),
-        Gauge::Cpu | Gauge::DaysLeft => 0.0,
+        Gauge::Cpu => share_of(failure, &[M::Overload, M::Timeout, M::FunctionTimeout, M::Throttled]),
+        Gauge::DaysLeft => 0.0,
+        Gauge::Other => share_of(
+            failure,
+            &[
+                M::Handles,
+                M::Throttled,
+                M::Overload,
+                M::Pool,
+                M::Memory,
+                M::Disk,
+                M::Timeout,
+                M::FunctionTimeout,
+            ],
+        ),
     };
     let fit = if said > 0.3 {
         5.0
-    } else if failure.mechanisms.is_empty() {
+    } else if drain.sudden {
+        // It jumped with the onset, and nothing says that it is what fails.
+        0.0
+    } else if failure.mechanisms.is_empty() || drain.at_limit {
         1.0
     } else {
         0.15
@@ -141,7 +167,8 @@ pub(super) fn exhaustion(
     let shape = gradual(symptom);
     // Somebody else's slope, or a slope that a change of the service began, is not exhaustion.
     let begun = |drain: &Drain| {
-        if suspects.iter().any(|suspect| starts_with(drain, suspect, symptom)) { 0.02 } else { 1.0 }
+        let set = drain.cap.is_some() && suspects.iter().any(|suspect| suspect.cut_off.is_some());
+        if set || suspects.iter().any(|suspect| starts_with(drain, suspect, symptom)) { 0.02 } else { 1.0 }
     };
     let crept = triggers.creep.as_ref().filter(|_| {
         triggers.surge.is_none()
@@ -151,6 +178,9 @@ pub(super) fn exhaustion(
     });
     let crept = crept.map_or(0.0, |creep| creep.rate * begun(creep));
     let Some(drain) = &triggers.drain else {
+        if triggers.told.iter().any(|told| told.kind == Kind::Room && told.count >= 2) {
+            return ratios::LIMIT_HURTS * 0.02 + crept;
+        }
         if triggers.spent.is_some() {
             // Space and quotas are used up little by little; the errors say it outright.
             return ratios::LIMIT_HURTS * 0.01 + crept;

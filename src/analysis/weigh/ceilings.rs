@@ -8,6 +8,7 @@ use crate::analysis::ratios;
 use crate::analysis::suspects::Suspect;
 use crate::analysis::symptom::{self, Symptom};
 use crate::analysis::triggers::Triggers;
+use crate::analysis::triggers::events::Kind;
 use crate::domain::change::Relation;
 use crate::domain::evidence::Evidence;
 use crate::domain::report::Cause;
@@ -90,10 +91,12 @@ pub(super) fn ceilings(
                 usize::from(triggers.surge.is_some()) + usize::from(fast || triggers.mix.is_some())
             }
             Cause::Exhaustion => {
+                let sudden = triggers.drain.as_ref().is_some_and(|drain| drain.sudden);
                 usize::from(triggers.drain.is_some())
                     + usize::from(triggers.creep.is_some())
                     + 2 * usize::from(triggers.spent.is_some())
-                    + 1
+                    + usize::from(!sudden)
+                    + usize::from(triggers.told.iter().any(|told| told.kind == Kind::Room))
             }
             Cause::Expiry => triggers.expiry.as_ref().map_or(0, |expiry| {
                 usize::from(expiry.text.is_some()) + usize::from(expiry.days_left.is_some()) + 1

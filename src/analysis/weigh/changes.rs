@@ -114,7 +114,9 @@ pub(super) fn explain_drain(
 ) {
     let drain = triggers.drain.as_ref().map(|drain| (drain, drained(drain, symptom, failure)));
     let creep = triggers.creep.as_ref().map(|creep| (creep, creep.rate));
-    for (slope, rate) in [drain, creep].into_iter().flatten() {
+    // What serves the same work with less since a change has nothing left at the height of the day.
+    let strain = triggers.strain.as_ref().map(|strain| (strain, drained(strain, symptom, failure)));
+    for (slope, rate) in [drain, creep, strain].into_iter().flatten() {
         for suspect in suspects.iter_mut() {
             if starts_with(slope, suspect, symptom) {
                 suspect.weight += rate * 0.5;
@@ -122,6 +124,30 @@ pub(super) fn explain_drain(
             }
         }
     }
+    let cap = triggers.ceiling.as_ref().map(|ceiling| ceiling.cap);
+    let cap = cap.or_else(|| triggers.drain.as_ref().and_then(|drain| drain.cap));
+    if let Some(cap) = cap {
+        for suspect in suspects.iter_mut() {
+            if let Some(key) = sets(suspect, cap) {
+                suspect.weight += ratios::LIMIT_HURTS * ratios::trigger_lag(5.0);
+                suspect.mechanism = ratios::CAP;
+                suspect.cut_off = Some((key, cap));
+            }
+        }
+    }
+}
+
+/// The key by which a change set the very limit at which a series is cut off, whenever that was: a pool
+/// of nine is felt only at the hour that needs ten.
+fn sets(suspect: &Suspect<'_>, cap: f64) -> Option<usize> {
+    let near = matches!(suspect.change.relation, Relation::Own | Relation::Shared);
+    if !near || suspect.effect.is_none() || suspect.after_onset || suspect.change.no_op {
+        return None;
+    }
+    suspect.change.keys.iter().position(|key| {
+        let value = |text: &Option<String>| text.as_deref().and_then(keys::number);
+        key.before != key.after && value(&key.after).is_some_and(|after| (after - cap).abs() < 1e-6 * cap)
+    })
 }
 
 /// Whether a slope began when this change of the service took effect.

@@ -76,7 +76,7 @@ pub fn weigh(
     let (dependency, named) = dependency(suspects, &outages, triggers, failure, evidence);
     rows.push(other(Cause::Dependency, named, dependency));
     rows.push(other(Cause::Traffic, None, traffic(symptom, triggers, failure)));
-    let drained = triggers.drain.as_ref().map(|drain| drain.gauge.describe().to_owned());
+    let drained = triggers.drain.as_ref().map(|drain| drain.what().to_owned());
     rows.push(other(Cause::Exhaustion, drained, exhaustion(suspects, symptom, triggers, failure)));
     rows.push(other(Cause::Expiry, None, expiry(triggers, evidence)));
     rows.push(other(Cause::Platform, None, platform(triggers)));
