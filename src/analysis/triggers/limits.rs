@@ -238,7 +238,7 @@ fn strain(symptom: &Symptom, own: &Entity) -> Option<Drain> {
     let soon = symptom.last + symptom.grid.periods(15);
     own.of_measure(Measure::Gauge(Gauge::Cpu))
         .filter(|track| is_percent(&track.metric) && !counts_what_is_left(&track.metric))
-        .filter_map(|track| {
+        .find_map(|track| {
             let at = track.values.get(symptom.begin..soon.min(track.values.len()))?;
             let at = median(at.iter().flatten().copied())?;
             let per_request: Vec<Option<f64>> = track
@@ -255,7 +255,7 @@ fn strain(symptom: &Symptom, own: &Entity) -> Option<Drain> {
             let lasts = rise.end.is_none_or(|end| end > symptom.begin);
             let level =
                 |from: usize, to: usize| median(track.values.get(from..to)?.iter().flatten().copied());
-            (at >= 90.0 && at <= 100.5 && early && lasts && rise.ratio() >= 1.2 && rise.strength >= 12.0)
+            ((90.0..=100.5).contains(&at) && early && lasts && rise.ratio() >= 1.2 && rise.strength >= 12.0)
                 .then_some(Drain {
                     gauge: Gauge::Cpu,
                     query: track.query(),
@@ -270,7 +270,6 @@ fn strain(symptom: &Symptom, own: &Entity) -> Option<Drain> {
                     sudden: false,
                 })
         })
-        .next()
 }
 
 fn spacing(points: &[(usize, f64)]) -> usize {
