@@ -4,7 +4,7 @@
 //! outage. So a rollback needs a change that is likelier than all else together, that can be undone,
 //! still stands, and has nothing newer on top.
 
-use super::suspects::Suspect;
+use super::suspects::{Schema, Suspect};
 use super::weigh::{Weighed, indistinct};
 use super::{ratios, redact};
 use crate::domain::change::Effect;
@@ -125,6 +125,25 @@ fn about_change(
                 "A newer change of {} ({}) sits on top; going back would undo that as well.",
                 change.resource, newer
             ),
+        };
+    }
+    // What was written by the new schema cannot be read by the old code, and what was dropped is gone.
+    if let Some(Schema::Migrated(at, line)) = &suspect.schema {
+        return Action {
+            kind: ActionKind::RollForward,
+            target: Some(redact::text(&change.resource)),
+            reason: format!(
+                "The release changed the database's schema at {} UTC (“{}”): the earlier version may not work with it. Mend it forward.",
+                at.strftime("%H:%M"),
+                redact::text(line)
+            ),
+        };
+    }
+    if suspect.schema == Some(Schema::Missing) && !suspect.has_split() {
+        return Action {
+            kind: ActionKind::RollForward,
+            target: Some(redact::text(&change.resource)),
+            reason: "The errors miss a column or table of the database: going back to the earlier code does not bring it back. Mend it forward, or restore it first.".to_owned(),
         };
     }
     match &change.undo {

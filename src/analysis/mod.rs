@@ -14,6 +14,7 @@ pub mod keys;
 pub mod logs;
 pub mod metrics;
 pub mod narrate;
+pub mod quantities;
 pub mod ratios;
 pub mod redact;
 pub mod shifts;

@@ -11,6 +11,10 @@ pub const CAP: f64 = 10.0;
 /// experiment, the strongest evidence there is short of undoing the change.
 pub const SPLIT_CAP: f64 = 30.0;
 
+/// What it adds that a new error repeats the new value itself, a name that was nowhere before: no other
+/// cause puts it there, so it is no soft evidence. With [`CAP`] one to fifty.
+pub const QUOTED: f64 = 5.0;
+
 /// Share of changes that start an incident of the service they belong to. Gandalf (NSDI 2020) and
 /// DORA's change failure rates put it at some percent; flags and limits act at once on everybody.
 pub fn hazard(kind: &ChangeKind) -> f64 {
@@ -47,6 +51,12 @@ pub fn relevance(relation: &Relation) -> f64 {
 /// 2, 20 and 240 minutes (at once; with caches, pools and load; latent). Density per minute.
 pub fn change_lag(minutes: f64) -> f64 {
     mixture(minutes, &[(0.55, 2.0), (0.30, 20.0), (0.15, 240.0)])
+}
+
+/// The same where an error repeats the change's own value: what is used once a night or at the height of the
+/// day breaks only then, so the hours in between say little. A quarter has a mean of twelve hours.
+pub fn latent_lag(minutes: f64) -> f64 {
+    mixture(minutes, &[(0.45, 2.0), (0.30, 20.0), (0.25, 720.0)])
 }
 
 /// The same for what acts directly: a surge, a failing dependency, an expired certificate.
@@ -136,7 +146,7 @@ mod tests {
 
     #[test]
     fn lags_are_densities() {
-        for density in [change_lag, trigger_lag] {
+        for density in [change_lag, latent_lag, trigger_lag] {
             let sum: f64 = (0..200_000).map(|step| density(f64::from(step) * 0.05 + 0.025) * 0.05).sum();
             assert!((sum - 1.0).abs() < 0.01, "{sum}");
             assert!(density(-0.1) < f64::EPSILON);

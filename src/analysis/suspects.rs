@@ -6,8 +6,8 @@
 use jiff::Timestamp;
 
 use super::keys::{self, Class, Failure, Fit};
-use super::logs::LogSurvey;
 use super::logs::phrases::Mechanism;
+use super::logs::{LogSurvey, migration};
 use super::ratios;
 use super::symptom::Symptom;
 use super::triggers::{Triggers, events};
@@ -37,6 +37,15 @@ pub struct Reversal {
     pub minutes: Option<f64>,
 }
 
+/// What a change has to do with a database's schema.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Schema {
+    /// The release changed it, as its logs say: when, and the line.
+    Migrated(Timestamp, String),
+    /// The errors miss a column or table, and not because a changed value names it.
+    Missing,
+}
+
 #[derive(Debug, Clone)]
 pub struct Suspect<'c> {
     pub change: &'c Change,
@@ -59,6 +68,8 @@ pub struct Suspect<'c> {
     /// A key that set the very limit at which a series is cut off at the onset: its index, the limit.
     pub cut_off: Option<(usize, f64)>,
     pub only_inert: bool,
+    /// What ties the change to a state of the database that going back does not restore.
+    pub schema: Option<Schema>,
     /// The failures could come from code: its own words, or no words at all.
     pub code_in_question: bool,
     /// Prior rate times all likelihood ratios.
@@ -81,6 +92,11 @@ impl Suspect<'_> {
             || self.fits.iter().any(|fit| fit.named.is_some())
             || (self.mechanism >= 8.0
                 && self.change.keys.iter().any(|key| key.before.is_some() && key.after.is_some()))
+    }
+
+    /// The new errors repeat its new value, which only it can have put there.
+    pub fn is_quoted(&self) -> bool {
+        self.fits.iter().any(|fit| fit.decisive) && reads(self.change)
     }
 
     pub fn has_split(&self) -> bool {
@@ -153,6 +169,7 @@ pub fn failure(symptom: &Symptom, logs: Option<&LogSurvey>) -> Failure {
                 text.push(' ');
                 text.push_str(&name.to_lowercase());
             }
+            failure.said.push((kind.mechanism, kind.steady.clone()));
             failure.texts.push(text);
         }
     }
@@ -202,13 +219,17 @@ fn suspect<'c>(
         Effect::None { .. } => None,
     };
     let real = symptom.primary.is_some();
+    let fits: Vec<Fit> = change.keys.iter().map(|key| keys::fit(key, failure)).collect();
+    let quoted = fits.iter().any(|fit| fit.decisive) && reads(change);
     let timing = match effect {
-        Some((from, until)) if real => symptom.lag_density(from, until, ratios::change_lag),
+        Some((from, until)) if real => {
+            let usual = symptom.lag_density(from, until, ratios::change_lag);
+            if quoted { usual.max(symptom.lag_density(from, until, ratios::latent_lag)) } else { usual }
+        }
         _ => 0.0,
     };
     let (_, _, latest) = symptom.seconds();
     let after_onset = real && effect.is_some_and(|(from, _)| from > latest);
-    let fits: Vec<Fit> = change.keys.iter().map(|key| keys::fit(key, failure)).collect();
     let only_inert =
         !fits.is_empty() && !change.code_changed && fits.iter().all(|fit| fit.class == Class::Inert);
     let starved = keys::starved(&change.keys);
@@ -241,6 +262,10 @@ fn suspect<'c>(
         names_error,
         cut_off: None,
         only_inert,
+        schema: logs.and_then(|logs| migrated(change, effect, logs)).or_else(|| {
+            let missing = failure.texts.iter().any(|text| migration::is_missing(text));
+            (change.code_changed && !quoted && missing).then_some(Schema::Missing)
+        }),
         code_in_question: failure.mechanisms.is_empty()
             || failure.mechanisms.iter().any(|(found, share)| {
                 *share >= 0.2 && matches!(found, Mechanism::Code | Mechanism::Contract | Mechanism::Setting)
@@ -248,7 +273,10 @@ fn suspect<'c>(
         weight: 0.0,
         prior: 0.0,
     };
-    suspect.prior = ratios::hazard(&change.kind) * ratios::relevance(&change.relation) * timing;
+    // Where the service's own error repeats a parameter's value, the service reads that parameter.
+    let relevance = ratios::relevance(&change.relation);
+    let relevance = if quoted { relevance.max(ratios::relevance(&Relation::Shared)) } else { relevance };
+    suspect.prior = ratios::hazard(&change.kind) * relevance * timing;
     suspect.weight = suspect.prior * soft(&suspect);
     suspect
 }
@@ -261,6 +289,9 @@ pub fn soft(suspect: &Suspect<'_>) -> f64 {
     } else if suspect.only_inert {
         product = ratios::INERT;
     }
+    if suspect.is_quoted() && !suspect.change.no_op {
+        product *= ratios::QUOTED;
+    }
     if let Some(split) = &suspect.split {
         product *= split.ratio;
     }
@@ -268,6 +299,36 @@ pub fn soft(suspect: &Suspect<'_>) -> f64 {
         product *= if reversal.minutes.is_some() { ratios::REVERSAL } else { ratios::REVERSAL_FAILED };
     }
     product
+}
+
+/// Whether a change's values can reach this service: somebody else's own configuration cannot.
+fn reads(change: &Change) -> bool {
+    match change.relation {
+        Relation::Own | Relation::Shared | Relation::Dependency(_) => true,
+        Relation::Peer(_) => false,
+        Relation::Unconnected => {
+            matches!(change.kind, ChangeKind::SsmParameter | ChangeKind::Appconfig | ChangeKind::Secret)
+        }
+    }
+}
+
+/// The line that tells of a schema's change with this release: shortly before it served, as where a
+/// pipeline migrates first, or while its first tasks came up.
+fn migrated(change: &Change, effect: Option<(i64, i64)>, logs: &LogSurvey) -> Option<Schema> {
+    const BEFORE: i64 = 15 * 60;
+    const AFTER: i64 = 20 * 60;
+    let (from, until) = effect.filter(|_| change.relation == Relation::Own)?;
+    let release = matches!(
+        change.kind,
+        ChangeKind::LambdaCode
+            | ChangeKind::LambdaConfig
+            | ChangeKind::LambdaAlias
+            | ChangeKind::EcsDeployment
+            | ChangeKind::Stack
+    );
+    let near = from - BEFORE..=until + AFTER;
+    let told = logs.migrations.values().find(|(at, _)| release && near.contains(&at.as_second()))?;
+    Some(Schema::Migrated(told.0, told.1.clone()))
 }
 
 fn is_about_sharing(mechanism: Mechanism) -> bool {
@@ -351,13 +412,27 @@ fn current_setting_named(
     }
     let history = evidence.functions.get(&change.resource)?;
     let latest = history.versions.as_ref()?.iter().find(|version| version.version == "$LATEST")?;
-    latest.environment.iter().find_map(|(key, value)| {
-        words::tokens(value)
-            .into_iter()
-            .filter(|token| token.contains('.') || token.len() >= 8)
-            .find(|token| failure.texts.iter().any(|text| words::contains_token(text, token)))
-            .map(|token| (key.clone(), token))
-    })
+    // A value that an earlier version had as well is none that this change brought.
+    let before = |key: &str, value: &str| {
+        history.versions.iter().flatten().any(|version| {
+            version.version != "$LATEST"
+                && version.environment.get(key).is_some_and(|known| known == value)
+                && version.last_modified.is_none_or(|at| at < change.at)
+        })
+    };
+    let unknown = || latest.environment.iter().filter(|(key, value)| !before(key, value));
+    unknown()
+        .find_map(|(key, value)| {
+            words::tokens(value)
+                .into_iter()
+                .filter(|token| token.contains('.') || token.len() >= 8)
+                .find(|token| failure.texts.iter().any(|text| words::contains_token(text, token)))
+                .map(|token| (key.clone(), token))
+        })
+        .or_else(|| {
+            let repeated = |(key, value): &(&String, &String)| keys::is_repeated(key, value, failure);
+            unknown().find(repeated).map(|(key, value)| (key.clone(), value.clone()))
+        })
 }
 
 /// Failures of the new version against the others in the same minutes.

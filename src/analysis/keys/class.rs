@@ -21,6 +21,8 @@ pub enum Class {
     CacheLife,
     /// Where something is: a host, a bucket, a table.
     Place,
+    /// The way to all that is elsewhere: subnets, security groups.
+    Network,
     Credential,
     /// Versions, formats, modes that two sides must agree on.
     Contract,
@@ -54,6 +56,9 @@ pub fn class(key: &str, before: Option<&str>, after: Option<&str>) -> Class {
                 || ends(&["delay", "errorpercent", "errorrate", "failrate", "latency"])))
     {
         return Class::Fault;
+    }
+    if has(&["vpc", "subnet"]) || (has(&["security"]) && has(&["group"])) {
+        return Class::Network;
     }
     if has(&["timeout", "deadline", "budget", "ttfb", "patience"])
         || ends(&["timeout"])

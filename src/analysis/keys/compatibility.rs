@@ -137,6 +137,8 @@ pub(super) fn compatibility(class: Class, direction: Direction, mechanism: Mecha
                 1.0
             }
         }
+        (Class::Network, M::Unreachable | M::Timeout | M::FunctionTimeout | M::Dns) => 10.0,
+        (Class::Network, M::Upstream | M::Pool) => 2.0,
         (Class::Place, M::Dns | M::Unreachable | M::Missing) => 6.0,
         (Class::Place, M::Access | M::Tls) => 4.0,
         (Class::Place, M::Timeout | M::Upstream | M::Contract) => 2.0,
@@ -190,7 +192,7 @@ pub(super) fn by_manner(class: Class, direction: Direction, manner: Option<Manne
             }
         }
         (Class::Retry | Class::Batch | Class::Concurrency, Some(Manner::Slow)) if up => 2.4,
-        (Class::Place | Class::Credential | Class::Contract, Some(Manner::Failing)) => 2.0,
+        (Class::Place | Class::Network | Class::Credential | Class::Contract, Some(Manner::Failing)) => 2.0,
         (Class::Flag, _) => 1.5,
         _ => 1.0,
     }

@@ -7,15 +7,19 @@
 
 mod class;
 mod compatibility;
+mod quote;
 
 use compatibility::{by_manner, compatibility};
+use quote::quote;
 
 use super::logs::phrases::Mechanism;
 use super::metrics::Manner;
+use super::quantities::Quantity;
 use super::words;
 use crate::domain::change::KeyChange;
 
 pub use class::{Class, class};
+pub use quote::is_repeated;
 
 /// Where the value went.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -95,9 +99,21 @@ pub struct Failure {
     pub mechanisms: Vec<(Mechanism, f64)>,
     /// The new failing lines, lower-case.
     pub texts: Vec<String>,
+    /// What each of them says, and the numbers that all lines of its kind hold.
+    pub said: Vec<(Option<Mechanism>, Vec<Quantity>)>,
     pub manner: Option<Manner>,
     /// The service's own tasks are killed or do not start: whatever else is said, it is not somebody else.
     pub own_tasks: bool,
+}
+
+impl Failure {
+    fn mechanism_of(&self, text: usize) -> Option<Mechanism> {
+        self.said.get(text).and_then(|(mechanism, _)| *mechanism)
+    }
+
+    fn steady_of(&self, text: usize) -> &[Quantity] {
+        self.said.get(text).map_or(&[], |(_, steady)| steady)
+    }
 }
 
 /// How well one key explains the failure.
@@ -109,6 +125,8 @@ pub struct Fit {
     pub ratio: f64,
     /// The new value itself stands in the error: a host, a number of seconds.
     pub named: Option<String>,
+    /// It can stand there only by this change: see [`quote`].
+    pub decisive: bool,
 }
 
 impl Fit {
@@ -122,9 +140,9 @@ pub fn fit(change: &KeyChange, failure: &Failure) -> Fit {
     let class = class(&change.key, change.before.as_deref(), change.after.as_deref());
     let direction = direction(change);
     if class == Class::Inert {
-        return Fit { class, direction, ratio: 0.1, named: None };
+        return Fit { class, direction, ratio: 0.1, named: None, decisive: false };
     }
-    let named = value_in_error(change, class, failure);
+    let quote = quote(change, class, failure);
     let by_mechanism = failure
         .mechanisms
         .iter()
@@ -132,7 +150,7 @@ pub fn fit(change: &KeyChange, failure: &Failure) -> Fit {
         .map(|(mechanism, _)| compatibility(class, direction, *mechanism))
         .fold(None, |best: Option<f64>, ratio| Some(best.map_or(ratio, |best| best.max(ratio))));
     let mut ratio = by_mechanism.unwrap_or_else(|| by_manner(class, direction, failure.manner));
-    if shares_words(change, failure) {
+    if failure.texts.iter().any(|text| quote::shares_words(&change.key, text)) {
         ratio = (ratio * 3.0).max(3.0);
     }
     // A large move is likelier to hurt than a small one, whatever it governs.
@@ -147,70 +165,11 @@ pub fn fit(change: &KeyChange, failure: &Failure) -> Fit {
             1.0
         };
     }
-    if named.is_some() {
+    if quote.is_some() {
         ratio = 10.0;
     }
-    Fit { class, direction, ratio: ratio.clamp(0.1, 10.0), named }
-}
-
-/// The part of the new value, absent from the old, that the errors name.
-fn value_in_error(change: &KeyChange, class: Class, failure: &Failure) -> Option<String> {
-    let after = change.after.as_deref()?;
-    let old = change.before.as_deref().map(words::tokens).unwrap_or_default();
-    for token in words::tokens(after) {
-        if !old.contains(&token) && failure.texts.iter().any(|text| words::contains_token(text, &token)) {
-            return Some(token);
-        }
-    }
-    if matches!(
-        class,
-        Class::Timeout | Class::Capacity | Class::Concurrency | Class::Memory | Class::RateLimit
-    ) && change.before.is_some()
-        && let Some(value) = number(after)
-        && value > 0.0
-    {
-        let timed = class == Class::Timeout;
-        let mechanism_fits = failure.mechanisms.iter().any(|(mechanism, share)| {
-            *share >= 0.2
-                && match class {
-                    Class::Timeout => {
-                        matches!(mechanism, Mechanism::Timeout | Mechanism::FunctionTimeout | Mechanism::Pool)
-                    }
-                    _ => matches!(
-                        mechanism,
-                        Mechanism::Pool | Mechanism::Memory | Mechanism::Overload | Mechanism::Throttled
-                    ),
-                }
-        });
-        let same = |found: f64| {
-            (found - value).abs() < 1e-6
-                || (timed && ((found * 1000.0 - value).abs() < 1e-6 || (found - value * 1000.0).abs() < 1e-6))
-        };
-        if mechanism_fits && failure.texts.iter().any(|text| words::numbers(text).into_iter().any(same)) {
-            return Some(after.to_owned());
-        }
-    }
-    None
-}
-
-/// The key's telling words stand in the errors.
-fn shares_words(change: &KeyChange, failure: &Failure) -> bool {
-    const COMMON: [&str; 40] = [
-        "max", "min", "size", "count", "limit", "enable", "enabled", "use", "new", "feature", "flag", "the",
-        "time", "timeout", "seconds", "second", "ms", "http", "https", "url", "api", "service", "client",
-        "server", "request", "default", "prod", "app", "config", "mode", "version", "name", "host", "port",
-        "rate", "number", "level", "type", "id", "key",
-    ];
-    let own: Vec<String> = words::split(&change.key)
-        .into_iter()
-        .filter(|word| {
-            word.len() >= 4 && !COMMON.contains(&word.as_str()) && !COMMON.contains(&words::stem(word))
-        })
-        .collect();
-    own.iter().any(|word| {
-        let stem = words::stem(word);
-        failure.texts.iter().any(|text| words::split(text).iter().any(|other| words::stem(other) == stem))
-    })
+    let decisive = quote.as_ref().is_some_and(|quote| quote.decisive);
+    Fit { class, direction, ratio: ratio.clamp(0.1, 10.0), named: quote.map(|quote| quote.value), decisive }
 }
 
 /// Two keys that hurt together: callers over what they share. (callers' key index, capacity's key
@@ -260,6 +219,7 @@ mod tests {
         Failure {
             mechanisms: mechanism.map(|mechanism| vec![(mechanism, 1.0)]).unwrap_or_default(),
             texts: vec![text.to_lowercase()],
+            said: vec![(mechanism, crate::analysis::quantities::read(&text.to_lowercase()))],
             manner: Some(Manner::Failing),
             own_tasks: false,
         }
@@ -305,6 +265,39 @@ mod tests {
         assert_eq!(fitting.named.as_deref(), Some("orders-db-old.cluster-c1.internal"));
         let cut = failing("Task timed out after 2.00 seconds");
         assert_eq!(fit(&change("Timeout", "30", "2"), &cut).named.as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn a_name_in_the_error_decides_and_a_word_does_not() {
+        let decisive = |key: &str, before: &str, after: &str, text: &str| {
+            fit(&change(key, before, after), &failing(text)).decisive
+        };
+        assert!(decisive(
+            "LEDGER",
+            "ledger-2.internal",
+            "ledger-7.internal",
+            "no route to ledger-7.internal"
+        ));
+        assert!(decisive(
+            "Role",
+            "arn:aws:iam::1:role/app-a",
+            "arn:aws:iam::1:role/app-b",
+            "role app-b is not allowed"
+        ));
+        assert!(decisive("tileCache.entries", "9000", "70", "tile cache turns over: 70 entries"));
+        assert!(decisive("HOLD_SECONDS", "900", "9", "hold was over after 9s"));
+        // A word of every day, a number without the key's words, or one that somebody always says.
+        assert!(!decisive("CHECK", "loose", "strict", "strict check failed"));
+        assert!(!decisive("tileCache.entries", "9000", "70", "order 70 was refused"));
+        assert!(!decisive("giveUpRetries", "9", "70", "no answer after 70 retries"));
+        assert!(!decisive("renderSlots", "3", "7", "render slots: 7 of 7 in use"));
+        // A host that answers exists.
+        assert!(!decisive(
+            "LEDGER",
+            "ledger-2.internal",
+            "ledger-7.internal",
+            "ledger-7.internal returned 503"
+        ));
     }
 
     #[test]

@@ -8,9 +8,11 @@ mod header;
 mod json;
 mod lexicon;
 pub mod line;
+pub mod migration;
 pub mod phrases;
 mod plain;
 pub mod survey;
+mod validity;
 
 pub use survey::{Kind, LogSurvey};
 

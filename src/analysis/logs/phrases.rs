@@ -5,6 +5,7 @@
 //! a wrong address as well as a dead dependency; which of them is decided by the other evidence.
 
 use super::lexicon::LEXICON;
+use super::validity;
 
 /// How something fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,6 +85,10 @@ pub fn mechanism(text: &str, error_type: Option<&str>) -> Option<Mechanism> {
 }
 
 fn of(text: &str) -> Option<Mechanism> {
+    // What a service answered itself, as its access log has it, says nothing of why.
+    if text.starts_with('"') && text.contains(" http/") {
+        return None;
+    }
     by_structure(text).or_else(|| {
         LEXICON
             .iter()
@@ -110,18 +115,20 @@ fn holds(text: &str, phrase: &str) -> bool {
 /// answer with its status, an AWS client's exception with its service.
 fn by_structure(text: &str) -> Option<Mechanism> {
     let any = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    if any(DATED) && any(PAST_ITS_DATE) && !word_of(text, NO_DATE) && !any(&["timeout expired", "renewed"]) {
+    if validity::is_past(text) {
         return Some(Mechanism::Expired);
     }
     if let Some(mechanism) = allowance(text) {
         return Some(mechanism);
     }
     if speaks_of_aws(text) {
+        // A refusal is somebody's permission, whatever else the sentence holds.
+        if any(&["accessdenied", "not authorized", "explicit deny", "status code: 403", "unrecognizedclient"])
+        {
+            return Some(Mechanism::Access);
+        }
         if any(&["throttl", "rate exceeded", "slow down", "provisionedthroughput"]) {
             return Some(Mechanism::Throttled);
-        }
-        if any(&["accessdenied", "not authorized", "status code: 403", "unrecognizedclient"]) {
-            return Some(Mechanism::Access);
         }
         if any(&[
             "status code: 5",
@@ -148,49 +155,8 @@ fn by_structure(text: &str) -> Option<Mechanism> {
     waits(text).or_else(|| answered(text))
 }
 
-/// What has a date after which it is worth nothing.
-const DATED: &[&str] = &[
-    "cert",
-    "token",
-    "licen",
-    "credential",
-    "subscription",
-    "jwt",
-    "signature",
-    "\"exp\"",
-    "api key",
-    "apikey",
-    "product key",
-    "access key",
-    "signing key",
-    "entitlement",
-    "contract",
-    "trial",
-    "password",
-    "client secret",
-    "assertion",
-    "ticket",
-    "mandate",
-    "membership",
-];
-const PAST_ITS_DATE: &[&str] = &[
-    "expir",
-    " lapsed",
-    "past its",
-    "past the",
-    "no longer valid",
-    "validity",
-    "outlived",
-    " ended",
-    "ran out on",
-    "out of date",
-    "not valid after",
-];
-/// What expires by design, many times a day.
-const NO_DATE: &[&str] = &["cache", "cached", "lock", "locks", "lease", "pool", "entry", "hold"];
-
 /// Whether one of these stands in the text as a whole word.
-fn word_of(text: &str, words: &[&str]) -> bool {
+pub(super) fn word_of(text: &str, words: &[&str]) -> bool {
     text.split(|letter: char| !letter.is_alphanumeric()).any(|word| words.contains(&word))
 }
 
@@ -216,6 +182,23 @@ pub fn speaks_of_aws(text: &str) -> bool {
     text.contains("(service:")
         || (text.contains("an error occurred (") && text.contains("when calling the"))
         || SERVICES.iter().any(|name| crate::analysis::words::contains_token(text, name))
+}
+
+/// Whether a call was refused for a capacity that its own account chose or was given: a table's provisioned
+/// throughput, a quota, a reservation. The provider then does what it was told.
+pub fn is_own_limit(text: &str) -> bool {
+    [
+        "provisioned",
+        "configured",
+        "quota",
+        "limit exceeded",
+        "limitexceeded",
+        "concurren",
+        "reserved",
+        "maximum",
+    ]
+    .iter()
+    .any(|word| text.contains(word))
 }
 
 /// An account's allowance, used up.
@@ -296,9 +279,17 @@ fn all_taken(text: &str) -> bool {
 fn answered(text: &str) -> Option<Mechanism> {
     let any = |words: &[&str]| words.iter().any(|word| text.contains(word));
     // A proxy before the service calls the service itself its upstream.
-    if text.contains("upstream") && any(&["server: ", "while reading response header", "to upstream"]) {
+    if text.contains("upstream")
+        && any(&["server: ", "while reading response header", "to upstream", "from upstream"])
+    {
         let late = any(&["timed out", "timeout"]);
         return Some(if late { Mechanism::Timeout } else { Mechanism::Unreachable });
+    }
+    // The word names nobody and may mean the service's own tasks: only an answer makes it another's failure.
+    if text.contains("upstream")
+        && any(&["returned", "responded", "answered", "rejected", "error from", "unavailable", "unhealthy"])
+    {
+        return Some(Mechanism::Upstream);
     }
     // A breaker that stands open has counted somebody's failures.
     if text.contains("circuit") && word_of(text, &["open", "opened", "tripped"]) {
@@ -447,6 +438,10 @@ mod tests {
         ] {
             assert_eq!(mechanism(text, None), Some(expected), "{text}");
         }
+        for own in ["hold lapsed after 6s", "the cart has expired", "\"GET /a http/1.1\" 502"] {
+            assert_eq!(mechanism(own, None), None, "{own}");
+        }
+        assert_eq!(mechanism("upstream task closed connection (exit 137)", None), Some(Mechanism::Memory));
         assert_eq!(mechanism("session not found, forcing re-login", None), None);
         assert_eq!(mechanism("it broke", Some("ReadTimeout")), Some(Mechanism::Timeout));
     }

@@ -10,8 +10,10 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::Timestamp;
 
 use super::line::{self, Level, Line, Scalar};
+use super::migration;
 use super::phrases::{self, Mechanism};
 use crate::analysis::grid::Grid;
+use crate::analysis::quantities::{self, Quantity};
 use crate::domain::evidence::LogEvent;
 
 const KINDS_MAX: usize = 2_000;
@@ -31,6 +33,8 @@ pub struct Kind {
     /// More than the level says that work failed.
     pub hard: bool,
     pub mechanism: Option<Mechanism>,
+    /// The numbers that stand in all its lines.
+    pub steady: Vec<Quantity>,
     pub total: u64,
     pub first: Timestamp,
     pub last: Timestamp,
@@ -84,6 +88,8 @@ pub struct LogSurvey {
     /// What the application or somebody in its logs asserts about the cause; examples.
     pub claims: Vec<String>,
     pub claim_lines: u64,
+    /// The first line by period that tells of a change of a database's schema.
+    pub migrations: BTreeMap<usize, (Timestamp, String)>,
     /// Megabytes.
     pub memory_limit: Option<f64>,
 }
@@ -104,6 +110,7 @@ pub fn survey(events: &[LogEvent], grid: Grid) -> LogSurvey {
             zones: BTreeMap::new(),
             claims: Vec::new(),
             claim_lines: 0,
+            migrations: BTreeMap::new(),
             memory_limit: None,
         },
         by_print: HashMap::new(),
@@ -206,6 +213,13 @@ impl Survey {
                 return;
             }
         }
+        if migration::is_told(line.text) {
+            let told = (event.at, example(line.text, None));
+            let known = self.out.migrations.entry(period).or_insert_with(|| told.clone());
+            if told < *known {
+                *known = told;
+            }
+        }
         // The stream's version where there is one, else the application's.
         let version = event.version().or(field_version).map(|name| self.version(name, grid_len));
         if !line.platform {
@@ -266,6 +280,7 @@ impl Survey {
                 level: line.level,
                 hard: false,
                 mechanism: None,
+                steady: quantities(line.text, cause),
                 total: 0,
                 first: event.at,
                 last: event.at,
@@ -275,6 +290,10 @@ impl Survey {
             self.out.kinds.len() - 1
         };
         let kind = &mut self.out.kinds[index];
+        if kind.total > 0 && !kind.steady.is_empty() {
+            let here = quantities(line.text, cause);
+            kind.steady.retain(|known| here.contains(known));
+        }
         kind.total += 1;
         kind.hard |= line.hard_failure();
         kind.level = kind.level.max(line.level);
@@ -361,6 +380,12 @@ fn example(text: &str, cause: Option<&str>) -> String {
         Some(cause) => format!("{text}: {}", line::unescape(shorten(cause))),
         None => text,
     }
+}
+
+fn quantities(text: &str, cause: Option<&str>) -> Vec<Quantity> {
+    let mut found = quantities::read(shorten(text));
+    found.extend(cause.map(|cause| quantities::read(shorten(cause))).unwrap_or_default());
+    found
 }
 
 /// Whether a cause says no more than the message, or speaks to whoever investigates.

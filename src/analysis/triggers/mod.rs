@@ -9,6 +9,7 @@ mod drains;
 pub mod events;
 mod limits;
 mod others;
+mod parties;
 mod said;
 
 use super::logs::LogSurvey;
@@ -120,6 +121,8 @@ pub struct Triggers {
     pub healthy: Vec<String>,
     /// Dependencies, and hosts outside, that the new errors name.
     pub blamed: Vec<String>,
+    /// Hosts of several owners are named at once: the way to all of them is one's own.
+    pub scattered: bool,
     /// Somebody who is named has answered with a failure of its own: no mere silence.
     pub answered: bool,
     pub drain: Option<Drain>,

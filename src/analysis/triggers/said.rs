@@ -1,6 +1,13 @@
 //! What the new errors say about causes that are not a change.
+//!
+//! The provider is blamed by its own words only: it says that it fails, or fails over, or a zone does. That a
+//! call is refused for want of permission is somebody's policy, that it exceeds a capacity which the account
+//! chose or was given is a limit of one's own, and a name that does not resolve is whoever wrote it. A
+//! dependency is blamed where it is named, or where a host of somebody else stands in the error, with whatever
+//! verb: nobody knows all words for failing. The rule that is not obvious: `upstream` is no name, and a proxy's
+//! own `server:` is the service itself.
 
-use super::{Expiry, Triggers, ZoneTrouble, lag};
+use super::{Expiry, Triggers, ZoneTrouble, lag, parties};
 use crate::analysis::logs::LogSurvey;
 use crate::analysis::logs::phrases::{self, Mechanism};
 use crate::analysis::suspects::log_bayes_factor;
@@ -35,7 +42,11 @@ pub(super) fn read(
     // A call that AWS throttles is the provider's doing only where nobody here calls more or differently:
     // a weaker sign than its own failure.
     let throttled = said(Mechanism::Throttled).filter(|(text, _)| {
-        phrases::speaks_of_aws(&text.to_lowercase()) && found.surge.is_none() && found.demand_flat.is_some()
+        let text = text.to_lowercase();
+        phrases::speaks_of_aws(&text)
+            && !phrases::is_own_limit(&text)
+            && found.surge.is_none()
+            && found.demand_flat.is_some()
     });
     for ((text, share), weight) in
         said(Mechanism::Provider).map(|said| (said, 1.0)).into_iter().chain(throttled.map(|said| (said, 0.3)))
@@ -72,16 +83,21 @@ pub(super) fn read(
             .collect();
         // Whatever is said about a service that is called, unless it is about the message itself.
         let unclear = mechanism.is_none() && !named.is_empty();
-        if !(about_others && *share >= 0.2 || unclear) {
+        let outside = matches!(mechanism, None | Some(Mechanism::Dns | Mechanism::Tls)) && *share >= 0.2;
+        if !(about_others && *share >= 0.2 || unclear || outside) {
             continue;
         }
-        if named.is_empty() {
+        if named.is_empty() && outside {
+            named.extend(
+                words::tokens(&lower).into_iter().filter(|token| parties::is_foreign(&lower, token, scope)),
+            );
+        } else if named.is_empty() {
             named.extend(
                 words::tokens(&lower)
                     .into_iter()
-                    .filter(|token| is_party(token, scope) && acts(&lower, token)),
+                    .filter(|token| parties::is_party(token, scope) && parties::acts(&lower, token)),
             );
-            named.extend(provider_of_an_api(&lower));
+            named.extend(parties::provider_of_an_api(&lower));
         }
         found.answered |= !named.is_empty() && *mechanism == Some(Mechanism::Upstream);
         for name in named {
@@ -90,91 +106,14 @@ pub(super) fn read(
             }
         }
     }
+    let mut owners: Vec<&str> =
+        found.blamed.iter().filter(|name| name.contains('.')).map(|host| parties::owner(host)).collect();
+    owners.sort_unstable();
+    owners.dedup();
+    found.scattered = owners.len() > 1;
     if let Some(logs) = logs {
         one_zone(found, symptom, logs);
     }
-}
-
-/// A host or another service: a name with parts, not an address, a file or the service itself.
-fn is_party(token: &str, scope: &Scope) -> bool {
-    let parts: Vec<&str> = token.split(['.', '-']).collect();
-    let lettered =
-        parts.iter().filter(|part| part.len() >= 2 && part.chars().any(char::is_alphabetic)).count();
-    let file = ["py", "java", "js", "go", "rb", "rs", "ts", "cs", "php"]
-        .contains(&parts.last().copied().unwrap_or(""));
-    let word = [
-        "read-only",
-        "time-out",
-        "re-",
-        "non-",
-        "self-",
-        "retry-after",
-        "x-",
-        "content-type",
-        "end-of",
-        "up-to",
-        "in-flight",
-    ]
-    .iter()
-    .any(|head| token.starts_with(head));
-    parts.len() >= 2
-        && lettered >= 2
-        && lettered == parts.iter().filter(|part| !part.is_empty()).count()
-        && !file
-        && !word
-        && !token.eq_ignore_ascii_case(&scope.service)
-        && !scope.peers.iter().any(|peer| peer.eq_ignore_ascii_case(token))
-}
-
-/// Whether the text says that this name did something or had something done to it. Host names need
-/// no such sign.
-fn acts(text: &str, token: &str) -> bool {
-    if token.contains('.') {
-        return true;
-    }
-    let Some(at) = text.find(token) else { return false };
-    let before = text.get(..at).unwrap_or("").trim_end_matches([' ', '\'', '"', ':', '/', '(']);
-    let after = text.get(at + token.len()..).unwrap_or("").trim_start_matches([' ', '\'', '"', ':', ')']);
-    let calls = [
-        "to", "from", "for", "calling", "upstream", "service", "by", "with", "against", "circuit", "via",
-        "on",
-    ];
-    let does = [
-        "returned",
-        "responded",
-        "answered",
-        "replied",
-        "rejected",
-        "refused",
-        "failed",
-        "unavailable",
-        "is ",
-        "timed",
-        "did not",
-        "gave",
-        "said",
-        "closed",
-        "status",
-        "error",
-        "5",
-        "4",
-    ];
-    before.rsplit(' ').next().is_some_and(|word| calls.contains(&word))
-        || does.iter().any(|verb| after.starts_with(verb))
-}
-
-/// `acme API: too many requests`: the word before `api`, where it is a name.
-fn provider_of_an_api(text: &str) -> Option<String> {
-    const NO_NAMES: [&str; 14] = [
-        "the", "our", "rest", "internal", "http", "json", "public", "this", "that", "partner", "remote",
-        "external", "upstream", "aws",
-    ];
-    let at = text.find(" api")?;
-    if text.get(at + 4..).and_then(|rest| rest.chars().next()).is_some_and(char::is_alphanumeric) {
-        return None;
-    }
-    let name = text.get(..at)?.rsplit(|c: char| !c.is_alphanumeric()).next()?;
-    (name.len() >= 4 && !NO_NAMES.contains(&name)).then(|| name.to_owned())
 }
 
 /// Failures that come from one availability zone while the others work.

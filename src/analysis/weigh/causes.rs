@@ -56,6 +56,8 @@ pub(super) fn dependency(
                     || suspect.names_error.as_ref().is_some_and(|(_, value)| overlaps(value, name)))
         })
     };
+    // Strangers rarely fail in the same minute: what they share is the way to them.
+    let unmeasured = if triggers.scattered { 0.15 } else { 1.0 };
     for name in triggers.blamed.iter().filter(|name| !ours_now(name)) {
         let is = |list: &[String]| list.iter().any(|known| known.eq_ignore_ascii_case(name));
         if outages.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
@@ -64,7 +66,7 @@ pub(super) fn dependency(
             // It is named and works: the caller's side of the wire is at fault.
         } else if is(&evidence.scope.depends_on) || !name.contains('/') {
             // Nothing measures it; the errors point at it, most of all where it answered.
-            rate += if triggers.answered { 8e-3 } else { 2e-3 };
+            rate += unmeasured * if triggers.answered { 8e-3 } else { 2e-3 };
             about.get_or_insert_with(|| name.clone());
         }
     }
@@ -205,16 +207,22 @@ pub(super) fn expiry(triggers: &Triggers, evidence: &Evidence) -> f64 {
     }
 }
 
-pub(super) fn platform(triggers: &Triggers) -> f64 {
+/// The provider: several unrelated peers fail in the same minutes, or one zone does, or it says so itself.
+///
+/// Peers alone are weak where something else explains them all: a surge that reaches everybody, or a changed
+/// value that the errors repeat, which they read as well or which broke what they call.
+pub(super) fn platform(suspects: &[Suspect<'_>], triggers: &Triggers) -> f64 {
+    let quoted = suspects.iter().any(|suspect| suspect.timing > 0.0 && suspect.is_quoted());
     match &triggers.zone {
-        // Peers that only got more work are the surge's.
         Some(zone) => {
-            zone.rate
-                * if triggers.surge.is_some() && zone.text.is_none() && zone.zone.is_none() {
-                    0.1
-                } else {
-                    1.0
-                }
+            let peers_alone = zone.text.is_none() && zone.zone.is_none();
+            let explained = match (triggers.surge.is_some(), quoted) {
+                _ if !peers_alone => 1.0,
+                (_, true) => ratios::SIGN_ABSENT,
+                (true, false) => 0.1,
+                (false, false) => 1.0,
+            };
+            zone.rate * explained
         }
         None if triggers.peers_calm > 0 => ratios::BACKGROUND_PLATFORM * ratios::SIGN_ABSENT * 4.0,
         None => ratios::BACKGROUND_PLATFORM,

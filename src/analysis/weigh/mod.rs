@@ -79,7 +79,7 @@ pub fn weigh(
     let drained = triggers.drain.as_ref().map(|drain| drain.what().to_owned());
     rows.push(other(Cause::Exhaustion, drained, exhaustion(suspects, symptom, triggers, failure)));
     rows.push(other(Cause::Expiry, None, expiry(triggers, evidence)));
-    rows.push(other(Cause::Platform, None, platform(triggers)));
+    rows.push(other(Cause::Platform, None, platform(suspects, triggers)));
     let prior: f64 = suspects.iter().map(|suspect| suspect.prior).sum::<f64>()
         + triggers.outages.iter().map(|outage| outage.rate).fold(0.0, f64::max)
         + triggers.surge.as_ref().map_or(0.0, |surge| surge.rate);
