@@ -43,6 +43,8 @@ enum IncidentsCommand {
         /// One incident; the whole trail where absent.
         id: Option<String>,
     },
+    /// How often verdicts were said to be right, by confidence, and whether rollbacks helped.
+    Scorecard,
     /// Writes the evidence of an incident as a bundle that `investigate --bundle` reads.
     Export { id: String, directory: PathBuf },
 }
@@ -99,6 +101,29 @@ pub async fn incidents(args: IncidentsArgs) -> anyhow::Result<()> {
         IncidentsCommand::Audit { id } => {
             let id = id.as_deref().map(incident_id).transpose()?;
             super::audit::audit(&store, id, args.format == Format::Json).await?;
+        }
+        IncidentsCommand::Scorecard => {
+            let card = store.scorecard().await?;
+            if args.format == Format::Json {
+                println!("{}", serde_json::to_string_pretty(&card)?);
+                return Ok(());
+            }
+            println!("confidence from  verdicts  right  wrong  not said");
+            for band in &card.bands {
+                println!(
+                    "{:>13.0} %  {:>8}  {:>5}  {:>5}  {:>8}",
+                    band.from * 100.0,
+                    band.verdicts,
+                    band.right,
+                    band.wrong,
+                    band.unsaid
+                );
+            }
+            let rollbacks = card.rollbacks;
+            println!(
+                "rollbacks: {}, {} helped, {} did not, {} undecided",
+                rollbacks.made, rollbacks.helped, rollbacks.did_not_help, rollbacks.undecided
+            );
         }
         IncidentsCommand::Export { id, directory } => {
             let id = incident_id(&id)?;

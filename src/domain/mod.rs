@@ -16,4 +16,5 @@ pub mod plan;
 pub mod recovery;
 pub mod report;
 pub mod rollback;
+pub mod scorecard;
 mod wording;

@@ -14,6 +14,7 @@ use super::when;
 use crate::domain::alert::Alert;
 use crate::domain::incident::IncidentId;
 use crate::slack::answers::{self, ListLine, MuteLine, TimeRead};
+use crate::slack::feedback;
 use crate::slack::inbound;
 use crate::slack::messages::Message;
 use crate::slack::text::escape;
@@ -131,6 +132,7 @@ impl Desk {
                 self.investigate_in_words(asker, service, when.as_deref()).await
             }
             Command::List => self.list().await,
+            Command::Scorecard => Ok(Answer::Told(feedback::scorecard(&self.store.scorecard().await?))),
             Command::Status(id) => self.status(id).await,
             Command::Again(id) => self.again(asker, id).await,
             Command::Close { id, reason } => self.close(asker, id, reason).await,

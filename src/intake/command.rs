@@ -34,6 +34,7 @@ pub enum Command {
         service: String,
     },
     Mutes,
+    Scorecard,
 }
 
 /// What can be typed, and what it does.
@@ -54,6 +55,7 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ),
     ("/investigate unmute SERVICE", "ends that early"),
     ("/investigate mutes", "shows what is held back"),
+    ("/investigate scorecard", "shows how often verdicts were right, and whether rollbacks helped"),
     ("/investigate help", "shows this"),
 ];
 
@@ -75,7 +77,8 @@ pub fn read(text: &str, known: &dyn Fn(&str) -> bool) -> Result<Command, String>
         "help" | "?" | "--help" => Ok(Command::Help),
         "list" if rest.is_empty() => Ok(Command::List),
         "mutes" if rest.is_empty() => Ok(Command::Mutes),
-        "list" | "mutes" => {
+        "scorecard" if rest.is_empty() => Ok(Command::Scorecard),
+        "list" | "mutes" | "scorecard" => {
             Err(format!("`{}` stands alone: `/investigate {}`.", quoted(first), quoted(first)))
         }
         "status" => Ok(Command::Status(incident(rest, "status")?)),
@@ -204,6 +207,7 @@ mod tests {
             ("close INC-7 false alarm", Command::Close { id, reason: "false alarm".into() }),
             ("close 7", Command::Close { id, reason: String::new() }),
             ("mutes", Command::Mutes),
+            ("scorecard", Command::Scorecard),
             ("unmute order service", Command::Unmute { service: "order service".into() }),
         ] {
             assert_eq!(heard(typed), Ok(expected), "{typed:?}");

@@ -64,7 +64,10 @@ impl Desk {
             Event::Message(message) => self.message(*message).await,
             Event::Mention(message) => self.mention(*message).await,
             Event::UrlVerification { .. } => Ok(Heard::Nothing("a url_verification is answered, not stored")),
-            Event::HomeOpened { .. } => Ok(Heard::Nothing("the home tab")),
+            Event::HomeOpened { user } => {
+                self.open_home(user);
+                Ok(Heard::Asked)
+            }
             Event::Ignored { why } => Ok(Heard::Nothing(why)),
         }
     }

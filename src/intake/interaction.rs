@@ -3,13 +3,14 @@
 //! The rule that is not obvious: what decides something is stored before it is acknowledged and done by
 //! a job. What only shows something is done at once, while the trigger lives.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::ask::{Answer, Asker};
 use super::command::Command;
 use super::desk::Desk;
 use crate::domain::incident::IncidentId;
 use crate::slack::evidence;
+use crate::slack::feedback::{self, About};
 use crate::slack::interaction::{self, Interaction, Press, Shortcut, Submission, Suggestion};
 use crate::slack::messages::Message;
 use crate::slack::views;
@@ -40,6 +41,9 @@ impl Desk {
             Interaction::Submission(form) if form.callback_id == views::INVESTIGATE => {
                 self.investigate_form(form).await
             }
+            Interaction::Submission(form) if form.callback_id == feedback::FORM => {
+                self.feedback_form(form).await
+            }
             Interaction::Suggestion(suggestion) if suggestion.action_id == "service" => {
                 self.suggest(&suggestion).await.map(Some)
             }
@@ -58,11 +62,53 @@ impl Desk {
         if press.action_id.starts_with("investigate_service/") {
             return self.investigate_choice(press).await;
         }
+        if press.action_id == "feedback_other" && self.ask_what_it_was(&press).await {
+            return Ok(());
+        }
         // Where the form does not open in time, a job shows the same as a private message.
         if press.action_id == SHOW_EVIDENCE && self.show_evidence(&press.value, &press.trigger_id).await? {
             return Ok(());
         }
         self.store_click(press).await
+    }
+
+    /// Opens the short form behind 'It was something else'; where it does not open, the press itself counts.
+    async fn ask_what_it_was(&self, press: &Press) -> bool {
+        let metadata = json!({
+            "about": press.value, "channel": press.channel, "message_ts": press.message_ts,
+            "thread_ts": press.thread_ts,
+        });
+        let opened = self.slack.open_view(&press.trigger_id, &feedback::form(&metadata.to_string())).await;
+        if let Err(error) = &opened {
+            tracing::warn!(%error, "the form could not be opened");
+        }
+        opened.is_ok()
+    }
+
+    /// What it was instead, as the form says it: stored like a click.
+    async fn feedback_form(&self, form: Submission) -> Result<Option<Value>> {
+        let metadata: Value = serde_json::from_str(&form.private_metadata).unwrap_or_default();
+        let text = |key: &str| metadata[key].as_str().unwrap_or_default().to_owned();
+        let Some(about) = About::read(&text("about")) else { return Ok(None) };
+        let cause = form.option(feedback::CAUSE, feedback::CAUSE).as_deref().and_then(feedback::cause);
+        let note = form.text(feedback::NOTE, feedback::NOTE);
+        if cause.is_none() && note.is_none() {
+            let sentence = "Choose one, or say it in your words.".to_owned();
+            return Ok(Some(views::errors(&[(feedback::NOTE, sentence)])));
+        }
+        let click = ClickedButton {
+            delivery: form.delivery.clone(),
+            action_id: "feedback_other".to_owned(),
+            value: About { cause, ..about }.to_value(),
+            user: form.user,
+            channel: text("channel"),
+            message_ts: text("message_ts"),
+            thread_ts: metadata["thread_ts"].as_str().map(str::to_owned),
+            reason: note,
+        };
+        self.store.accept_click(&form.delivery, click, self.clock.now()).await?;
+        self.wake.notify_one();
+        Ok(None)
     }
 
     /// Opens an incident's evidence as it is stored; false where that did not work.

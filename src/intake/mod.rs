@@ -9,6 +9,7 @@ mod aws;
 mod aws_event;
 pub mod command;
 mod desk;
+mod home;
 mod interaction;
 mod mention;
 pub mod reading;

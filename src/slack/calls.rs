@@ -19,6 +19,11 @@ impl Slack {
         soon("views.open", self.call("views.open", &body)).await.map(drop)
     }
 
+    /// Shows somebody their App Home. Nobody waits for it.
+    pub async fn publish_home(&self, user: &str, view: &Value) -> Result<(), SlackError> {
+        self.call("views.publish", &json!({ "user_id": user, "view": view })).await.map(drop)
+    }
+
     /// A person's time zone by its IANA name; `None` where Slack names none.
     pub async fn time_zone_of(&self, user: &str) -> Result<Option<String>, SlackError> {
         let answer = soon("users.info", self.read("users.info", &[("user", user)])).await?;

@@ -81,6 +81,8 @@ fn read_callback(body: &Value) -> Event {
             });
             if kind == "app_mention" { Event::Mention(incoming) } else { Event::Message(incoming) }
         }
+        // The same event tells of the tab with the messages.
+        "app_home_opened" if event["tab"] == "messages" => Event::Ignored { why: "not the home tab" },
         "app_home_opened" => match event["user"].as_str() {
             Some(user) => Event::HomeOpened { user: user.to_owned() },
             None => Event::Ignored { why: "a home without a user" },

@@ -9,9 +9,11 @@ use serde_json::{Value, json};
 
 use super::approvals::{self, Asked};
 use super::evidence;
+use super::feedback;
 use super::text::{cut, escape};
 use crate::domain::incident::{IncidentId, State};
 use crate::domain::report::{ActionKind, Cause, Report, Verdict};
+use crate::domain::scorecard::Voices;
 
 /// Slack's limits (docs.slack.dev, 'Block Kit reference'), in characters or items.
 const BLOCKS_MAX: usize = 50;
@@ -210,6 +212,10 @@ pub fn headline(view: &Headline<'_>) -> Message {
 #[derive(Debug, Clone)]
 pub struct ResultView<'a> {
     pub id: IncidentId,
+    /// Which investigation of the incident it is, from 1.
+    pub round: i64,
+    /// What people said about the verdict so far.
+    pub voices: Voices,
     pub report: &'a Report,
     /// The plan, where approval of one is asked for.
     pub plan: Option<Asked<'a>>,
@@ -243,6 +249,7 @@ pub fn result(view: &ResultView<'_>) -> Message {
     };
     buttons.push(evidence::show(view.id));
     blocks.push(json!({ "type": "actions", "elements": buttons }));
+    blocks.extend(feedback::blocks(view.id, view.round, view.voices));
     let text = format!("{}: {}", view.id, escape(&report.summary));
     Message { text, blocks, about: None }.of(Kind::Result, view.id)
 }
@@ -369,6 +376,8 @@ mod tests {
     fn what_logs_say_is_inert() {
         let message = result(&ResultView {
             id: IncidentId(7),
+            round: 1,
+            voices: Voices::default(),
             report: &report(),
             plan: None,
             not_offered: None,
@@ -382,6 +391,8 @@ mod tests {
     fn without_a_plan_there_is_no_button_that_changes_anything() {
         let message = result(&ResultView {
             id: IncidentId(7),
+            round: 1,
+            voices: Voices::default(),
             report: &report(),
             plan: None,
             not_offered: None,
@@ -408,6 +419,8 @@ mod tests {
         for message in [
             result(&ResultView {
                 id: IncidentId(1),
+                round: 1,
+                voices: Voices::default(),
                 report: &huge,
                 plan: None,
                 not_offered: None,

@@ -11,6 +11,8 @@ mod calls;
 pub mod client;
 pub mod digest;
 pub mod evidence;
+pub mod feedback;
+pub mod home;
 pub mod inbound;
 pub mod interaction;
 pub mod messages;

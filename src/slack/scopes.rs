@@ -23,6 +23,7 @@ pub const METHODS: &[(&str, &[&str], &str)] = &[
         "to read times on people's clocks, and to know who made a change",
     ),
     ("views.open", &[], "to open forms"),
+    ("views.publish", &[], "to show App Home"),
 ];
 
 const HISTORY: &[&str] = &["channels:history", "groups:history"];
@@ -34,6 +35,7 @@ pub const APP_SCOPE: &str = "connections:write";
 /// An event that is subscribed to, the scopes that it needs, and what for.
 /// Source: docs.slack.dev/reference/events.
 pub const EVENTS: &[(&str, &[&str], &str)] = &[
+    ("app_home_opened", &[], "to show App Home when it is opened"),
     ("app_mention", &["app_mentions:read"], "to hear mentions"),
     ("message.channels", &["channels:history"], "to hear alerts in public channels"),
     ("message.groups", &["groups:history"], "to hear alerts in private channels"),

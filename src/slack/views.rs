@@ -40,7 +40,7 @@ pub(super) fn modal(
     view
 }
 
-fn input(block: &str, label: &str, hint: &str, element: &Value) -> Value {
+pub(super) fn input(block: &str, label: &str, hint: &str, element: &Value) -> Value {
     let mut block = json!({
         "type": "input", "block_id": block, "optional": true, "label": plain(label), "element": element,
     });

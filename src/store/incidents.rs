@@ -118,6 +118,8 @@ pub struct Incident {
     pub cost: Option<Cost>,
     pub timeline: Vec<TimelineEvent>,
     pub approvals: Vec<ApprovalView>,
+    /// What people said about its verdicts; the last word of each counts.
+    pub feedback: Vec<super::Feedback>,
     /// Why a rollback that `action` recommends is not offered for approval.
     pub not_offered: Option<String>,
     pub previous: Option<IncidentId>,
@@ -191,6 +193,7 @@ impl Store {
         let approvals = self.approvals_of(id).await?.into_iter().map(Approval::into_view).collect();
         let slack =
             row.channel.zip(row.thread_ts).map(|(channel, thread_ts)| SlackPlace { channel, thread_ts });
+        let feedback = self.feedback_of(id).await?;
         let report = row.report;
         if let Some(report) = &report {
             let told = report.timeline.iter();
@@ -215,6 +218,7 @@ impl Store {
             cost: None,
             timeline,
             approvals,
+            feedback,
             not_offered: row.not_offered,
             previous: row.previous,
             slack,
@@ -319,6 +323,7 @@ impl Store {
         .await?;
         save_evidence(&mut transaction, id, &conclusion.files).await?;
         let verdict = &conclusion.report.verdict;
+        super::feedback::note_verdict(&mut transaction, id, round, verdict, now).await?;
         let what = format!(
             "verdict: {}, confidence {:.0} %",
             cause_in_words(verdict.cause),
@@ -363,6 +368,7 @@ impl Store {
             return Ok(false);
         }
         save_evidence(&mut transaction, id, files).await?;
+        super::feedback::note_verdict(&mut transaction, id, round, &report.verdict, now).await?;
         note(&mut transaction, id, now, "late evidence arrived; the verdict stands").await?;
         transaction.commit().await?;
         Ok(true)

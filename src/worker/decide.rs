@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::headline::note;
-use super::{Bench, Done, report};
+use super::{Bench, Done, feedback, report};
 use crate::analysis::redact;
 use crate::domain::approval::{self, Authorship, Click, Decision, Refusal, Request, Rules};
 use crate::domain::audit::{Entry, What};
 use crate::domain::incident::IncidentId;
+use crate::domain::scorecard::Word;
 use crate::slack::approvals;
 use crate::slack::evidence;
 use crate::slack::messages::Message;
@@ -27,6 +28,9 @@ pub async fn decide(bench: &Bench, click: &ClickedButton) -> anyhow::Result<Done
         "rollback_break_glass" => change(bench, click, Press::BreakGlass).await?,
         "show_plan" => show_plan(bench, click).await?,
         "show_evidence" => show_evidence(bench, click).await?,
+        "feedback_right" => feedback::keep(bench, click, Word::Right).await?,
+        "feedback_wrong" => feedback::keep(bench, click, Word::Wrong).await?,
+        "feedback_other" => feedback::keep(bench, click, Word::Other).await?,
         other => tracing::warn!(action = other, "a button that nobody knows"),
     }
     Ok(Done::Finished)

@@ -6,6 +6,7 @@
 
 mod decide;
 mod delivery;
+mod feedback;
 mod headline;
 mod investigate;
 mod look_again;

@@ -69,6 +69,8 @@ async fn owe_result(
     let line = approval.as_ref().and_then(decided);
     let message = messages::result(&ResultView {
         id: row.id,
+        round: row.round,
+        voices: bench.store.voices(row.id, row.round).await?,
         report,
         plan: approval.as_ref().map(|approval| self::asked(approval)),
         not_offered: row.not_offered.as_deref(),
