@@ -4,11 +4,16 @@ use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::Context as _;
+use serde_json::json;
+
+use crate::config::Config;
+use crate::intake::matching::{self, Meant};
+use crate::intake::reading;
 
 /// No Slack event or webhook body is longer.
 const FILE_MAX: u64 = 16 * 1024 * 1024;
 
-pub fn parse(file: &Path) -> anyhow::Result<()> {
+pub fn parse(file: &Path, config: Option<&Path>) -> anyhow::Result<()> {
     let mut body = Vec::new();
     if file == Path::new("-") {
         std::io::stdin().take(FILE_MAX).read_to_end(&mut body)?;
@@ -17,6 +22,17 @@ pub fn parse(file: &Path) -> anyhow::Result<()> {
         opened.take(FILE_MAX).read_to_end(&mut body)?;
     }
     let value = serde_json::from_slice(&body).with_context(|| format!("{} is no JSON", file.display()))?;
-    println!("{}", serde_json::to_string(&crate::intake::reading::read(&value))?);
+    let reading = reading::read(&value);
+    let mut shown = serde_json::to_value(&reading)?;
+    if let Some(config) = config {
+        let names: Vec<&str> =
+            [&reading.service, &reading.alert_name].into_iter().flatten().map(String::as_str).collect();
+        shown["services"] = match matching::meant(&Config::load(config)?, &names) {
+            Meant::One(service) => json!([service]),
+            Meant::Several(services) => json!(services),
+            Meant::Nobody => json!([]),
+        };
+    }
+    println!("{shown}");
     Ok(())
 }

@@ -83,6 +83,9 @@ enum AlertCommand {
     Parse {
         /// A JSON file; `-` reads standard input.
         file: PathBuf,
+        /// The configuration: adds the services that fit, more than one where the bot would ask.
+        #[arg(long, env = "COMMANDER_CONFIG")]
+        config: Option<PathBuf>,
     },
 }
 
@@ -202,7 +205,9 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Eval(args) => evaluate(&args),
         Command::Incidents(args) => asynchronously(incidents::incidents(args)),
         Command::Doctor(args) => asynchronously(doctor::doctor(args)),
-        Command::Alert { command: AlertCommand::Parse { file } } => alert::parse(&file),
+        Command::Alert { command: AlertCommand::Parse { file, config } } => {
+            alert::parse(&file, config.as_deref())
+        }
         Command::Logs { command: LogsCommand::Templates(args) } => logs::templates(&args),
         Command::Metrics { command: MetricsCommand::Shift(args) } => metrics::shift(&args),
     }

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use jiff::tz::TimeZone;
 use tokio::sync::Notify;
 
-use super::reading;
+use super::matching::{self, Meant};
+use super::reading::{self, Reading};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::alert::{Alert, AlertState, Symptom};
@@ -93,12 +94,12 @@ impl Desk {
         let Some(state) = reading.state.filter(|_| reading.is_alert) else {
             return Ok(Heard::Nothing("not an alert"));
         };
-        let service = [&reading.service, &reading.alert_name]
-            .into_iter()
-            .flatten()
-            .find_map(|name| self.known_service(name));
-        let Some(service) = service else {
-            return Ok(Heard::Nothing("an alert that names no service"));
+        let meant = self.meant(&reading);
+        let service = match &meant {
+            Meant::One(service) => service.clone(),
+            // Which one is not known yet; until then the alert bears the name that it came with.
+            Meant::Several(_) => reading.service.clone().or(reading.alert_name.clone()).unwrap_or_default(),
+            Meant::Nobody => return Ok(Heard::Nothing("an alert that names no service")),
         };
         let alert = Alert {
             service,
@@ -110,6 +111,9 @@ impl Desk {
             alert_name: reading.alert_name,
             source: reading.source,
         };
+        if let Meant::Several(candidates) = meant {
+            return self.doubtful(alert, state, candidates, message).await;
+        }
         if state == AlertState::Resolved {
             return self.resolve(&alert, &message.event_id).await;
         }
@@ -122,21 +126,19 @@ impl Desk {
         Ok(Heard::Incident(self.alert(alert, origin).await?))
     }
 
-    /// The service that a name in an alert means: a configured one, or one that AWS's own naming
-    /// gives away.
+    /// The service that an alert means: a configured one, or one that AWS's own naming gives away.
+    pub(super) fn meant(&self, reading: &Reading) -> Meant {
+        let names: Vec<&str> =
+            [&reading.service, &reading.alert_name].into_iter().flatten().map(String::as_str).collect();
+        matching::meant(&self.config, &names)
+    }
+
+    /// The service that one name means, where it is one.
     pub(super) fn known_service(&self, name: &str) -> Option<String> {
-        if let Some(service) = self.config.service(name) {
-            return Some(service.name.clone());
+        match matching::meant(&self.config, &[name]) {
+            Meant::One(service) => Some(service),
+            Meant::Several(_) | Meant::Nobody => None,
         }
-        let lower = name.to_lowercase();
-        let mentioned = self.config.services.iter().find(|service| {
-            std::iter::once(&service.name)
-                .chain(&service.aliases)
-                .any(|known| lower.contains(&known.to_lowercase()))
-        });
-        mentioned
-            .map(|service| service.name.clone())
-            .or_else(|| (!name.contains(char::is_whitespace)).then(|| name.to_owned()))
     }
 
     /// An alert that resolved closes its incidents.

@@ -13,7 +13,7 @@ use crate::slack::evidence;
 use crate::slack::feedback::{self, About};
 use crate::slack::interaction::{self, Interaction, Press, Shortcut, Submission, Suggestion};
 use crate::slack::messages::Message;
-use crate::slack::views;
+use crate::slack::{questions, views};
 use crate::store::{ClickedButton, Result};
 
 /// `callback_id` of 'Investigate this' in a message's menu.
@@ -68,6 +68,9 @@ impl Desk {
         // Where the form does not open in time, a job shows the same as a private message.
         if press.action_id == SHOW_EVIDENCE && self.show_evidence(&press.value, &press.trigger_id).await? {
             return Ok(());
+        }
+        if press.action_id.starts_with(questions::CHOOSE) {
+            return self.choose_service(press).await;
         }
         self.store_click(press).await
     }
@@ -245,6 +248,10 @@ impl Desk {
             delivery: Some(shortcut.delivery),
         };
         let said = self.said_by(&shortcut.message);
+        if let Some(question) = said.question() {
+            self.whisper(&asker, question);
+            return Ok(());
+        }
         let Some(service) = said.service.clone() else {
             // What the message does not say, a form asks.
             let form = views::investigate_form(&asker.to_metadata());

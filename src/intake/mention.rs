@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::ask::{Answer, Asker};
 use super::command::{self, COMMANDS, Command};
 use super::desk::{Desk, Heard};
+use super::matching::Meant;
 use super::reading::{self, Reading};
 use crate::domain::alert::Alert;
 use crate::slack::answers;
@@ -21,11 +22,21 @@ use crate::store::{Accepted, Result};
 pub(super) struct Said {
     /// Under the service's own name.
     pub service: Option<String>,
+    /// More than one service fits: which is meant must be asked.
+    candidates: Vec<String>,
     pub at: Option<Timestamp>,
     reading: Reading,
 }
 
 impl Said {
+    /// Which of the services that fit is meant, for whoever points at the message.
+    pub fn question(&self) -> Option<Message> {
+        let named = self.reading.service.as_deref().or(self.reading.alert_name.as_deref());
+        let when = self.at.map(|at| at.as_second().to_string());
+        (!self.candidates.is_empty())
+            .then(|| answers::which_of(named.unwrap_or("the alert"), &self.candidates, when.as_deref()))
+    }
+
     /// Adds to an alert what else the message says.
     pub fn complete(self, alert: &mut Alert) {
         alert.metric = self.reading.metric;
@@ -66,15 +77,17 @@ impl Desk {
     /// What a message says, whoever wrote it: as an alert, else by a known service's name in its text.
     pub(super) fn said_by(&self, message: &Value) -> Said {
         let reading = reading::read_message(message);
-        let named = [&reading.service, &reading.alert_name]
-            .into_iter()
-            .flatten()
-            .find_map(|name| self.known_service(name));
-        let service = named.or_else(|| self.service_in(message["text"].as_str().unwrap_or_default()));
+        let (named, candidates) = match self.meant(&reading) {
+            Meant::One(service) => (Some(service), Vec::new()),
+            Meant::Several(candidates) => (None, candidates),
+            Meant::Nobody => (None, Vec::new()),
+        };
+        let in_text = || self.service_in(message["text"].as_str().unwrap_or_default());
+        let service = named.or_else(|| if candidates.is_empty() { in_text() } else { None });
         // A message without a time of its own is about the time at which it was written.
         let written = message["ts"].as_str().and_then(crate::domain::alert::parse_time);
         let at = reading.at.or(written).filter(|at| *at <= self.clock.now());
-        Said { service, at, reading }
+        Said { service, candidates, at, reading }
     }
 
     /// The configured service that some text names.
@@ -142,6 +155,10 @@ impl Desk {
                 }
             },
         };
+        if let Some(question) = said.question() {
+            self.whisper(asker, question);
+            return Ok(Heard::Asked);
+        }
         let Some(service) = said.service.clone() else {
             let sentence = "The first message of this thread names no service that I know. \
                             Name it: `@me investigate SERVICE`, with a time where you like.";

@@ -101,7 +101,7 @@ fn plain(name: &str) -> String {
 ///
 /// One slip is forgiven in four letters, two in eight (optimal string alignment: a letter too many,
 /// too few, another, or two exchanged). A whole part of a name (`checkout` of `shop-checkout`) is near too.
-fn nearness(typed: &str, known: &str) -> Option<usize> {
+pub(super) fn nearness(typed: &str, known: &str) -> Option<usize> {
     let length = typed.chars().count();
     let allowed = if length >= 8 { 2 } else { usize::from(length >= 4) };
     let slips = slips(typed, known, allowed);

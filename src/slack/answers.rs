@@ -93,6 +93,18 @@ pub fn which_service(typed: &str, near: &[String], when: Option<&str>) -> Messag
     Message { text, blocks, about: None }
 }
 
+/// An alert that somebody points at fits more than one service: which is meant?
+pub fn which_of(named: &str, fitting: &[String], when: Option<&str>) -> Message {
+    let text = format!("More than one service fits {}. Which one do you mean?", cut(&escape(named), 200));
+    let value = |service: &str| json!({ "service": service, "when": when }).to_string();
+    let choices = fitting.iter().take(5).enumerate().map(|(index, service)| {
+        button(&format!("investigate_service/{index}"), &cut(service, 70), &value(service))
+    });
+    let buttons: Vec<Value> = choices.collect();
+    let blocks = vec![section(&text), json!({ "type": "actions", "elements": buttons })];
+    Message { text, blocks, about: None }
+}
+
 /// What is shown of an incident in a list.
 #[derive(Debug, Clone)]
 pub struct ListLine {

@@ -17,6 +17,7 @@ pub mod inbound;
 pub mod interaction;
 pub mod messages;
 pub mod pace;
+pub mod questions;
 pub mod scopes;
 pub mod socket;
 pub mod text;

@@ -1,9 +1,9 @@
 //! Taking an alert in: delivery, alert, incident and job in one transaction, or nothing.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sqlx::{Sqlite, Transaction};
 
-use super::{JobKind, Result, Store, StoreError, to_json};
+use super::{JobKind, Result, Store, StoreError, json, time, to_json};
 use crate::domain::alert::{Alert, Symptom};
 use crate::domain::incident::{IncidentId, State};
 
@@ -55,38 +55,7 @@ impl Store {
         {
             return Ok(Accepted::Duplicate);
         }
-        // Whoever asks wants an answer; only what tools send is held back.
-        if new.origin.requested_by.is_none()
-            && let Some(until) = super::mutes::hold(&mut transaction, &new.alert, now).await?
-        {
-            transaction.commit().await?;
-            return Ok(Accepted::Held { until });
-        }
-        let symptom = new.alert.symptom();
-        let open = open_incident(&mut transaction, &new.alert.service, symptom).await?;
-        let accepted = match open {
-            Some(id) => {
-                sqlx::query(
-                    "UPDATE incidents SET alerts_received = alerts_received + 1, heard_at = ?2,
-                            symptom = coalesce(symptom, ?3) WHERE id = ?1",
-                )
-                .bind(id)
-                .bind(now.as_millisecond())
-                .bind(symptom.map(Symptom::as_str))
-                .execute(&mut *transaction)
-                .await?;
-                super::jobs::enqueue_headline(&mut transaction, IncidentId(id), now).await?;
-                Accepted::Joined(IncidentId(id))
-            }
-            None => Accepted::Opened(open_new(&mut transaction, &new, symptom, now).await?),
-        };
-        let id = accepted.incident().map_or(0, |incident| incident.0);
-        sqlx::query("INSERT INTO alerts (incident_id, received_at, body) VALUES (?1, ?2, ?3)")
-            .bind(id)
-            .bind(now.as_millisecond())
-            .bind(to_json(&new.alert)?)
-            .execute(&mut *transaction)
-            .await?;
+        let accepted = accept_in(&mut transaction, &new, now).await?;
         transaction.commit().await?;
         Ok(accepted)
     }
@@ -98,6 +67,45 @@ impl Store {
         transaction.commit().await?;
         Ok(first)
     }
+}
+
+/// Takes an alert in within a transaction, whose delivery is noted already where it has one.
+pub(super) async fn accept_in(
+    transaction: &mut Transaction<'static, Sqlite>,
+    new: &NewAlert,
+    now: Timestamp,
+) -> Result<Accepted> {
+    // Whoever asks wants an answer; only what tools send is held back.
+    if new.origin.requested_by.is_none()
+        && let Some(until) = super::mutes::hold(transaction, &new.alert, now).await?
+    {
+        return Ok(Accepted::Held { until });
+    }
+    let symptom = new.alert.symptom();
+    let accepted = match open_incident(transaction, new, symptom).await? {
+        Some(id) => {
+            sqlx::query(
+                "UPDATE incidents SET alerts_received = alerts_received + 1, heard_at = ?2,
+                        symptom = coalesce(symptom, ?3) WHERE id = ?1",
+            )
+            .bind(id)
+            .bind(now.as_millisecond())
+            .bind(symptom.map(Symptom::as_str))
+            .execute(&mut **transaction)
+            .await?;
+            super::jobs::enqueue_headline(transaction, IncidentId(id), now).await?;
+            Accepted::Joined(IncidentId(id))
+        }
+        None => Accepted::Opened(open_new(transaction, new, symptom, now).await?),
+    };
+    let id = accepted.incident().map_or(0, |incident| incident.0);
+    sqlx::query("INSERT INTO alerts (incident_id, received_at, body) VALUES (?1, ?2, ?3)")
+        .bind(id)
+        .bind(now.as_millisecond())
+        .bind(to_json(&new.alert)?)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(accepted)
 }
 
 pub(super) async fn note_delivery(
@@ -115,22 +123,47 @@ pub(super) async fn note_delivery(
 
 /// One problem is one incident: same service and same kind of symptom while it is open. An alert
 /// whose symptom is not clear joins the service's newest open incident; one that is clear also
-/// joins an incident whose own symptom nobody has said yet.
+/// joins an incident whose own symptom nobody has said yet. What is about another time is another problem.
 async fn open_incident(
     transaction: &mut Transaction<'static, Sqlite>,
-    service: &str,
+    new: &NewAlert,
     symptom: Option<Symptom>,
 ) -> Result<Option<i64>> {
-    let id = sqlx::query_scalar(
-        "SELECT id FROM incidents
+    let open: Vec<(i64, i64, bool, Option<String>)> = sqlx::query_as(
+        "SELECT id, opened_at, requested_by IS NOT NULL,
+                (SELECT body FROM alerts WHERE incident_id = incidents.id ORDER BY id LIMIT 1)
+         FROM incidents
          WHERE service = ?1 AND state <> 'resolved' AND (?2 IS NULL OR symptom IS NULL OR symptom = ?2)
-         ORDER BY (symptom IS ?2) DESC, id DESC LIMIT 1",
+         ORDER BY (symptom IS ?2) DESC, id DESC",
     )
-    .bind(service)
+    .bind(&new.alert.service)
     .bind(symptom.map(Symptom::as_str))
-    .fetch_optional(&mut **transaction)
+    .fetch_all(&mut **transaction)
     .await?;
-    Ok(id)
+    for (id, opened_at, asked_for, first) in open {
+        let about =
+            first.map(|body| json::<Alert>(&body)).transpose()?.map_or(time(opened_at), |alert| alert.at);
+        let is_past = asked_for && time(opened_at).duration_since(about) > NEAR;
+        if is_same_time(new, about, is_past) {
+            return Ok(Some(id));
+        }
+    }
+    Ok(None)
+}
+
+/// An investigation weighs the hour before its time, so what is further off is not seen by it.
+const NEAR: SignedDuration = SignedDuration::from_hours(1);
+
+/// Whether an alert is about the time that an open incident is about. One that tools raised, or that was
+/// asked about as it happened, reaches from shortly before its beginning until now; one that somebody asked
+/// about afterwards (`is_past`) is about that time alone. A tool that tells when it all began means now.
+fn is_same_time(new: &NewAlert, about: Timestamp, is_past: bool) -> bool {
+    let after = new.alert.at.duration_since(about);
+    match (new.origin.requested_by.is_some(), is_past) {
+        (_, true) => after.abs() <= NEAR,
+        (true, false) => after >= -NEAR,
+        (false, false) => true,
+    }
 }
 
 async fn open_new(

@@ -44,6 +44,8 @@ pub enum JobKind {
     Headline,
     /// Alerts were held back until now: tell which.
     EndMute { mute: i64 },
+    /// Show the question which service an alert is about, as it stands.
+    AskWhich { question: i64 },
 }
 
 impl JobKind {
@@ -59,6 +61,7 @@ impl JobKind {
             Self::LookAgain { .. } => "look_again",
             Self::Headline => "headline",
             Self::EndMute { .. } => "end_mute",
+            Self::AskWhich { .. } => "ask_which",
         }
     }
 }

@@ -13,6 +13,7 @@ mod incidents;
 mod jobs;
 mod mutes;
 mod outbox;
+mod questions;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -32,6 +33,7 @@ pub use mutes::{Mute, NewMute};
 pub use outbox::{
     Candidate, Cause as UndeliveredCause, GRACE, HEADLINE, OutboxDepth, Owed, Parcel, Undelivered, Way,
 };
+pub use questions::{Chosen, Doubt, GivenAnswer, Question, Settled};
 
 /// How long a statement waits for a lock that another process holds (`incidents list` beside `serve`).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

@@ -12,6 +12,7 @@ mod investigate;
 mod look_again;
 mod mute;
 mod offer;
+mod question;
 mod report;
 mod roll_back;
 pub mod steps;

@@ -3,7 +3,9 @@
 //! investigate → report → (somebody clicks) decide → roll back → verify → the headline says how it
 //! ended. Each step is one verb in a file of its own; each reads what is stored, acts, and saves.
 
-use super::{Bench, Done, decide, headline, investigate, look_again, mute, report, roll_back, verify};
+use super::{
+    Bench, Done, decide, headline, investigate, look_again, mute, question, report, roll_back, verify,
+};
 use crate::domain::approval::Decision;
 use crate::domain::incident::State;
 use crate::store::{Decided, Job, JobKind, StoreError};
@@ -23,6 +25,7 @@ pub async fn run(bench: &Bench, job: &Job) -> anyhow::Result<Done> {
         (JobKind::LookAgain { round, times }, Some(id)) => {
             look_again::look_again(bench, id, *round, *times).await
         }
+        (JobKind::AskWhich { question }, _) => question::show(bench, *question).await,
         (JobKind::EndMute { mute }, _) => mute::end(bench, *mute).await,
         (JobKind::CloseQuiet, Some(id)) => close_quiet(bench, id).await,
         (JobKind::Expire { approval }, Some(id)) => {

@@ -19,6 +19,7 @@ mod metamorphic;
 mod office;
 mod outbox;
 mod page;
+mod questions;
 mod rooms;
 mod slack_double;
 mod sns;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use incident_commander::app::Bot;
 use incident_commander::clock::Clock;
-use incident_commander::config::Secret;
+use incident_commander::config::{Config, Secret, Settings};
 use incident_commander::demo::headless::tell_story;
 use incident_commander::demo::slack::workspace::id;
 use incident_commander::demo::slack::{Options, SlackWorld};
@@ -78,14 +78,21 @@ async fn the_story_is_told_over_lines_that_break() {
 }
 
 /// A bot with Socket Mode and nothing else, and its workspace.
-struct Room {
-    slack: SlackWorld,
-    bot: Bot,
+pub struct Room {
+    pub slack: SlackWorld,
+    pub bot: Bot,
+    settings: Settings,
+    clock: Clock,
     _folder: tempfile::TempDir,
 }
 
 impl Room {
     async fn open() -> Self {
+        Self::open_with("").await
+    }
+
+    /// With more in the configuration file.
+    pub async fn open_with(config: &str) -> Self {
         let slack = SlackWorld::new(hurried());
         slack.use_socket_mode();
         let api = slack.serve(TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap();
@@ -95,30 +102,43 @@ impl Room {
         settings.slack_bot_token = Some(Secret::Value("xoxb-demo".into()));
         settings.slack_app_token = Some(Secret::Value("xapp-demo".into()));
         settings.slack_api_url = Some(api);
+        settings.config.services = Config::parse(config).unwrap().services;
         settings.config.slack.alert_channels = vec![id::ALERTS.into()];
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let clock = Clock::starting_at("2026-02-06T12:18:00Z".parse().unwrap());
-        let bot = Bot::start(settings, clock, listener, None).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let bot = Bot::start(settings.clone(), clock.clone(), listener, None).await.unwrap();
         linked(&slack, 1).await;
-        Self { slack, bot, _folder: folder }
+        Self { slack, bot, settings, clock, _folder: folder }
+    }
+
+    /// The bot ends, and another one starts on the same database.
+    pub async fn restart(self) -> Self {
+        let Self { slack, bot, settings, clock, _folder } = self;
+        let before = slack.links_opened();
+        bot.stop().await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let bot = Bot::start(settings.clone(), clock.clone(), listener, None).await.unwrap();
+        linked(&slack, before + 1).await;
+        Self { slack, bot, settings, clock, _folder }
     }
 
     fn alarm(&self, service: &str) {
-        let text = format!("[FIRING:1] HighErrorRate ({service} critical)\nservice: {service}");
-        self.slack.post_alert_message(id::ALERTS, id::CLOUDWATCH, &json!({ "text": text })).unwrap();
+        self.alert("FIRING:1", service);
     }
 
-    /// Waits until the newest alarm was acknowledged.
-    async fn acknowledged(&self, count: usize) {
-        let all = |slack: &SlackWorld| {
-            let done =
-                slack.deliveries().iter().filter(|each| each.kind == "message" && each.acknowledged).count();
-            (done >= count).then_some(())
-        };
+    /// Another bot posts an alert; its message's `ts`.
+    pub fn alert(&self, state: &str, service: &str) -> String {
+        let text = format!("[{state}] HighErrorRate ({service} critical)\nservice: {service}");
+        self.slack.post_alert_message(id::ALERTS, id::CLOUDWATCH, &json!({ "text": text })).unwrap()
+    }
+
+    /// Waits until everything that Slack sent so far was acknowledged.
+    pub async fn settled(&self) {
+        let all = |slack: &SlackWorld| slack.deliveries().iter().all(|each| each.acknowledged).then_some(());
         self.slack.wait_for("the acknowledgements", PATIENCE, all).await.unwrap();
     }
 
-    async fn incidents(&self) -> Vec<(String, i64)> {
+    pub async fn incidents(&self) -> Vec<(String, i64)> {
         let list = self.bot.store().list(100).await.unwrap();
         let mut found: Vec<(String, i64)> =
             list.into_iter().map(|line| (line.service, line.alerts_received)).collect();
@@ -131,7 +151,7 @@ impl Room {
 async fn what_is_acknowledged_is_on_disk_and_counted_once() {
     let room = Room::open().await;
     room.alarm("checkout");
-    room.acknowledged(1).await;
+    room.settled().await;
     assert_eq!(room.incidents().await, [("checkout".into(), 1)]);
     let event = room.slack.deliveries().into_iter().find(|each| each.kind == "message").unwrap();
     assert!(room.slack.redeliver(&event.id));
@@ -152,8 +172,7 @@ async fn nothing_is_lost_while_lines_break_under_load() {
             room.slack.cut_links();
         }
     }
-    // Posts in the thread are events too; only the alarms of the other bot are counted here.
-    room.acknowledged(20).await;
+    room.settled().await;
     let expected: Vec<(String, i64)> = (0..20).map(|number| (format!("service-{number:02}"), 1)).collect();
     assert_eq!(room.incidents().await, expected);
     assert!(room.slack.links_opened() >= 2);
@@ -183,7 +202,7 @@ async fn frames_that_make_no_sense_change_nothing() {
     room.slack
         .send_to_links(&json!({ "type": "events_api", "envelope_id": "E2", "payload": [1] }).to_string());
     room.alarm("checkout");
-    room.acknowledged(1).await;
+    room.settled().await;
     assert_eq!(room.slack.links_opened(), 1, "the line holds");
     room.bot.stop().await;
 }
