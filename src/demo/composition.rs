@@ -53,12 +53,24 @@ const SIGNING_SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 const STOP_WITHIN: Duration = Duration::from_secs(2);
 
 /// The way on which Slack's events, commands and interactions come to the bot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Transport {
     /// Signed requests to the bot's own address.
     Http,
     /// Connections that the bot opens itself: it has no signing secret then.
     SocketMode,
+    /// Signed requests of somebody else's Slack, in which the story's channel has another id.
+    Elsewhere(Elsewhere),
+}
+
+/// A Slack-compatible endpoint that is not the demo's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// Includes `/api`.
+    pub api_url: String,
+    pub bot_token: String,
+    pub signing_secret: String,
+    pub channel: String,
 }
 
 /// Where everything listens.
@@ -203,16 +215,27 @@ impl Composition {
             tasks.spawn(async move { stopped.run_until_cancelled(account.into_future()).await.is_some() });
             slack.serve_through(slack_listener, |router| tap.around(router))?
         };
-        match transport {
+        match &transport {
             Transport::Http => slack.set_bot(&format!("http://{}", addresses.bot), SIGNING_SECRET),
             Transport::SocketMode => slack.use_socket_mode(),
+            Transport::Elsewhere(_) => {}
         }
         let database =
             std::env::temp_dir().join(format!("incident-commander-demo-{}.db", uuid::Uuid::new_v4()));
         let mut settings = settings(&world, addresses, &slack_api, &database)?;
-        if transport == Transport::SocketMode {
-            settings.slack_signing_secret = None;
-            settings.slack_app_token = Some(Secret::Value(APP_TOKEN.to_owned()));
+        match transport {
+            Transport::Http => {}
+            Transport::SocketMode => {
+                settings.slack_signing_secret = None;
+                settings.slack_app_token = Some(Secret::Value(APP_TOKEN.to_owned()));
+            }
+            Transport::Elsewhere(elsewhere) => {
+                settings.slack_api_url = Some(elsewhere.api_url);
+                settings.slack_bot_token = Some(Secret::Value(elsewhere.bot_token));
+                settings.slack_signing_secret = Some(Secret::Value(elsewhere.signing_secret));
+                settings.config.slack.alert_channels = vec![elsewhere.channel.clone()];
+                settings.config.slack.default_channel = Some(elsewhere.channel);
+            }
         }
         let routes = more(&slack, &stage);
         let bot = Bot::start(settings, Clock::starting_at(world.now()), bot_listener, routes).await?;
@@ -256,9 +279,12 @@ impl Composition {
     /// # Errors
     /// Where the workspace does not take it.
     pub fn raise_alarm(&self) -> anyhow::Result<String> {
-        let message =
-            story::alarm::message(&self.story, self.past.day, &self.stage.tally, &self.world.region());
-        Ok(self.slack.post_alert_message(id::ALERTS, id::CLOUDWATCH, &message)?)
+        Ok(self.slack.post_alert_message(id::ALERTS, id::CLOUDWATCH, &self.alarm_message())?)
+    }
+
+    /// What the other bot posts.
+    pub fn alarm_message(&self) -> serde_json::Value {
+        story::alarm::message(&self.story, self.past.day, &self.stage.tally, &self.world.region())
     }
 
     /// Stops everything and takes its database away.

@@ -20,7 +20,7 @@ use std::net::SocketAddr;
 use clap::Args;
 use jiff::civil::Date;
 
-pub use composition::{Addresses, Composition, Transport};
+pub use composition::{Addresses, Composition, Elsewhere, Transport};
 
 use crate::cli::{Format, Misuse};
 

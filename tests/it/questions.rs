@@ -9,10 +9,10 @@ use crate::socket_mode::Room;
 const TWO: &str = "[[service]]\nname = \"checkout-api\"\n[[service]]\nname = \"checkout-worker\"\n";
 
 /// The question in an alert's thread, as it stands when `fits`.
-async fn question(slack: &SlackWorld, alarm: &str, fits: fn(&Message) -> bool) -> Message {
+async fn question(slack: &SlackWorld, alarm: &str, fits: impl Fn(&Message) -> bool) -> Message {
     let look = |slack: &SlackWorld| {
         let replies = slack.thread(id::ALERTS, alarm).into_iter();
-        replies.filter(|reply| reply.text.contains("Which one is it about?")).find(|reply| fits(reply))
+        replies.filter(|reply| reply.text.contains("Which one is it about?")).find(&fits)
     };
     slack.wait_for("the question", PATIENCE, look).await.unwrap()
 }

@@ -83,7 +83,8 @@ pub struct Room {
     pub bot: Bot,
     settings: Settings,
     clock: Clock,
-    _folder: tempfile::TempDir,
+    /// Held, because the database is in it.
+    folder: tempfile::TempDir,
 }
 
 impl Room {
@@ -108,18 +109,18 @@ impl Room {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let bot = Bot::start(settings.clone(), clock.clone(), listener, None).await.unwrap();
         linked(&slack, 1).await;
-        Self { slack, bot, settings, clock, _folder: folder }
+        Self { slack, bot, settings, clock, folder }
     }
 
     /// The bot ends, and another one starts on the same database.
     pub async fn restart(self) -> Self {
-        let Self { slack, bot, settings, clock, _folder } = self;
+        let Self { slack, bot, settings, clock, folder } = self;
         let before = slack.links_opened();
         bot.stop().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let bot = Bot::start(settings.clone(), clock.clone(), listener, None).await.unwrap();
         linked(&slack, before + 1).await;
-        Self { slack, bot, settings, clock, _folder }
+        Self { slack, bot, settings, clock, folder }
     }
 
     fn alarm(&self, service: &str) {
