@@ -7,7 +7,6 @@ use clap::Parser;
 use incident_commander::demo::story::{self, Past};
 use incident_commander::demo::{Addresses, Composition, Elsewhere, Transport};
 use serde_json::json;
-use tokio::io::AsyncReadExt as _;
 
 #[derive(Parser)]
 struct Arguments {
@@ -39,7 +38,7 @@ async fn main() -> anyhow::Result<()> {
         Box::pin(Composition::start_over(transport, story, Past::default(), free, &|_, _| None)).await?;
     println!("{}", json!({ "bot": demo.bot_url(), "alarm": demo.alarm_message() }));
     // Whatever is written is read over: only the end counts.
-    tokio::io::stdin().read_to_end(&mut Vec::new()).await?;
+    tokio::task::spawn_blocking(|| std::io::read_to_string(std::io::stdin())).await??;
     demo.stop().await;
     Ok(())
 }
