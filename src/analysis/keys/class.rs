@@ -45,7 +45,8 @@ pub fn class(key: &str, before: Option<&str>, after: Option<&str>) -> Class {
     };
     let boolean = |value: Option<&str>| value.is_some_and(|value| truth(value).is_some());
     let numeric = before.or(after).is_some_and(|value| number(value).is_some());
-    if inert(&has) {
+    // A link to the docs is a label; a number of docs is how many documents.
+    if inert(&has) || has(&["docs"]) && !numeric {
         return Class::Inert;
     }
     if has(&["inject", "injection", "chaos", "fault", "simulate", "simulated", "sleep"])
@@ -264,7 +265,6 @@ fn inert(has: &dyn Fn(&[&str]) -> bool) -> bool {
             "sha",
             "gitsha",
             "changelog",
-            "docs",
             "metrics",
             "statsd",
             "prometheus",

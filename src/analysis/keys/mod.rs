@@ -236,6 +236,8 @@ mod tests {
             ("NODE_HEAP_MB", "768", "96", Class::Memory),
             ("LOG_LEVEL", "INFO", "DEBUG", Class::Inert),
             ("releaseTag", "r1", "r2", Class::Inert),
+            ("DOCS_LINK", "/v1", "/v2", Class::Inert),
+            ("mergeDocs.batch", "40", "9000", Class::Batch),
             ("INVOICE_BUCKET", "a-prod", "a-prd", Class::Place),
             ("partner_api_version", "2024-10", "2025-01", Class::Contract),
             ("newPricing.enabled", "false", "true", Class::Flag),

@@ -136,6 +136,14 @@ impl Incident {
         self
     }
 
+    /// One more line, in no hurry.
+    pub fn say(&mut self, minute: f64, text: &str) -> &mut Self {
+        let mut told = event(at(minute), "2", None);
+        told.message = json!({"level": "INFO", "message": text}).to_string();
+        self.evidence.logs.get_or_insert_default().push(told);
+        self
+    }
+
     fn deployed_at(&self) -> Option<Timestamp> {
         self.evidence
             .trail

@@ -216,3 +216,43 @@ fn a_secret_that_changed_is_not_shown() {
     let shown = serde_json::to_string(&report).unwrap();
     assert!(!shown.contains("hunter2"), "{shown}");
 }
+
+#[test]
+fn a_release_that_changed_the_schema_is_not_taken_back() {
+    let mut incident = Incident::calm();
+    incident
+        .deploy(85.0, &[("REF_COLUMN", "item_ref", "item_sku")])
+        .failing(0.5, "ERROR: column item_sku does not exist");
+    assert_eq!(found(&incident).report.action.kind, ActionKind::Rollback);
+    incident.say(85.5, "Successfully applied 1 migration to schema \"shop\", now at version v14");
+    let report = found(&incident).report;
+    assert_eq!(report.verdict.cause, Cause::Deployment);
+    assert_eq!(report.action.kind, ActionKind::RollForward, "{:?}", report.action);
+    assert!(report.action.reason.contains("schema"), "{:?}", report.action);
+}
+
+#[test]
+fn a_new_host_in_the_error_outweighs_the_time_in_between() {
+    let confidence = |message: &str| {
+        let mut incident = Incident::calm();
+        incident
+            .deploy(5.0, &[("LEDGER_HOST", "ledger-2.internal", "ledger-7.internal")])
+            .failing(0.5, message);
+        cause(&incident)
+    };
+    let (named, sure) = confidence("could not open ledger-7.internal:6022, host unreachable");
+    let (_, unsure) = confidence("a voucher could not be read");
+    assert_eq!(named, Cause::Deployment);
+    assert!(sure >= 0.9 && unsure < 0.8, "{sure} {unsure}");
+}
+
+#[test]
+fn a_strangers_host_that_no_change_touched_is_the_dependency() {
+    let mut incident = Incident::calm();
+    incident
+        .deploy(62.0, &[("RECEIPT_STYLE", "plain", "rich")])
+        .failing(0.5, "carrier smpp.telco.example: bind refused, ESME_RSYSERR");
+    let report = found(&incident).report;
+    assert_eq!(report.verdict.cause, Cause::Dependency, "{report:#?}");
+    assert_eq!(report.action.target.as_deref(), Some("smpp.telco.example"));
+}
