@@ -15,6 +15,7 @@ mod generated;
 mod generator;
 mod hostile;
 mod house;
+mod messages;
 mod metamorphic;
 mod office;
 mod outbox;
