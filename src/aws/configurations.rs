@@ -279,6 +279,10 @@ async fn content(
         return Err(refused("it is larger than 256 KB"));
     }
     let text = std::str::from_utf8(bytes).map_err(|_| refused("it is not text"))?;
+    let is_json = answer.content_type().is_some_and(|kind| kind.starts_with("application/json"));
+    if is_json && serde_json::from_str::<serde::de::IgnoredAny>(text).is_err() {
+        return Err(refused("it is not the JSON that it says it is"));
+    }
     Ok(text.into())
 }
 

@@ -17,6 +17,7 @@ pub mod logs;
 pub mod metrics;
 mod pace;
 pub mod parameters;
+pub mod permissions;
 pub mod rollback;
 pub mod settings;
 mod sharing;

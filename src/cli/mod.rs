@@ -5,6 +5,7 @@
 
 pub mod alert;
 pub mod audit;
+pub mod cloudtrail;
 pub mod doctor;
 pub mod eval;
 pub mod incidents;
@@ -64,6 +65,11 @@ enum Command {
         #[command(subcommand)]
         command: AlertCommand,
     },
+    /// CloudTrail records, as the engine reads them.
+    Cloudtrail {
+        #[command(subcommand)]
+        command: CloudtrailCommand,
+    },
     /// Log lines to templates.
     Logs {
         #[command(subcommand)]
@@ -87,6 +93,13 @@ enum AlertCommand {
         #[arg(long, env = "COMMANDER_CONFIG")]
         config: Option<PathBuf>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum CloudtrailCommand {
+    /// Who, what, which resource, whether it succeeded, and which become changes of what kind.
+    #[command(after_help = "Example:\n  incident-commander cloudtrail read ./records --format json")]
+    Read(cloudtrail::ReadArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -208,6 +221,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Alert { command: AlertCommand::Parse { file, config } } => {
             alert::parse(&file, config.as_deref())
         }
+        Command::Cloudtrail { command: CloudtrailCommand::Read(args) } => cloudtrail::read(&args),
         Command::Logs { command: LogsCommand::Templates(args) } => logs::templates(&args),
         Command::Metrics { command: MetricsCommand::Shift(args) } => metrics::shift(&args),
     }

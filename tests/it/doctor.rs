@@ -1,12 +1,14 @@
 //! `doctor` says what is missing and where to add it.
 
 use incident_commander::cli::doctor::{Finding, Health, examine};
-use incident_commander::config::{Secret, Settings};
+use incident_commander::config::{AwsKey, Secret, Settings};
+use incident_commander::demo::aws::Fault;
 use incident_commander::demo::slack::workspace::id;
 use incident_commander::demo::slack::{Options, SlackWorld};
 use incident_commander::slack::scopes;
 use tokio::net::TcpListener;
 
+use crate::aws_account::{Account, GROUP, at};
 use crate::house::settings;
 
 /// A workspace in which everything is as it should be, and settings that fit it.
@@ -26,7 +28,7 @@ async fn healthy(folder: &std::path::Path) -> (SlackWorld, Settings) {
 }
 
 async fn slack_findings(settings: &Settings) -> Vec<Finding> {
-    let all = examine(settings).await.into_iter();
+    let all = examine(settings, None).await.into_iter();
     all.filter(|finding| !["aws", "region"].iter().any(|other| finding.check.starts_with(other))).collect()
 }
 
@@ -106,4 +108,58 @@ async fn half_of_what_slack_needs_fails_and_none_of_it_does_not() {
     settings.slack_bot_token = None;
     let findings = slack_findings(&settings).await;
     assert!(findings.iter().all(|finding| finding.health != Health::Failed), "{findings:#?}");
+}
+
+/// Settings that reach an account in which a function, its log group and an ECS service are `checkout`'s.
+async fn in_aws(folder: &std::path::Path) -> (Account, Settings) {
+    let account = Account::open().await;
+    account.deploy_checkout();
+    account.world.put_log(GROUP, "s", at("12:00:00"), "hello".to_owned());
+    let mut settings = settings(folder);
+    settings.aws_endpoint_url = Some(account.url.clone());
+    settings.aws_credentials = Some(AwsKey { id: account.access_key.clone(), secret: "any".to_owned() });
+    settings.config.aws.region = Some("us-east-1".to_owned());
+    (account, settings)
+}
+
+fn lines(findings: &[Finding]) -> Vec<String> {
+    findings.iter().filter(|finding| finding.check.starts_with("aws")).map(Finding::to_string).collect()
+}
+
+#[tokio::test]
+async fn what_is_found_of_a_service_is_shown_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_account, settings) = in_aws(folder.path()).await;
+    let told = lines(&examine(&settings, Some("checkout")).await);
+    for expected in [
+        "aws account: arn:aws:iam::123456789012:user/commander in 123456789012 (us-east-1)",
+        "aws permissions: all 27 reads are allowed",
+        "aws service: function checkout: a function of the service's name",
+        "aws service: log group /aws/lambda/checkout: where Lambda writes the function's lines",
+    ] {
+        assert!(told.iter().any(|line| line.ends_with(expected)), "{expected}: {told:#?}");
+    }
+    let told = lines(&examine(&settings, Some("nobody")).await);
+    assert!(told.iter().any(|line| line.contains("nothing of nobody was found")), "{told:#?}");
+}
+
+#[tokio::test]
+async fn a_denied_read_is_a_note_with_the_statement_that_allows_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (account, settings) = in_aws(folder.path()).await;
+    let action = "ecs:DescribeServices";
+    account.world.rate_fault(action, 1.0, Fault::access_denied(action));
+    let told = lines(&examine(&settings, None).await);
+    assert_eq!(told.len(), 2, "{told:#?}");
+    let statement = r#"{"Effect": "Allow", "Action": "ecs:DescribeServices", "Resource": "*"}"#;
+    assert!(told[1].starts_with("note") && told[1].contains(statement), "{told:#?}");
+}
+
+#[tokio::test]
+async fn without_credentials_that_aws_knows_it_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_account, mut settings) = in_aws(folder.path()).await;
+    settings.aws_credentials = Some(AwsKey { id: "AKIANOBODY".to_owned(), secret: "any".to_owned() });
+    let told = lines(&examine(&settings, None).await);
+    assert!(told.len() == 1 && told[0].starts_with("fail") && told[0].contains("AWS_PROFILE"), "{told:#?}");
 }

@@ -1,5 +1,6 @@
 mod accuracy;
 mod aws_account;
+mod aws_faults;
 mod aws_reading;
 mod aws_rollback;
 mod aws_sharing;

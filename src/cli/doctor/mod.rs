@@ -3,6 +3,7 @@
 //! A check is a function that looks at one thing and returns findings; nothing is changed by it. The rule
 //! that is not obvious: only what keeps the bot from its work fails. What merely limits it is a note.
 
+mod aws;
 mod local;
 mod slack;
 
@@ -18,6 +19,9 @@ use crate::config::Settings;
 pub struct DoctorArgs {
     #[command(flatten)]
     common: Common,
+    /// Shows what would be found of this service, and why.
+    #[arg(long, value_name = "NAME")]
+    service: Option<String>,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -75,9 +79,10 @@ impl fmt::Display for Finding {
 }
 
 /// Looks at everything. The groups ask different systems, so they run at the same time.
-pub async fn examine(settings: &Settings) -> Vec<Finding> {
-    let (local, slack) = futures::join!(local::examine(settings), slack::examine(settings));
-    [local, slack].concat()
+pub async fn examine(settings: &Settings, service: Option<&str>) -> Vec<Finding> {
+    let (local, slack, aws) =
+        futures::join!(local::examine(settings), slack::examine(settings), aws::examine(settings, service));
+    [local, slack, aws].concat()
 }
 
 /// # Errors
@@ -85,7 +90,7 @@ pub async fn examine(settings: &Settings) -> Vec<Finding> {
 pub async fn doctor(args: DoctorArgs) -> anyhow::Result<()> {
     let settings = args.common.settings()?;
     crate::app::choose_tls();
-    let findings = examine(&settings).await;
+    let findings = examine(&settings, args.service.as_deref()).await;
     match args.format {
         Format::Text => findings.iter().for_each(|finding| println!("{finding}")),
         Format::Json => println!("{}", serde_json::to_string_pretty(&findings)?),

@@ -1,0 +1,128 @@
+//! AWS: whose credentials, which reads are allowed, and what would be found of a service.
+//!
+//! The rule that is not obvious: a read that is denied is a note, since the others go on without it and
+//! every report says so. Only without credentials is there nothing to investigate.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::Finding;
+use crate::aws::discover::{self, Discovered};
+use crate::aws::{Clients, ReadError, ServiceSettings, permissions};
+use crate::config::Settings;
+
+/// Thirty small calls at once, at worst repeated.
+const WITHIN: Duration = Duration::from_secs(20);
+
+const ACCOUNT: &str = "aws account";
+const PERMISSIONS: &str = "aws permissions";
+
+pub(super) async fn examine(settings: &Settings, service: Option<&str>) -> Vec<Finding> {
+    let clients = match Clients::connect(&crate::app::aws_settings(settings)).await {
+        Ok(clients) => clients,
+        Err(error) => return vec![unusable(&error)],
+    };
+    let deadline = Instant::now() + WITHIN;
+    let mut findings = match clients.caller(deadline).await {
+        Ok(caller) => {
+            let what = format!("{} in {} ({})", caller.arn, caller.account, clients.region());
+            vec![Finding::good(ACCOUNT, what)]
+        }
+        Err(error) => return vec![unusable(&error)],
+    };
+    let now = Timestamp::now();
+    let tried = permissions::try_all(&clients, now, deadline).await;
+    let refused: Vec<Finding> = tried.iter().filter_map(refusal).collect();
+    if refused.is_empty() {
+        findings.push(Finding::good(PERMISSIONS, format!("all {} reads are allowed", tried.len())));
+    }
+    findings.extend(refused);
+    if let Some(name) = service {
+        let known = crate::worker::service_settings(&settings.config, name);
+        let found = discover::discover(&clients, name, &known, now, Instant::now() + WITHIN).await;
+        findings.extend(of_service(&found, &known));
+    }
+    findings
+}
+
+fn unusable(error: &ReadError) -> Finding {
+    let remedy = "give the process a role, a profile (AWS_PROFILE) or keys (AWS_ACCESS_KEY_ID), and a Region (AWS_REGION)";
+    Finding::failed(ACCOUNT, error.to_string(), remedy)
+}
+
+fn refusal(tried: &permissions::Permission) -> Option<Finding> {
+    let action = tried.action;
+    Some(match tried.trouble.as_ref()? {
+        ReadError::AccessDenied { action } => Finding::note(
+            PERMISSIONS,
+            format!("{action} is not allowed"),
+            format!(
+                r#"add {{"Effect": "Allow", "Action": "{action}", "Resource": "*"}} to the read policy (deploy/iam-read.json)"#
+            ),
+        ),
+        other => Finding::note(
+            PERMISSIONS,
+            format!("whether {action} is allowed could not be told: {other}"),
+            "try again; where it stays so, the Region may not have this service",
+        ),
+    })
+}
+
+/// What was found of a service, each with the reason why it is taken to be the service's.
+fn of_service(found: &Discovered, known: &ServiceSettings) -> Vec<Finding> {
+    const CHECK: &str = "aws service";
+    let name = &found.scope.service;
+    let resources = &found.scope.resources;
+    let mut findings = Vec::new();
+    let mut tell = |what: String, why: &str| findings.push(Finding::good(CHECK, format!("{what}: {why}")));
+    for function in &resources.lambda {
+        let configured = known.lambda.iter().any(|lambda| &lambda.function == function);
+        let why = if configured { "configured" } else { "a function of the service's name" };
+        tell(format!("function {function}"), why);
+    }
+    for service in &resources.ecs {
+        let configured = known.ecs.iter().any(|one| one.service == service.service);
+        let why = if configured { "configured" } else { "a service of this name in the cluster" };
+        tell(format!("ECS service {}/{}", service.cluster, service.service), why);
+    }
+    for group in &resources.log_groups {
+        let own =
+            group.strip_prefix("/aws/lambda/").is_some_and(|name| resources.lambda.iter().any(|f| f == name));
+        let why = match () {
+            () if known.log_groups.contains(group) => "configured",
+            () if own => "where Lambda writes the function's lines",
+            () => "one part of its path is the service's name",
+        };
+        tell(format!("log group {group}"), why);
+    }
+    for namespace in &resources.metrics.namespaces {
+        let count = found.metrics.iter().filter(|metric| &metric.namespace == namespace).count();
+        let configured = known.metrics.iter().any(|metric| &metric.namespace == namespace);
+        let why = if configured { "configured" } else { "a dimension has the service's name" };
+        tell(format!("{count} metrics in {namespace}"), why);
+    }
+    for path in &resources.ssm_paths {
+        tell(format!("parameters below {path}"), "configured");
+    }
+    for application in &resources.appconfig {
+        tell(format!("AppConfig application {application}"), "configured");
+    }
+    if !found.scope.depends_on.is_empty() {
+        tell(format!("it calls {}", found.scope.depends_on.join(", ")), "configured");
+    }
+    if !found.scope.peers.is_empty() {
+        let why = if known.peers.is_empty() { "other functions of the account" } else { "configured" };
+        tell(format!("controls {}", found.scope.peers.join(", ")), why);
+    }
+    let anything = !resources.lambda.is_empty() || !resources.ecs.is_empty() || !found.metrics.is_empty();
+    if !anything && resources.log_groups.is_empty() {
+        let remedy = format!("name its resources in a [[service]] entry with name = {name:?}");
+        findings.push(Finding::note(CHECK, format!("nothing of {name} was found"), remedy));
+    }
+    findings.extend(found.gaps.iter().map(|gap| {
+        Finding::note(CHECK, format!("{}: {}", gap.source, gap.reason), "every report of it says the same")
+    }));
+    findings
+}
