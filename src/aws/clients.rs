@@ -167,12 +167,14 @@ impl Clients {
     /// When STS cannot be asked.
     pub async fn caller(&self, deadline: Instant) -> Result<Caller, ReadError> {
         let ask = || async {
-            let answer =
-                within(deadline, "sts:GetCallerIdentity", self.sts.get_caller_identity().send()).await?;
-            Ok(Caller {
-                account: answer.account().unwrap_or_default().to_owned(),
-                arn: answer.arn().unwrap_or_default().to_owned(),
-            })
+            const ACTION: &str = "sts:GetCallerIdentity";
+            let answer = within(deadline, ACTION, self.sts.get_caller_identity().send()).await?;
+            // The SDK takes half a document for a whole one that says less.
+            let (Some(account), Some(arn)) = (answer.account(), answer.arn()) else {
+                let message = "it names no account".to_owned();
+                return Err(ReadError::Unreadable { action: ACTION.to_owned(), message });
+            };
+            Ok(Caller { account: account.to_owned(), arn: arn.to_owned() })
         };
         self.caller.get_or_try_init(ask).await.cloned()
     }

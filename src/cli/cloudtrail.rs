@@ -157,7 +157,11 @@ fn kinds(records: &[TrailRecord]) -> BTreeMap<String, (String, String, Option<St
             Effect::Took { .. } => change.no_op.then(|| "nothing that acts is different".to_owned()),
         };
         for id in change.event_ids {
-            let kind = (change.kind.describe().to_owned(), change.resource.clone(), no_effect.clone());
+            let kind = match change.kind.describe() {
+                "change" => "of no kind of its own",
+                kind => kind,
+            };
+            let kind = (kind.to_owned(), change.resource.clone(), no_effect.clone());
             kinds.insert(id, kind);
         }
     }
