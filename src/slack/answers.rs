@@ -30,7 +30,7 @@ pub fn permalink(workspace_url: &str, channel: &str, ts: &str) -> Option<String>
 /// `INC-7`, as a link to its thread where there is one.
 fn name(id: IncidentId, link: Option<&str>) -> String {
     match link {
-        Some(link) => format!("<{}|*{id}*>", escape(link)),
+        Some(link) => format!("*<{}|{id}>*", escape(link)),
         None => format!("*{id}*"),
     }
 }
@@ -79,9 +79,12 @@ pub fn open_already(id: IncidentId, service: &str, state: State, link: Option<&s
 pub fn which_service(typed: &str, near: &[String], when: Option<&str>) -> Message {
     let shown = cut(&escape(typed), 80);
     let text = format!("No service here is called {shown}. Which one do you mean?");
+    let when = when.filter(|when| when.chars().count() <= 200);
     let value = |service: &str| json!({ "service": service, "when": when }).to_string();
     let mut buttons: Vec<Value> = near
         .iter()
+        // A button's value holds 2,000 characters; nobody means a name of that length.
+        .filter(|service| !service.is_empty() && service.chars().count() <= 200)
         .enumerate()
         .map(|(index, service)| {
             button(&format!("investigate_service/{index}"), &cut(service, 70), &value(service))

@@ -20,6 +20,8 @@ const LINE_MAX: usize = 1_200;
 const CHUNK_MAX: usize = 2_900;
 /// A link that is longer than this would leave no room for words.
 const LINK_MAX: usize = 1_500;
+/// Characters of a fact in the message itself.
+const SENTENCE_MAX: usize = 400;
 /// So many facts of each agent stand in the message itself.
 const SHOWN_OF_AGENT: usize = 2;
 const SHOWN_OF_TIMELINE: usize = 5;
@@ -40,7 +42,8 @@ fn name(item: &EvidenceItem) -> String {
 
 /// Whether Slack reads this as one address: it is ours, but it was stored, and stored things are read with care.
 fn is_address(link: &str) -> bool {
-    link.starts_with("https://") && !link.contains(['<', '>', '|', '\n', ' '])
+    link.starts_with("https://")
+        && link.chars().all(|c| c.is_ascii_graphic() && !['<', '>', '|', '`'].contains(&c))
 }
 
 fn line(item: &EvidenceItem, length: usize) -> String {
@@ -55,7 +58,7 @@ pub(super) fn in_short(report: &Report) -> Vec<Value> {
     for (agent, _) in AGENTS {
         let mine: Vec<&EvidenceItem> = report.evidence.iter().filter(|item| item.source == agent).collect();
         hidden += mine.len().saturating_sub(SHOWN_OF_AGENT);
-        lines.extend(mine.iter().take(SHOWN_OF_AGENT).map(|item| line(item, 400)));
+        lines.extend(mine.iter().take(SHOWN_OF_AGENT).map(|item| line(item, SENTENCE_MAX)));
     }
     for (index, chunk) in chunks(&lines, CHUNK_MAX).iter().enumerate() {
         let title = if index == 0 { "*Evidence*\n" } else { "" };
@@ -71,6 +74,11 @@ pub(super) fn in_short(report: &Report) -> Vec<Value> {
         blocks.push(section(&format!("*Not known*\n{}", shown.join("\n"))));
     }
     let mut more = Vec::new();
+    if report.summary.chars().count() > CHUNK_MAX
+        || report.evidence.iter().any(|item| item.statement.chars().count() > SENTENCE_MAX)
+    {
+        more.push("what is cut here".to_owned());
+    }
     let mut count = |number: usize, one: &str, several: &str| match number {
         0 => {}
         1 => more.push(format!("1 {one}")),

@@ -87,16 +87,20 @@ impl Message {
     }
 }
 
+/// Text with markup of ours. `verbatim` keeps Slack from making links of what looks like an address or a
+/// channel in somebody else's words; and Slack refuses a whole message for one text that is empty.
+fn mrkdwn(text: &str, limit: usize) -> Value {
+    let text = if text.trim().is_empty() { "–".to_owned() } else { cut(text, limit) };
+    json!({ "type": "mrkdwn", "text": text, "verbatim": true })
+}
+
 pub(super) fn section(text: &str) -> Value {
-    json!({ "type": "section", "text": { "type": "mrkdwn", "text": cut(text, SECTION_MAX) } })
+    json!({ "type": "section", "text": mrkdwn(text, SECTION_MAX) })
 }
 
 fn fields(pairs: &[(&str, String)]) -> Value {
-    let fields: Vec<Value> = pairs
-        .iter()
-        .take(10)
-        .map(|(name, value)| json!({ "type": "mrkdwn", "text": cut(&format!("*{name}*\n{value}"), FIELD_MAX) }))
-        .collect();
+    let fields: Vec<Value> =
+        pairs.iter().take(10).map(|(name, value)| mrkdwn(&format!("*{name}*\n{value}"), FIELD_MAX)).collect();
     json!({ "type": "section", "fields": fields })
 }
 
@@ -105,7 +109,7 @@ pub(super) fn header(text: &str) -> Value {
 }
 
 pub(super) fn context(text: &str) -> Value {
-    json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": cut(text, FIELD_MAX) }] })
+    json!({ "type": "context", "elements": [mrkdwn(text, FIELD_MAX)] })
 }
 
 pub(super) fn button(action_id: &str, label: &str, value: &str) -> Value {
