@@ -143,45 +143,6 @@ fn one_side_only_is_no_answer() {
     assert_eq!(changed_at(&[], second(0)), None);
 }
 
-#[test]
-fn a_leak_has_a_slope_and_an_end() {
-    let memory: Vec<(Timestamp, f64)> = noise(10, 300, 0.5)
-        .into_iter()
-        .enumerate()
-        .map(|(minute, noise)| (second(minute as i64 * MINUTE), 200.0 + 0.5 * minute as f64 + 2.0 * noise))
-        .collect();
-    let leak = slope(&memory).unwrap();
-    assert!((leak.per_hour - 30.0).abs() < 1.5 && leak.probability > 0.99, "{leak:?}");
-    let hours = leak.hours_to(500.0).unwrap();
-    assert!((hours - (500.0 - leak.last) / 30.0).abs() < 0.5, "{hours}");
-    assert_eq!(leak.hours_to(100.0), None);
-}
-
-#[test]
-fn a_third_of_wild_values_does_not_turn_the_slope() {
-    let points: Vec<(Timestamp, f64)> = (0..60)
-        .map(|minute| {
-            (second(minute * MINUTE), if minute % 4 == 0 { 1e6 } else { 10.0 - minute as f64 * 0.1 })
-        })
-        .collect();
-    assert!((slope(&points).unwrap().per_hour + 6.0).abs() < 1.0);
-}
-
-#[test]
-fn noise_has_no_sure_slope() {
-    let sure = (0..40)
-        .filter(|seed| {
-            let points: Vec<(Timestamp, f64)> = noise(*seed, 120, 0.7)
-                .into_iter()
-                .enumerate()
-                .map(|(m, v)| (second(m as i64 * 60), v))
-                .collect();
-            slope(&points).unwrap().probability > 0.99
-        })
-        .count();
-    assert!(sure <= 5, "{sure} of 40");
-}
-
 /// Any series: tame, wild, holed, of any spacing and order.
 fn any_points() -> impl Strategy<Value = Vec<(Timestamp, f64)>> {
     let value = prop_oneof![
@@ -210,9 +171,6 @@ proptest! {
         if let Some(changed) = changed_at(&points, second(at)) {
             prop_assert!(chance(changed.probability));
             prop_assert_eq!(changed.changed, changed.probability > 0.5);
-        }
-        if let Some(slope) = slope(&points) {
-            prop_assert!(chance(slope.probability));
         }
     }
 

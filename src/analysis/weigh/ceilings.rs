@@ -9,7 +9,7 @@ use crate::analysis::suspects::Suspect;
 use crate::analysis::symptom::{self, Symptom};
 use crate::analysis::triggers::Triggers;
 use crate::analysis::triggers::events::Kind;
-use crate::domain::change::Relation;
+use crate::domain::change::{ChangeKind, Relation};
 use crate::domain::evidence::Evidence;
 use crate::domain::report::Cause;
 
@@ -109,6 +109,11 @@ pub(super) fn ceilings(
         };
         if signs < 2 {
             lower(ratios::ONE_SIGN, Ceiling::WithoutProof);
+            if leader.cause == Cause::Dependency
+                && suspects.iter().any(|suspect| is_between(suspect, symptom))
+            {
+                lower(ratios::BESIDE_A_CHANGE, Ceiling::WithoutProof);
+            }
         }
         lower(ratios::NO_CHANGE_PROVEN, Ceiling::WithoutProof);
         if leader.cause == Cause::None
@@ -136,6 +141,22 @@ pub(super) fn ceilings(
         unknown.probability += over;
     }
     Some(reason)
+}
+
+/// Whether a change right before the onset could make a service that works look as if it failed: one of
+/// the caller, or one of what lies between the two.
+fn is_between(suspect: &Suspect<'_>, symptom: &Symptom) -> bool {
+    /// Seconds.
+    const RIGHT_BEFORE: i64 = 10 * 60;
+    let change = suspect.change;
+    let near = matches!(change.relation, Relation::Own | Relation::Shared)
+        || (matches!(change.kind, ChangeKind::Network | ChangeKind::SecurityGroup)
+            && !matches!(change.relation, Relation::Peer(_)));
+    let lag = suspect.effect.map(|(from, _)| symptom.grid.second(symptom.begin) - from);
+    near && suspect.timing > 0.0
+        && !change.no_op
+        && !suspect.only_inert
+        && lag.is_some_and(|lag| lag <= RIGHT_BEFORE)
 }
 
 /// Where changes were not read, part of what is unknown may be one of them: nobody can say which.

@@ -4,6 +4,7 @@
 //! The rule that is not obvious: a bundle that cannot be read counts as wrong and is named. Leaving
 //! it out would flatter the score.
 
+mod invented;
 mod naive;
 mod score;
 mod table;
@@ -37,6 +38,8 @@ pub struct Outcome {
     pub report: Report,
     /// What the rule 'nearest deployment within 30 minutes' says.
     pub nearest: naive::Guess,
+    /// Values of the named change that no file of the bundle holds.
+    pub invented: Vec<String>,
 }
 
 /// Investigates every bundle with a truth below `dirs`. Progress goes to standard error where that is
@@ -90,7 +93,10 @@ fn case(dir: &Path) -> Case {
         Ok(truth) => {
             let outcome = bundle::read(dir).map_err(|error| error.to_string()).map(|evidence| {
                 let nearest = naive::nearest(&evidence);
-                Outcome { report: analysis::investigate(&evidence).report, nearest }
+                let report = analysis::investigate(&evidence).report;
+                let config = report.verdict.change.as_ref().map_or(&[][..], |change| &change.config);
+                let invented = invented::values(config, dir);
+                Outcome { report, nearest, invented }
             });
             (truth, outcome)
         }

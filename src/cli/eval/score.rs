@@ -27,6 +27,8 @@ pub struct Scored {
     pub change_right: Option<bool>,
     pub keys_found: usize,
     pub keys_extra: usize,
+    /// Values that nothing in the bundle shows.
+    pub invented: Vec<String>,
     pub harmful_offer: bool,
     pub missed_offer: bool,
     pub overconfident: bool,
@@ -54,6 +56,7 @@ impl Scored {
             change_right: None,
             keys_found: 0,
             keys_extra: 0,
+            invented: Vec::new(),
             harmful_offer: false,
             missed_offer: truth.rollback == Offer::Yes,
             overconfident: false,
@@ -67,7 +70,10 @@ impl Scored {
         };
         match case.outcome {
             Err(error) => scored.failed = Some(error),
-            Ok(outcome) => scored.judge(&outcome.report, &outcome.nearest),
+            Ok(outcome) => {
+                scored.judge(&outcome.report, &outcome.nearest);
+                scored.invented = outcome.invented;
+            }
         }
         scored
     }
@@ -208,6 +214,11 @@ impl Scoreboard {
         let found: usize = told().map(|one| one.keys_found).sum();
         let extra: usize = told().map(|one| one.keys_extra).sum();
         Share::of(found, found + extra)
+    }
+
+    /// Values named that nothing in the bundle shows.
+    pub fn invented(&self) -> usize {
+        self.scored.iter().map(|one| one.invented.len()).sum()
     }
 
     /// Keys named where the truth knows none.

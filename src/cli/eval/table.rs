@@ -33,6 +33,7 @@ pub fn text(board: &Scoreboard) -> String {
     line(format!("configuration keys recall   {}", share(board.key_recall())));
     line(format!("configuration keys precise  {}", share(board.key_precision())));
     line(format!("keys named where none known {:>4}", board.keys_unasked()));
+    line(format!("values invented             {:>4}", board.invented()));
     line(format!(
         "harmful offers              {}",
         share(Share::of(board.count(|one| one.harmful_offer), count))
@@ -107,6 +108,9 @@ fn remark(one: &Scored) -> Option<String> {
             one.keys_extra, one.keys, one.truth.config_keys
         ));
     }
+    if !one.invented.is_empty() {
+        remarks.push(format!("no file shows {}", one.invented.join(", ")));
+    }
     if one.harmful_offer {
         remarks.push("harmful offer".to_owned());
     }
@@ -175,6 +179,7 @@ pub fn json(board: &Scoreboard) -> Value {
             "recall": of(board.key_recall()),
             "precision": of(board.key_precision()),
             "unasked": board.keys_unasked(),
+            "values_invented": board.invented(),
         },
         "harmful_offers": board.count(|one| one.harmful_offer),
         "missed_offers": board.count(|one| one.missed_offer),
