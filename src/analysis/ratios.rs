@@ -111,16 +111,16 @@ pub const REVERSAL_FAILED: f64 = 0.05;
 /// and without logs.
 pub const DISTANT: f64 = 0.5;
 
-/// Ceilings on confidence. The ceiling where nothing but timing speaks for a change: at most as many of
-/// ten incidents, where the symptom began in the very minutes of a change of the service's own and every
-/// other cause was looked for and not seen.
-pub const TIMING_ALONE: f64 = 0.90;
+/// Ceilings on confidence. This one is for a change for which nothing but timing speaks, where the symptom
+/// began in the very minutes of its effect and every other cause was looked for and not seen: of 150 such
+/// verdicts on generated incidents and on a stranger's, all were right (at least 97 %, Wilson).
+pub const TIMING_ALONE: f64 = 0.95;
 
 /// It falls to a half with the minutes that the change ran without the symptom: code and configuration
 /// act at once on the traffic that they reach, and deployments that ran well for ten minutes and more
 /// stand beside every incident of another cause.
 pub fn timing_alone(minutes: f64) -> f64 {
-    0.5 + (TIMING_ALONE - 0.5) * libm::exp(-minutes.max(0.0) / 7.0)
+    0.5 + (TIMING_ALONE - 0.5) * libm::exp(-minutes.max(0.0) / 8.0)
 }
 pub const SOURCE_MISSING: f64 = 0.60;
 /// Without logs nobody has said how requests fail.
@@ -131,11 +131,11 @@ pub const ONE_SIGN: f64 = 0.93;
 /// whoever asks too much, asks wrongly or is cut off sees the other fail as well.
 pub const BESIDE_A_CHANGE: f64 = 0.78;
 /// The same by two and more: nobody undid anything to prove it.
-pub const NO_CHANGE_PROVEN: f64 = 0.98;
+pub const NO_CHANGE_PROVEN: f64 = 0.985;
 /// The same minutes of an earlier day looked alike: a coincidence of that kind is rare.
 pub const HABIT_SEEN: f64 = 0.96;
 /// The symptom ended by itself some minutes ago: what is left is to say so.
-pub const OVER_ALREADY: f64 = 0.93;
+pub const OVER_ALREADY: f64 = 0.895;
 /// Error lines rose and nothing else did, in series that were read; a counter under a name of its own may
 /// be the failures.
 pub const ONLY_TELEMETRY: f64 = 0.92;
