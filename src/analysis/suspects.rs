@@ -17,6 +17,11 @@ use crate::domain::evidence::Evidence;
 
 /// Seconds.
 const LONGEST_ROLLOUT: i64 = 2 * 3600;
+/// A rollout that takes longer goes out in steps.
+const STEPWISE: i64 = 10 * 60;
+
+/// More keys than this, none of which stands out, are a list and no answer.
+const NAMED_TOGETHER: usize = 3;
 
 /// Failures by version in the same minutes.
 #[derive(Debug, Clone, PartialEq)]
@@ -135,9 +140,15 @@ impl Suspect<'_> {
                 .filter(|(_, fit)| fit.class != Class::Inert && fit.ratio >= 0.2)
                 .map(|(index, _)| index)
                 .collect();
-            // With the code unchanged, or not in question, the only living key is what changed.
-            if live.len() == 1 && (!self.change.code_changed || !self.code_in_question) {
-                return live;
+            // With the code unchanged, or not in question, the living keys are what changed; where nothing
+            // tells them apart they are named together.
+            if !self.change.code_changed || !self.code_in_question {
+                let best = live.iter().map(|index| self.fits[*index].ratio).fold(0.0, f64::max);
+                let alike: Vec<usize> =
+                    live.into_iter().filter(|index| self.fits[*index].ratio >= 0.9 * best).collect();
+                if alike.len() <= NAMED_TOGETHER {
+                    return alike;
+                }
             }
         }
         guilty
@@ -219,11 +230,15 @@ fn suspect<'c>(
         Effect::None { .. } => None,
     };
     let real = symptom.primary.is_some();
-    let fits: Vec<Fit> = change.keys.iter().map(|key| keys::fit(key, failure)).collect();
+    let mut fits: Vec<Fit> = change.keys.iter().map(|key| keys::fit(key, failure)).collect();
+    let closed = closes(change, &mut fits, failure);
     let quoted = fits.iter().any(|fit| fit.decisive) && reads(change);
     let timing = match effect {
         Some((from, until)) if real => {
-            let usual = symptom.lag_density(from, until, ratios::change_lag);
+            let spread = symptom.lag_density(from, until, ratios::change_lag);
+            let first = symptom.lag_density(from, from, ratios::change_lag);
+            // What goes out in shares hurts from its first share on.
+            let usual = if until - from > STEPWISE { f64::midpoint(spread, first) } else { spread };
             if quoted { usual.max(symptom.lag_density(from, until, ratios::latent_lag)) } else { usual }
         }
         _ => 0.0,
@@ -274,11 +289,48 @@ fn suspect<'c>(
         prior: 0.0,
     };
     // Where the service's own error repeats a parameter's value, the service reads that parameter.
-    let relevance = ratios::relevance(&change.relation);
+    let relevance = ratios::relevance(&change.relation).max(closed);
     let relevance = if quoted { relevance.max(ratios::relevance(&Relation::Shared)) } else { relevance };
     suspect.prior = ratios::hazard(&change.kind) * relevance * timing;
     suspect.weight = suspect.prior * soft(&suspect);
     suspect
+}
+
+/// How near a change of the network comes to the service by what it took away: the relevance that it
+/// has at least. Nobody's name stands on a route or a rule; what no longer gets through tells whose it was.
+fn closes(change: &Change, fits: &mut [Fit], failure: &Failure) -> f64 {
+    let cut_off = |mechanism: &Mechanism| {
+        matches!(mechanism, Mechanism::Unreachable | Mechanism::Timeout | Mechanism::FunctionTimeout)
+    };
+    let silent: f64 =
+        failure.mechanisms.iter().filter(|(found, _)| cut_off(found)).map(|(_, share)| share).sum();
+    let taken = |key: &crate::domain::change::KeyChange| key.before.is_some() && key.after.is_none();
+    if silent < 0.3 || change.no_op {
+        return 0.0;
+    }
+    match change.kind {
+        ChangeKind::SecurityGroup => {
+            let mut near = 0.0;
+            for (key, fit) in change.keys.iter().zip(fits).filter(|(key, _)| taken(key)) {
+                // `egress tcp 5432 sg-1`: the port of the rule is the port that the errors name.
+                let port = key.key.split(' ').nth(2).filter(|port| port.chars().all(|c| c.is_ascii_digit()));
+                let Some(port) = port.filter(|port| !port.is_empty()) else { continue };
+                let at = format!(":{port}");
+                let named = failure
+                    .texts
+                    .iter()
+                    .any(|text| words::contains_token(text, &at) || words::holds_part(text, port));
+                if named {
+                    fit.ratio = ratios::CAP;
+                    fit.named = Some(port.to_owned());
+                    near = ratios::relevance(&Relation::Shared);
+                }
+            }
+            near
+        }
+        ChangeKind::Network if change.keys.iter().any(taken) => 0.5 * ratios::relevance(&Relation::Shared),
+        _ => 0.0,
+    }
 }
 
 /// The product of the change's own likelihood ratios.

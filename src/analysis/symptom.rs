@@ -6,7 +6,7 @@
 
 use crate::analysis::grid::Grid;
 use crate::analysis::logs::{Kind, LogSurvey};
-use crate::analysis::metrics::{Manner, Metrics, Trouble, trouble};
+use crate::analysis::metrics::{Entity, Manner, Measure, Metrics, Trouble, trouble};
 use crate::analysis::steps;
 use crate::domain::alert::{Alert, Symptom as Named};
 
@@ -33,6 +33,8 @@ pub struct Symptom {
     pub requests: Option<f64>,
     /// The same hours of an earlier day looked the same: how many days ago, level before and during.
     pub habit: Option<Habit>,
+    /// Series were read that would show failing or slow requests in the last half hour.
+    pub measured: bool,
     /// Error lines rose while nothing that users see did.
     pub log_noise: Option<LogNoise>,
 }
@@ -60,7 +62,17 @@ pub fn observe(alert: &Alert, metrics: Option<&Metrics>, logs: Option<&LogSurvey
     let mut troubles = own.map(trouble::troubles).unwrap_or_default();
     troubles.retain(|one| ends_plausibly(one, grid));
     let from_metrics = !troubles.is_empty();
-    let by_logs = logs.and_then(in_logs);
+    let measured = own.is_some_and(|own| measured(own, grid));
+    // Without series the logs are all there is of what users see: then every failing line counts.
+    let by_logs = logs.and_then(|logs| {
+        in_logs(logs, &logs.hard).or_else(|| in_logs(logs, &logs.failing).filter(|_| !measured))
+    });
+    let noise = logs.and_then(log_noise);
+    if !troubles.iter().any(Trouble::matters) {
+        // A count whose name says nothing, and that goes from hardly any to a good part of all requests.
+        let counted = own.map(trouble::counted).unwrap_or_default();
+        troubles.extend(counted.into_iter().filter(|one| noise.is_some() || is_named(alert, one)));
+    }
     // An alert follows its symptom within the hour as a rule: of two rises the one near it is meant,
     // and the series that the alert names needs less to be believed.
     let fired = grid.index(alert.at).unwrap_or(grid.len);
@@ -113,7 +125,8 @@ pub fn observe(alert: &Alert, metrics: Option<&Metrics>, logs: Option<&LogSurvey
         real: 0.0,
         requests,
         habit: primary.as_ref().and_then(habit),
-        log_noise: logs.and_then(log_noise),
+        log_noise: noise,
+        measured,
         primary,
         second,
         from_logs,
@@ -139,9 +152,26 @@ fn ends_plausibly(one: &Trouble, grid: Grid) -> bool {
     one.rise.end.is_none_or(|end| end + grid.periods(60) >= grid.len && one.rise.begin > grid.len / 12)
 }
 
-/// A rise of hard failures among all lines.
-fn in_logs(logs: &LogSurvey) -> Option<Trouble> {
-    let hits: Vec<f64> = logs.hard.iter().map(|count| f64::from(*count)).collect();
+/// Whether series tell of failures or latency near now: an alert without them is neither confirmed nor
+/// denied by their silence.
+fn measured(own: &Entity, grid: Grid) -> bool {
+    let recent = grid.len.saturating_sub(grid.periods(30));
+    own.tracks.iter().any(|track| {
+        let tells = matches!(
+            track.measure,
+            Measure::Failures
+                | Measure::Refusals
+                | Measure::Availability
+                | Measure::Latency
+                | Measure::Throttles
+        );
+        tells && track.values.get(recent..).unwrap_or_default().iter().flatten().count() >= 2
+    })
+}
+
+/// A rise of failing lines among all lines.
+fn in_logs(logs: &LogSurvey, bad: &[u32]) -> Option<Trouble> {
+    let hits: Vec<f64> = bad.iter().map(|count| f64::from(*count)).collect();
     let tries: Vec<f64> = logs.lines.iter().map(|count| f64::from(*count)).collect();
     let rise = steps::rise_in_share(&hits, &tries)?;
     let end = rise.end.unwrap_or(tries.len());
@@ -217,9 +247,9 @@ fn reality(symptom: &Symptom, from_metrics: bool, with_logs: bool, strongest: Op
         // Logs are a sample, chosen by somebody's log level.
         return if symptom.from_logs && from_metrics { sure.min(0.7) } else { sure.min(0.995) };
     }
-    if !from_metrics && !with_logs && symptom.requests.is_none() {
-        // Nothing was read that could have shown it.
-        return 0.5;
+    if !symptom.measured && symptom.requests.is_none_or(|requests| requests >= ENOUGH_REQUESTS) {
+        // Nothing was read that could have shown it, but for lines that somebody chose to write.
+        return if with_logs { 0.6 } else { 0.5 };
     }
     let hint = strongest.map_or(0.0, |one| one.rise.strength / trouble::SIGNIFICANT).clamp(0.0, 1.0);
     let quiet = if symptom.requests.is_none_or(|requests| requests < ENOUGH_REQUESTS) { 0.22 } else { 0.08 };

@@ -23,7 +23,8 @@ pub(super) fn between(before: &BTreeMap<String, String>, after: &BTreeMap<String
 }
 
 /// The same of two documents, their scalars named by dotted paths. A feature flag of which only
-/// `enabled` differs goes by the flag's own name.
+/// `enabled` differs goes by the flag's own name; flags are the document's first level (AppConfig's
+/// format of feature flags), so that deeper keys of that name are keys like others.
 pub(super) fn between_documents(before: &Value, after: &Value) -> Vec<KeyChange> {
     let (mut old, mut new) = (BTreeMap::new(), BTreeMap::new());
     leaves("", before, &mut old);
@@ -33,7 +34,7 @@ pub(super) fn between_documents(before: &Value, after: &Value) -> Vec<KeyChange>
     changes
         .into_iter()
         .map(|mut change| {
-            if let Some(flag) = change.key.strip_suffix(".enabled") {
+            if let Some(flag) = change.key.strip_suffix(".enabled").filter(|flag| !flag.contains('.')) {
                 let inside = format!("{flag}.");
                 if named.iter().filter(|key| key.starts_with(&inside)).count() == 1 {
                     change.key = flag.to_owned();

@@ -237,11 +237,23 @@ impl<'w, 'a> Service<'w, 'a> {
         let from = deployment.and_then(|deployment| deployment.created_at).unwrap_or(asked).max(asked);
         let until = self.settled(from, deployment, next);
         change.effect = Effect::Took { from, until };
-        if let Some(deployment) = deployment
-            && deployment.rollout_state == "FAILED"
-        {
-            change.undone_at = deployment.updated_at;
-        }
+        change.undone_at = if deployment.is_some_and(|deployment| deployment.rollout_state == "FAILED") {
+            deployment.and_then(|deployment| deployment.updated_at)
+        } else {
+            self.given_up(from, next)
+        };
+    }
+
+    /// When the scheduler itself took a rollout back: its circuit breaker leaves nothing but an event, and
+    /// the failed deployment disappears from the list.
+    fn given_up(&self, from: Timestamp, next: Option<Timestamp>) -> Option<Timestamp> {
+        let until = next.unwrap_or(self.world.now);
+        self.known
+            .iter()
+            .flat_map(|service| &service.events)
+            .filter(|(at, _)| *at > from && *at <= until)
+            .find(|(_, message)| message.contains("rolling back to deployment"))
+            .map(|(at, _)| *at)
     }
 
     /// When the service was steady after `from`.

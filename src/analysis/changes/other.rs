@@ -300,12 +300,19 @@ fn keys(call: &Call<'_>, kind: &ChangeKind, names: &[&str]) -> Vec<KeyChange> {
             .filter(|(key, _)| !key.ends_with("Arn") && !key.ends_with("Id") && !key.ends_with(".Xmlns"))
             .take(KEYS_MAX)
             .map(|(key, value)| {
+                // Lambda's own spelling; CloudTrail begins it with a small letter.
+                let key = if call.service == "lambda" { capital(&key) } else { key };
                 let (before, after) = if removes { (Some(value), None) } else { (None, Some(value)) };
                 KeyChange { key, before, after }
             })
             .collect()
         }
     }
+}
+
+fn capital(key: &str) -> String {
+    let mut letters = key.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 /// Names of the DNS records that a call changes, and what each then points to; `None` where it is deleted.

@@ -92,6 +92,31 @@ pub fn troubles(entity: &Entity) -> Vec<Trouble> {
     found
 }
 
+/// Counts of which nothing is known but that they were a few of a hundred requests and now are many:
+/// degraded answers, fallbacks, whatever somebody thought worth counting.
+pub fn counted(entity: &Entity) -> Vec<Trouble> {
+    let of_unknown = entity.of_measure(Measure::Other).filter(|track| track.stat == "Sum");
+    let mut found: Vec<Trouble> = of_unknown
+        .filter(|track| {
+            let Some(requests) = entity.requests_for(track) else { return false };
+            let pairs: Vec<(f64, f64)> =
+                track.values.iter().zip(&requests).filter_map(|(count, all)| count.zip(*all)).collect();
+            let parts = pairs.iter().filter(|(count, all)| (0.0..=1.02 * all).contains(count)).count();
+            parts * 20 >= pairs.len() * 19
+        })
+        .filter_map(|track| failing(entity, track))
+        .filter(|one| {
+            let known = one.values.get(..one.rise.begin).unwrap_or_default().iter().flatten().count();
+            one.matters()
+                && known >= 20
+                && one.rise.during >= 0.05
+                && one.rise.during >= 10.0 * one.rise.before
+        })
+        .collect();
+    found.sort_by(|a, b| b.rise.strength.total_cmp(&a.rise.strength).then_with(|| a.query.cmp(&b.query)));
+    found
+}
+
 fn failing(entity: &Entity, track: &Track) -> Option<Trouble> {
     let requests = entity.requests_for(track)?;
     let shares = |failures: &[Option<f64>], requests: &[Option<f64>]| -> Vec<Option<f64>> {

@@ -245,6 +245,20 @@ fn changes(writer: &mut Writer<'_>) {
         );
         writer.add(Agent::Deploy, statement, support, None);
     }
+    if let Some((key, limit)) = suspect.cut_off
+        && let Some(key) = change.keys.get(key)
+    {
+        let triggers = findings.triggers;
+        let query = triggers.ceiling.as_ref().map(|ceiling| ceiling.query.clone());
+        let query = query.or_else(|| triggers.drain.as_ref().map(|drain| drain.query.clone()));
+        let statement = format!(
+            "{} stands at {}, the very limit that the change gave {}.",
+            query.as_deref().unwrap_or("A series"),
+            figure(limit),
+            key.key
+        );
+        writer.add(Agent::Metrics, statement, support, query);
+    }
     if let Some(split) = &suspect.split {
         let statement = format!(
             "In the same minutes version {} logged {} of these failures in {} lines, the other versions {} in {}.",
@@ -387,7 +401,27 @@ fn others(writer: &mut Writer<'_>) {
         );
         writer.add(Agent::Logs, statement, &[Cause::Traffic], None);
     }
+    if let Some(heavier) = &triggers.heavier {
+        let statement = format!(
+            "What comes in is heavier: {} went from {} to {} at the onset.",
+            heavier.query,
+            figure(heavier.before),
+            figure(heavier.during)
+        );
+        writer.add(Agent::Metrics, statement, &[Cause::Traffic], Some(heavier.query.clone()));
+    }
     for outage in triggers.outages.iter().take(3) {
+        if let Some((before, during, begin)) = outage.flood {
+            let statement = format!(
+                "{} gets {} requests per {} s instead of {} since {} UTC, before it fails, while the service has no more to do than before.",
+                outage.name,
+                figure(during),
+                findings.symptom.grid.step,
+                figure(before),
+                writer.at(begin)
+            );
+            writer.add(Agent::Metrics, statement, &[Cause::Deployment], None);
+        }
         let rise = &outage.trouble.rise;
         let begin = writer.at(rise.begin);
         let statement = match outage.trouble.manner {

@@ -31,6 +31,17 @@ pub fn summary(findings: &Findings<'_>, verdict: &Verdict) -> String {
                     quote(&mix.value),
                     percent(mix.during)
                 ),
+                (None, None) if findings.triggers.heavier.is_some() => {
+                    let heavier = findings.triggers.heavier.as_ref().map_or_else(String::new, |heavier| {
+                        format!(
+                            "{} went from {} to {}",
+                            heavier.query,
+                            figure(heavier.before),
+                            figure(heavier.during)
+                        )
+                    });
+                    format!("Requests to {service} are heavier than before: {heavier}.")
+                }
                 _ => format!("Demand on {service} is the likeliest cause."),
             };
             format!("{surge} {symptom}")

@@ -1,12 +1,12 @@
 //! More work than usual, or other work than usual.
 
-use super::{MixShift, Surge, Triggers, lag};
+use super::{Heavier, MixShift, Surge, Triggers, lag};
 use crate::analysis::logs::LogSurvey;
 use crate::analysis::logs::phrases;
 use crate::analysis::metrics::entities::{Entity, mean};
 use crate::analysis::metrics::{Metrics, Role};
 use crate::analysis::symptom::{ENOUGH_REQUESTS, Symptom};
-use crate::analysis::{ratios, words};
+use crate::analysis::{ratios, steps, words};
 
 /// Demand around the onset against the hour before it and against the habit of this hour. A shift
 /// hours earlier is no trigger, one after the onset is a consequence.
@@ -74,6 +74,55 @@ fn around(values: &[Option<f64>], symptom: &Symptom, at: usize) -> Option<(f64, 
     let during = values.get(at..end)?;
     let during = if during.len() > 2 { &during[..during.len() - 1] } else { during };
     Some((mean(before)?, mean(during)?))
+}
+
+/// A mean size of what is asked for that jumps with the onset: the same number of requests, and other
+/// ones. Sizes of what is answered are an effect; those of the service's own batches are its own.
+pub(super) fn heavier(symptom: &Symptom, own: &Entity) -> Option<Heavier> {
+    own.tracks
+        .iter()
+        .filter(|track| !matches!(track.stat.as_str(), "Sum" | "SampleCount") && is_size(&track.metric))
+        .find_map(|track| grown(symptom, &track.values, track.query()))
+}
+
+/// The same of a field of the service's own lines.
+pub(super) fn heavier_in_logs(symptom: &Symptom, logs: &LogSurvey) -> Option<Heavier> {
+    logs.numeric.iter().filter(|(name, _)| is_size(name)).find_map(|(name, field)| {
+        let means: Vec<Option<f64>> = field
+            .sum
+            .iter()
+            .zip(&field.count)
+            .map(|(sum, count)| (*count > 0).then(|| sum / f64::from(*count)))
+            .collect();
+        grown(symptom, &means, format!("field {name} of log lines"))
+    })
+}
+
+fn grown(symptom: &Symptom, values: &[Option<f64>], query: String) -> Option<Heavier> {
+    symptom.primary.as_ref()?;
+    let rise = steps::rise_in_level(values)?;
+    let with = rise.begin <= symptom.last + symptom.grid.periods(2)
+        && rise.begin + symptom.grid.periods(10) >= symptom.first;
+    (with && rise.ratio() >= 2.0 && rise.strength >= 15.0).then_some(Heavier {
+        query,
+        before: rise.before,
+        during: rise.during,
+    })
+}
+
+/// Whether a name speaks of the size of something that comes in.
+fn is_size(name: &str) -> bool {
+    let words = words::split(name);
+    let has = |names: &[&str]| {
+        words.iter().any(|word| names.contains(&word.as_str()) || names.contains(&words::stem(word)))
+    };
+    has(&[
+        "bytes", "byte", "size", "kb", "mb", "kib", "mib", "length", "payload", "pixels", "pages", "rows",
+        "items",
+    ]) && !has(&[
+        "response", "sent", "out", "output", "memory", "heap", "batch", "pool", "queue", "disk", "free",
+        "used", "limit", "max", "storage", "cache", "billed",
+    ])
 }
 
 /// A value of a field whose share of all lines rose by much at the onset.

@@ -283,3 +283,36 @@ fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn points(values: impl IntoIterator<Item = f64>) -> Vec<(usize, f64)> {
+        values.into_iter().enumerate().collect()
+    }
+
+    #[test]
+    fn a_level_met_again_and_again_after_it_moved_freely_is_a_cap() {
+        let climbs = (0..40).map(|minute| 300.0 + 17.5 * f64::from(minute)).chain([1000.0; 20]);
+        let found = cap(&points(climbs), 310.0).map(|found| (found.value, found.reached));
+        assert_eq!(found, Some((1000.0, 40)));
+        let free = (0..60).map(|minute| 300.0 + 40.0 * f64::from(minute * 7 % 11));
+        assert!(cap(&points(free), 310.0).is_none());
+    }
+
+    #[test]
+    fn what_comes_to_nothing_and_stays_there_is_used_up() {
+        let falls = (0..40).map(|minute| 80.0 - 2.0 * f64::from(minute)).chain([0.0; 20]);
+        assert_eq!(nothing_left(&points(falls), 72.0, None).map(|found| found.reached), Some(40));
+        let dips = (0..60).map(|minute| if minute % 9 == 0 { 0.0 } else { 80.0 });
+        assert!(nothing_left(&points(dips), 80.0, None).is_none());
+    }
+
+    #[test]
+    fn a_way_made_before_the_window_is_told_by_earlier_days() {
+        assert!(made_in_days(100.0, 95.0, Some(60.0)));
+        assert!(!made_in_days(100.0, 95.0, Some(94.0)));
+        assert!(!made_in_days(100.0, 50.0, Some(50.0)));
+    }
+}

@@ -39,6 +39,9 @@ pub struct Outage {
     pub name: String,
     pub trouble: Trouble,
     pub rate: f64,
+    /// It got many more requests before it failed, while the service itself had no more to do than before:
+    /// calls before and since, and the first period.
+    pub flood: Option<(f64, f64, usize)>,
 }
 
 /// A resource that runs out.
@@ -107,6 +110,14 @@ pub struct MixShift {
     pub during: f64,
 }
 
+/// The size of what comes in, before and since the onset, in the unit of its series or field.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heavier {
+    pub query: String,
+    pub before: f64,
+    pub during: f64,
+}
+
 /// All signs found.
 #[derive(Debug, Clone, Default)]
 pub struct Triggers {
@@ -116,6 +127,8 @@ pub struct Triggers {
     /// Demand rose, but as it does at this hour on other days: before, during, first period.
     pub usual_rise: Option<(f64, f64, usize)>,
     pub mix: Option<MixShift>,
+    /// Requests that are as many as before and each of them heavier.
+    pub heavier: Option<Heavier>,
     pub outages: Vec<Outage>,
     /// Dependencies whose series were read and show nothing.
     pub healthy: Vec<String>,
@@ -165,6 +178,7 @@ pub fn find(
         .unwrap_or_default();
     if let Some(metrics) = metrics {
         demand::demand(&mut found, symptom, metrics);
+        found.heavier = metrics.own().and_then(|own| demand::heavier(symptom, own));
         others::dependencies(&mut found, symptom, metrics);
         others::peers(&mut found, symptom, metrics);
         if let Some(own) = metrics.own() {
@@ -177,6 +191,8 @@ pub fn find(
     if let Some(logs) = logs {
         drains::memory_of_reports(&mut found, symptom, logs);
         found.mix = demand::mix(symptom, logs);
+        let sizes = demand::heavier_in_logs(symptom, logs);
+        found.heavier = found.heavier.take().or(sizes);
     }
     events::read(&mut found, symptom, evidence);
     said::read(&mut found, symptom, &texts, logs, scope);

@@ -2,8 +2,8 @@
 
 use super::{Outage, Triggers, ZoneTrouble, lag};
 use crate::analysis::metrics::{Entity, Manner, Measure, Metrics, Role, Trouble, trouble};
-use crate::analysis::ratios;
 use crate::analysis::symptom::Symptom;
+use crate::analysis::{ratios, steps};
 
 /// Troubles of another service that could have caused ours.
 fn concurrent(symptom: &Symptom, entity: &Entity) -> Option<Trouble> {
@@ -42,12 +42,26 @@ pub(super) fn dependencies(found: &mut Triggers, symptom: &Symptom, metrics: &Me
                 };
                 let rate =
                     ratios::DEPENDENCY_HURTS * size * lag(symptom, first, last.min(symptom.last.max(first)));
-                found.outages.push(Outage { name: entity.name.clone(), trouble, rate });
+                let flood = found.demand_flat.and_then(|_| flood(symptom, entity, &trouble));
+                found.outages.push(Outage { name: entity.name.clone(), trouble, rate, flood });
             }
             None => found.healthy.push(entity.name.clone()),
         }
     }
     found.outages.sort_by(|a, b| b.rate.total_cmp(&a.rate).then_with(|| a.name.cmp(&b.name)));
+}
+
+/// A dependency whose requests jump before it fails, while those of the service that calls it stay level.
+fn flood(symptom: &Symptom, entity: &Entity, trouble: &Trouble) -> Option<(f64, f64, usize)> {
+    let offered = entity.offered()?;
+    let rise = steps::rise_in_level(&offered)?;
+    let (first, _) = rise.interval();
+    let (_, last) = trouble.rise.interval();
+    // More calls after it began to fail are retries.
+    let before_it_failed = first <= last && rise.begin <= trouble.rise.begin + 1;
+    let near = rise.begin + symptom.grid.periods(45) >= symptom.first;
+    (rise.ratio() >= 1.5 && rise.strength >= trouble::SIGNIFICANT + 3.0 && before_it_failed && near)
+        .then_some((rise.before, rise.during, rise.begin))
 }
 
 pub(super) fn peers(found: &mut Triggers, symptom: &Symptom, metrics: &Metrics) {

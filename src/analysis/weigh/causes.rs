@@ -105,6 +105,8 @@ pub(super) fn traffic(symptom: &Symptom, triggers: &Triggers, failure: &Failure)
         1.0
     };
     let mixed = triggers.mix.as_ref().map_or(0.0, |mix| 0.02 * (mix.during - mix.before));
+    // Fewer or as many requests, each of them several times heavier.
+    let mixed = mixed + triggers.heavier.as_ref().map_or(0.0, |_| if strained > 0.3 { 0.02 } else { 0.005 });
     match &triggers.surge {
         Some(surge) => surge.rate * fit + mixed,
         None if triggers.demand_flat.is_some() => ratios::BACKGROUND_TRAFFIC * ratios::SIGN_ABSENT + mixed,

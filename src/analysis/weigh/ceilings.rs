@@ -27,7 +27,7 @@ pub(super) fn gate(rows: &mut Vec<Row>, symptom: &Symptom, over: bool, evidence:
         unknown = symptom.real;
         if unread {
             (none, unknown) = (0.25, 0.75);
-        } else if symptom.log_noise.is_some() {
+        } else if symptom.log_noise.is_some() && symptom.measured {
             (none, unknown) = (ratios::ONLY_TELEMETRY, 1.0 - ratios::ONLY_TELEMETRY);
         }
     } else if over {
@@ -88,7 +88,9 @@ pub(super) fn ceilings(
                 usize::from(!triggers.outages.is_empty()) + usize::from(!triggers.blamed.is_empty())
             }
             Cause::Traffic => {
-                usize::from(triggers.surge.is_some()) + usize::from(fast || triggers.mix.is_some())
+                usize::from(triggers.surge.is_some())
+                    + usize::from(fast || triggers.mix.is_some())
+                    + usize::from(triggers.heavier.is_some())
             }
             Cause::Exhaustion => {
                 let sudden = triggers.drain.as_ref().is_some_and(|drain| drain.sudden);

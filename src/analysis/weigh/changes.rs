@@ -9,7 +9,7 @@ use crate::analysis::ratios;
 use crate::analysis::suspects::Suspect;
 use crate::analysis::symptom::{self, Symptom};
 use crate::analysis::triggers::{Drain, Outage, Triggers};
-use crate::domain::change::Relation;
+use crate::domain::change::{ChangeKind, Relation};
 
 /// Shares each dependency's outage between that dependency's own changes and 'nobody knows'. What
 /// stays unexplained is returned: (name, rate).
@@ -50,7 +50,8 @@ fn explain_cluster(
     unexplained: &mut Vec<(String, f64)>,
 ) {
     let whole_rate = cluster.iter().map(|outage| outage.rate).fold(0.0, f64::max);
-    let background = ratios::BACKGROUND_DEPENDENCY * 20.0;
+    let flooded = cluster.iter().any(|outage| outage.flood.is_some());
+    let background = ratios::BACKGROUND_DEPENDENCY * if flooded { 2.0 } else { 20.0 };
     let rates: Vec<f64> = suspects
         .iter()
         .map(|suspect| {
@@ -80,6 +81,9 @@ fn explain_cluster(
 fn explanation(suspect: &Suspect<'_>, outage: &Outage, symptom: &Symptom, failure: &Failure) -> f64 {
     let near = match &suspect.change.relation {
         Relation::Dependency(name) if name.eq_ignore_ascii_case(&outage.name) => 1.0,
+        // A change of the caller makes it call more, and what is called breaks under it: the called one is
+        // the victim, which more calls at a level demand betray.
+        Relation::Own if outage.flood.is_some() => 1.0,
         Relation::Shared => 0.3,
         _ => return 0.0,
     };
@@ -135,6 +139,28 @@ pub(super) fn explain_drain(
             }
         }
     }
+}
+
+/// More work because a schedule or a mapping now starts it more often is the change's surge, not the
+/// customers'. What is left for demand is returned, as a part of it.
+pub(super) fn explain_surge(suspects: &mut [Suspect<'_>], symptom: &Symptom, triggers: &Triggers) -> f64 {
+    let Some(surge) = &triggers.surge else { return 1.0 };
+    let began = symptom.grid.second(surge.begin);
+    let slack = 60 + symptom.grid.step;
+    let mut left = 1.0;
+    for suspect in suspects.iter_mut() {
+        let starts = suspect.change.kind == ChangeKind::Schedule
+            && matches!(suspect.change.relation, Relation::Own | Relation::Shared)
+            && !suspect.change.no_op;
+        let Some((from, _)) = suspect.effect.filter(|_| starts) else { continue };
+        // The next run of a schedule may be some minutes off.
+        if from <= began + slack && began - from <= 15 * 60 {
+            suspect.weight += surge.rate;
+            suspect.mechanism = suspect.mechanism.max(4.0);
+            left = ratios::SIGN_ABSENT;
+        }
+    }
+    left
 }
 
 /// The key by which a change set the very limit at which a series is cut off, whenever that was: a pool

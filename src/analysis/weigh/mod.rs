@@ -18,7 +18,7 @@ use crate::domain::evidence::Evidence;
 use crate::domain::report::Cause;
 use causes::{dependency, exhaustion, expiry, platform, traffic};
 use ceilings::{ceilings, gate, temper, unseen_change};
-use changes::{explain_drain, explain_outages};
+use changes::{explain_drain, explain_outages, explain_surge};
 
 /// One row of the posterior.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +56,7 @@ pub fn weigh(
 ) -> Weighed {
     let outages = explain_outages(suspects, symptom, triggers, failure);
     explain_drain(suspects, symptom, triggers, failure);
+    let surge_left = explain_surge(suspects, symptom, triggers);
     let mut rows: Vec<Row> = suspects
         .iter()
         .enumerate()
@@ -75,7 +76,7 @@ pub fn weigh(
     };
     let (dependency, named) = dependency(suspects, &outages, triggers, failure, evidence);
     rows.push(other(Cause::Dependency, named, dependency));
-    rows.push(other(Cause::Traffic, None, traffic(symptom, triggers, failure)));
+    rows.push(other(Cause::Traffic, None, surge_left * traffic(symptom, triggers, failure)));
     let drained = triggers.drain.as_ref().map(|drain| drain.what().to_owned());
     rows.push(other(Cause::Exhaustion, drained, exhaustion(suspects, symptom, triggers, failure)));
     rows.push(other(Cause::Expiry, None, expiry(triggers, evidence)));
