@@ -83,6 +83,9 @@ pub(super) struct SharedAnswers {
 #[derive(Debug, Clone)]
 pub struct Writer {
     pub(super) lambda: aws_sdk_lambda::Client,
+    pub(super) ecs: aws_sdk_ecs::Client,
+    pub(super) ssm: aws_sdk_ssm::Client,
+    pub(super) appconfig: aws_sdk_appconfig::Client,
 }
 
 impl Clients {
@@ -187,8 +190,13 @@ impl Clients {
             Some(role) => assume(&self.base, role, &session_name(session)).await,
             None => self.read.clone(),
         };
-        let config = aws_sdk_lambda::config::Builder::from(&config).retry_config(once).build();
-        Writer { lambda: aws_sdk_lambda::Client::from_conf(config) }
+        let config = config.into_builder().retry_config(once).build();
+        Writer {
+            lambda: aws_sdk_lambda::Client::new(&config),
+            ecs: aws_sdk_ecs::Client::new(&config),
+            ssm: aws_sdk_ssm::Client::new(&config),
+            appconfig: aws_sdk_appconfig::Client::new(&config),
+        }
     }
 }
 

@@ -58,7 +58,8 @@ pub enum RollbackTarget {
         #[serde(default)]
         ids: Option<AppConfigIds>,
     },
-    /// Deploy a version of an AppConfig profile at once: how a revert is taken back.
+    /// Deploy a version of an AppConfig profile at once: how a revert is taken back, and how a deployment is undone
+    /// that is too old to be reverted.
     AppConfigVersion {
         application: String,
         environment: String,
@@ -66,6 +67,9 @@ pub enum RollbackTarget {
         from_version: String,
         to_version: String,
         ids: AppConfigIds,
+        /// Number of the environment's newest deployment when the plan was made: AppConfig refuses if it moved.
+        #[serde(default)]
+        latest: Option<i64>,
     },
     /// Put a function's reserved concurrency back; `None` removes the reservation.
     LambdaConcurrency { function: String, from: Option<i64>, to: Option<i64> },
@@ -196,14 +200,20 @@ impl RollbackTarget {
                     quote(environment)
                 )
             }
-            Self::AppConfigVersion { to_version, ids, .. } => format!(
-                "aws appconfig start-deployment --application-id {} --environment-id {} \
-                 --configuration-profile-id {} --configuration-version {} --deployment-strategy-id {ALL_AT_ONCE}",
-                quote(&ids.application),
-                quote(&ids.environment),
-                quote(&ids.profile),
-                quote(to_version)
-            ),
+            Self::AppConfigVersion { to_version, ids, latest, .. } => {
+                let mut command = format!(
+                    "aws appconfig start-deployment --application-id {} --environment-id {} \
+                     --configuration-profile-id {} --configuration-version {} --deployment-strategy-id {ALL_AT_ONCE}",
+                    quote(&ids.application),
+                    quote(&ids.environment),
+                    quote(&ids.profile),
+                    quote(to_version)
+                );
+                if let Some(latest) = latest {
+                    command.push_str(&format!(" --latest-deployment-number {latest}"));
+                }
+                command
+            }
             Self::LambdaConcurrency { function, to, .. } => match to {
                 Some(to) => format!(
                     "aws lambda put-function-concurrency --function-name {} --reserved-concurrent-executions {to}",
@@ -330,8 +340,13 @@ impl RollbackTarget {
             Self::AppConfig { deployment, .. } => {
                 vec![format!("Deployment {deployment} is the newest, and not older than 72 hours.")]
             }
-            Self::AppConfigVersion { from_version, .. } => {
-                vec![format!("Version {from_version} is served, and no deployment is going on.")]
+            Self::AppConfigVersion { from_version, latest, .. } => {
+                let mut all =
+                    vec![format!("Version {from_version} is served, and no deployment is going on.")];
+                if let Some(latest) = latest {
+                    all.push(format!("Deployment {latest} is the environment's newest."));
+                }
+                all
             }
             Self::LambdaConcurrency { function, from, .. } => vec![match from {
                 Some(from) => format!("{function} has a reserved concurrency of {from}."),
@@ -430,20 +445,28 @@ impl RollbackTarget {
                         from_version: served,
                         to_version: deployed,
                         ids,
+                        latest: None,
                     },
                     _ => return Err("The version that was deployed is not known.".into()),
                 }
             }
-            Self::AppConfigVersion { application, environment, profile, from_version, to_version, ids } => {
-                Self::AppConfigVersion {
-                    application,
-                    environment,
-                    profile,
-                    from_version: to_version,
-                    to_version: from_version,
-                    ids,
-                }
-            }
+            Self::AppConfigVersion {
+                application,
+                environment,
+                profile,
+                from_version,
+                to_version,
+                ids,
+                ..
+            } => Self::AppConfigVersion {
+                application,
+                environment,
+                profile,
+                from_version: to_version,
+                to_version: from_version,
+                ids,
+                latest: None,
+            },
             Self::LambdaConcurrency { function, from, to } => {
                 Self::LambdaConcurrency { function, from: to, to: from }
             }

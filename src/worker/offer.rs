@@ -65,7 +65,7 @@ pub async fn plan(bench: &Bench, service: &str, investigation: &Investigation) -
 /// # Errors
 /// Why the step cannot be taken, as a sentence.
 pub async fn tried(bench: &Bench, target: &RollbackTarget) -> Result<(RollbackTarget, String), String> {
-    match rollback::prepare(&bench.aws, target, Instant::now() + TRY_WITHIN).await {
+    match rollback::prepare(&bench.aws, target, bench.clock.now(), Instant::now() + TRY_WITHIN).await {
         Ok(target) => {
             let shown = format!(
                 "Tried without effect at {}: what it starts from and what it goes back to are there.",

@@ -120,7 +120,7 @@ async fn carry_out(bench: &Bench, approval: &Approval) -> anyhow::Result<Step> {
 /// Whether the plan still holds exactly as it was posted.
 async fn look(bench: &Bench, approval: &Approval) -> anyhow::Result<Result<(), Obstacle>> {
     let target = &approval.plan.target;
-    let found = rollback::check(&bench.aws, target, Instant::now() + READ_DEADLINE).await;
+    let found = rollback::check(&bench.aws, target, bench.clock.now(), Instant::now() + READ_DEADLINE).await;
     let answer = match &found {
         Ok(()) => "all that the plan starts from is still there".to_owned(),
         Err(obstacle) => redact::text(&obstacle.to_string()),

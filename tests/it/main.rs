@@ -1,6 +1,7 @@
 mod accuracy;
 mod aws_account;
 mod aws_faults;
+mod aws_kinds;
 mod aws_reading;
 mod aws_rollback;
 mod aws_sharing;

@@ -6,10 +6,16 @@
 
 mod alias;
 mod concurrency;
+mod configuration;
 mod function;
+mod parameter;
+mod service;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
+use self::parameter::Write;
+use self::service::Move;
 use super::clients::{Clients, Writer};
 use super::errors::ReadError;
 use crate::domain::rollback::RollbackTarget;
@@ -38,6 +44,16 @@ pub enum State {
     Unchanged,
     /// Neither.
     Other { what: String },
+}
+
+/// Whether a change that AWS took has reached those who are served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InEffect {
+    Yes,
+    /// AWS is still at it, and how far it is.
+    NotYet {
+        what: String,
+    },
 }
 
 /// Why a step cannot be taken now, as a sentence for people.
@@ -69,6 +85,7 @@ impl From<ReadError> for Obstacle {
 pub async fn prepare(
     clients: &Clients,
     target: &RollbackTarget,
+    now: Timestamp,
     deadline: Instant,
 ) -> Result<RollbackTarget, Obstacle> {
     match read_back(clients, target, deadline).await {
@@ -83,10 +100,24 @@ pub async fn prepare(
             function::prepare(clients, target, deadline).await
         }
         RollbackTarget::LambdaConcurrency { .. } => Ok(target.clone()),
-        RollbackTarget::EcsService { .. }
-        | RollbackTarget::SsmParameter { .. }
-        | RollbackTarget::AppConfig { .. }
-        | RollbackTarget::AppConfigVersion { .. } => Err(Obstacle::NotSupported { what: target.describe() }),
+        RollbackTarget::EcsService {
+            cluster,
+            service,
+            from_task_definition: from,
+            to_task_definition: to,
+            deployment,
+        } => {
+            let step = Move { cluster, service, from, to, deployment: deployment.as_deref() };
+            service::prepare(clients, target, step, deadline).await
+        }
+        RollbackTarget::SsmParameter { name, from_version, from_value, to_value } => {
+            let from_value = from_value.as_deref();
+            let step = Write { name, from_version: *from_version, from_value, to_value };
+            parameter::prepare(clients, target, step, deadline).await
+        }
+        RollbackTarget::AppConfig { .. } | RollbackTarget::AppConfigVersion { .. } => {
+            configuration::prepare(clients, target, now, deadline).await
+        }
     }
 }
 
@@ -94,12 +125,17 @@ pub async fn prepare(
 ///
 /// # Errors
 /// What moved, as a sentence.
-pub async fn check(clients: &Clients, target: &RollbackTarget, deadline: Instant) -> Result<(), Obstacle> {
-    let now = prepare(clients, target, deadline).await?;
-    if now == *target {
+pub async fn check(
+    clients: &Clients,
+    target: &RollbackTarget,
+    now: Timestamp,
+    deadline: Instant,
+) -> Result<(), Obstacle> {
+    let anew = prepare(clients, target, now, deadline).await?;
+    if anew == *target {
         return Ok(());
     }
-    let (before, after) = (target.preconditions(), now.preconditions());
+    let (before, after) = (target.preconditions(), anew.preconditions());
     let moved: Vec<String> = before
         .iter()
         .filter(|condition| !after.contains(condition))
@@ -134,17 +170,62 @@ pub async fn apply(
         RollbackTarget::LambdaConcurrency { function, from, to } => {
             concurrency::apply(clients, writer, function, *from, *to, deadline).await
         }
-        RollbackTarget::EcsService { .. }
-        | RollbackTarget::SsmParameter { .. }
-        | RollbackTarget::AppConfig { .. }
-        | RollbackTarget::AppConfigVersion { .. } => Outcome::NotSupported { what: target.describe() },
+        RollbackTarget::EcsService {
+            cluster,
+            service,
+            from_task_definition: from,
+            to_task_definition: to,
+            deployment,
+        } => {
+            let step = Move { cluster, service, from, to, deployment: deployment.as_deref() };
+            service::apply(clients, writer, step, deadline).await
+        }
+        RollbackTarget::SsmParameter { name, from_version, from_value, to_value } => {
+            let from_value = from_value.as_deref();
+            let step = Write { name, from_version: *from_version, from_value, to_value };
+            parameter::apply(clients, writer, step, deadline).await
+        }
+        RollbackTarget::AppConfig { .. } | RollbackTarget::AppConfigVersion { .. } => {
+            configuration::apply(clients, writer, target, deadline).await
+        }
+    }
+}
+
+/// Whether a change that AWS took serves everybody by now: tasks have to start, and configurations to spread.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn in_effect(
+    clients: &Clients,
+    target: &RollbackTarget,
+    deadline: Instant,
+) -> Result<InEffect, ReadError> {
+    match target {
+        RollbackTarget::EcsService {
+            cluster,
+            service,
+            from_task_definition: from,
+            to_task_definition: to,
+            deployment,
+        } => {
+            let step = Move { cluster, service, from, to, deployment: deployment.as_deref() };
+            service::in_effect(clients, step, deadline).await
+        }
+        RollbackTarget::AppConfig { .. } | RollbackTarget::AppConfigVersion { .. } => {
+            configuration::in_effect(clients, target, deadline).await
+        }
+        RollbackTarget::LambdaAlias { .. }
+        | RollbackTarget::LambdaEnvironment { .. }
+        | RollbackTarget::LambdaSettings { .. }
+        | RollbackTarget::LambdaConcurrency { .. }
+        | RollbackTarget::SsmParameter { .. } => Ok(InEffect::Yes),
     }
 }
 
 /// What is there now. Restored means: as the plan wants it, whoever did it.
 ///
 /// # Errors
-/// When it cannot be read, and for kinds of change that the bot does not make.
+/// When it cannot be read.
 pub async fn read_back(
     clients: &Clients,
     target: &RollbackTarget,
@@ -179,14 +260,24 @@ pub async fn read_back(
             let text = |number: Option<i64>| number.map(|number| number.to_string());
             Ok(compare(function, [(&key, text(now), text(*from), text(*to))].into_iter()))
         }
-        RollbackTarget::EcsService { .. }
-        | RollbackTarget::SsmParameter { .. }
-        | RollbackTarget::AppConfig { .. }
-        | RollbackTarget::AppConfigVersion { .. } => Err(ReadError::Refused {
-            action: "reading back".to_owned(),
-            code: "NotSupported".to_owned(),
-            message: target.describe(),
-        }),
+        RollbackTarget::EcsService {
+            cluster,
+            service,
+            from_task_definition: from,
+            to_task_definition: to,
+            deployment,
+        } => {
+            let step = Move { cluster, service, from, to, deployment: deployment.as_deref() };
+            service::read_back(clients, step, deadline).await
+        }
+        RollbackTarget::SsmParameter { name, from_version, from_value, to_value } => {
+            let from_value = from_value.as_deref();
+            let step = Write { name, from_version: *from_version, from_value, to_value };
+            parameter::read_back(clients, step, deadline).await
+        }
+        RollbackTarget::AppConfig { .. } | RollbackTarget::AppConfigVersion { .. } => {
+            configuration::read_back(clients, target, deadline).await
+        }
     }
 }
 
@@ -219,7 +310,13 @@ fn outcome<T>(answer: Result<T, ReadError>, what: impl Fn() -> String) -> Outcom
     match answer {
         Ok(_) => Outcome::Applied,
         Err(ReadError::Refused { code, message, .. })
-            if matches!(code.as_str(), "PreconditionFailedException" | "ResourceConflictException") =>
+            if matches!(
+                code.as_str(),
+                "PreconditionFailedException"
+                    | "ResourceConflictException"
+                    | "ConflictException"
+                    | "ServiceDeploymentNotFoundException"
+            ) =>
         {
             Outcome::Moved { what: format!("{} was changed in between: {message}", what()) }
         }

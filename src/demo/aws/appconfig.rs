@@ -302,6 +302,7 @@ fn start(configurations: &mut Configurations, call: &Call) -> Result<Value, ApiE
     let wanted = call.text("ConfigurationProfileId").unwrap_or_default();
     let profile = Configurations::name_in(&application.profiles, wanted, "configuration profile")?;
     let version = call.text("ConfigurationVersion").ok_or_else(|| bad("ConfigurationVersion is required"))?;
+    call.text("DeploymentStrategyId").ok_or_else(|| bad("DeploymentStrategyId is required"))?;
     let known = application.hosted.get(&profile).into_iter().flatten();
     if !known.into_iter().any(|one| one.number.to_string() == version) {
         return Err(bad(format!("Configuration version {version} does not exist")));
@@ -314,8 +315,12 @@ fn start(configurations: &mut Configurations, call: &Call) -> Result<Value, ApiE
             "A deployment is in progress in this environment",
         ));
     }
+    let latest = deployments.len() as i64;
+    if call.integer("LatestDeploymentNumber").is_some_and(|expected| expected != latest) {
+        return Err(ApiError::new(409, "ConflictException", format!("The latest deployment is {latest}")));
+    }
     let deployment = Deployment {
-        number: deployments.len() as i64 + 1,
+        number: latest + 1,
         profile,
         version: version.to_owned(),
         started_at: call.at,

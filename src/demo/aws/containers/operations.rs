@@ -111,13 +111,17 @@ fn rollouts_of(state: &State, operation: &str, call: &Call) -> Result<Answer, Ap
         let (key, service) = containers
             .service(call.text("cluster").unwrap_or("default"), call.text("service").unwrap_or_default())?;
         let (rollouts, mut shown) = (containers.rollouts(service, call.at), Vec::new());
+        let statuses = call.input.get("status").and_then(Value::as_array).cloned().unwrap_or_default();
         for (place, (rollout, state, ended)) in rollouts.iter().enumerate().rev() {
             // What the circuit breaker does is part of the deployment that it ends.
             if !service.rollouts.iter().any(|own| own.id == rollout.id) {
                 continue;
             }
             let source = rollouts[..place].iter().rev().find(|(_, state, _)| *state == "COMPLETED");
-            shown.push(containers.show_rollout(key, rollout, state, *ended, source.map(|(one, ..)| one)));
+            let brief = containers.show_rollout(key, rollout, state, *ended, source.map(|(one, ..)| one));
+            if statuses.is_empty() || statuses.contains(&brief["status"]) {
+                shown.push(brief);
+            }
         }
         return page(call, "serviceDeployments", &shown, PAGE);
     }

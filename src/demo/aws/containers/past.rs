@@ -110,6 +110,22 @@ impl AwsWorld {
         Ok(())
     }
 
+    /// Makes a revision INACTIVE; unknown ones are left out.
+    pub fn deregister_task_definition(&self, name: &str) {
+        let mut state = self.state();
+        let (family, revision) = super::family_and_revision(name);
+        let revisions = state.containers.definitions.get_mut(family).into_iter().flatten();
+        for definition in revisions.filter(|one| Some(one.revision) == revision) {
+            definition.active = false;
+        }
+    }
+
+    /// How many tasks a service is meant to run.
+    pub fn desired_count(&self, cluster: &str, name: &str) -> Option<i64> {
+        let state = self.state();
+        state.containers.service(cluster, name).ok().map(|(_, service)| service.desired)
+    }
+
     /// The revision that a service was last moved to, `family:revision`.
     pub fn service_definition(&self, cluster: &str, name: &str) -> Option<String> {
         let state = self.state();
