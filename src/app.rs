@@ -76,6 +76,7 @@ pub async fn assemble(settings: &Settings, clock: Clock) -> anyhow::Result<Bench
         mail: Arc::default(),
         steps_done,
         metrics: Arc::default(),
+        fail_points: worker::FailPoints::default(),
     })
 }
 

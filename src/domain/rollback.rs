@@ -372,6 +372,11 @@ impl RollbackTarget {
         }
     }
 
+    /// Whether everybody is served by it as soon as AWS has answered.
+    pub fn is_immediate(&self) -> bool {
+        !matches!(self, Self::EcsService { .. } | Self::AppConfig { .. } | Self::AppConfigVersion { .. })
+    }
+
     /// The call that reads back what it changes, as IAM names it.
     pub fn reading_call(&self) -> &'static str {
         match self {

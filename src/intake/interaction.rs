@@ -9,6 +9,7 @@ use super::ask::{Answer, Asker};
 use super::command::Command;
 use super::desk::Desk;
 use crate::domain::incident::IncidentId;
+use crate::slack::approvals;
 use crate::slack::evidence;
 use crate::slack::feedback::{self, About};
 use crate::slack::interaction::{self, Interaction, Press, Shortcut, Submission, Suggestion};
@@ -31,6 +32,9 @@ impl Desk {
             Interaction::ViewPress(press) if press.action_id == SHOW_EVIDENCE => {
                 self.show_evidence(&press.value, &press.trigger_id).await.map(|_| None)
             }
+            Interaction::ViewPress(press) if press.action_id == "try_plan" => {
+                self.try_plan(press).await.map(|()| None)
+            }
             Interaction::ViewPress(press) => {
                 tracing::debug!(action = press.action_id, "a button of a view that does nothing");
                 Ok(None)
@@ -43,6 +47,9 @@ impl Desk {
             }
             Interaction::Submission(form) if form.callback_id == feedback::FORM => {
                 self.feedback_form(form).await
+            }
+            Interaction::Submission(form) if form.callback_id == approvals::REASON_FORM => {
+                self.reason_given(form).await
             }
             Interaction::Suggestion(suggestion) if suggestion.action_id == "service" => {
                 self.suggest(&suggestion).await.map(Some)
@@ -72,7 +79,10 @@ impl Desk {
         if press.action_id.starts_with(questions::CHOOSE) {
             return self.choose_service(press).await;
         }
-        self.store_click(press).await
+        match press.action_id.as_str() {
+            "rollback_reject" | "rollback_break_glass" | "show_plan" => self.press_on_plan(press).await,
+            _ => self.store_click(press).await,
+        }
     }
 
     /// Opens the short form behind 'It was something else'; where it does not open, the press itself counts.
@@ -129,7 +139,7 @@ impl Desk {
     }
 
     /// A click, stored before it is acknowledged; whether it counts is decided by a job.
-    async fn store_click(&self, press: Press) -> Result<()> {
+    pub(super) async fn store_click(&self, press: Press) -> Result<()> {
         let delivery = press.delivery.clone();
         let click = ClickedButton {
             delivery: delivery.clone(),

@@ -4,6 +4,7 @@
 //! Slack wants its answer within three seconds. What takes time is a job; the few calls that an answer
 //! needs (a form, somebody's clock, a message that was pointed at) have a deadline below that.
 
+mod approvals;
 mod ask;
 mod aws;
 mod aws_event;

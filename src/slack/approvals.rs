@@ -8,9 +8,19 @@ use serde_json::{Value, json};
 
 use super::messages::{Kind, Message, bullets, button, clock, context, header, section};
 use super::text::{cut, escape};
+use super::views::{modal, plain};
 use crate::domain::approval::Decision;
 use crate::domain::incident::IncidentId;
 use crate::domain::plan::Plan;
+
+/// `callback_id` of the form that asks why.
+pub const REASON_FORM: &str = "rollback_reason";
+/// Block and action of the reason in it.
+pub const REASON: &str = "reason";
+/// A reason is a sentence or two, in characters.
+const REASON_MAX: usize = 500;
+/// What a form shows of the plan, in characters.
+const PLAN_LINE_MAX: usize = 1_000;
 
 /// Slack's limit for the text of a confirmation, in characters.
 const CONFIRM_TEXT_MAX: usize = 300;
@@ -24,6 +34,8 @@ pub struct Asked<'a> {
     pub expires_at: Timestamp,
     /// Whether it takes a rollback back.
     pub undoing: bool,
+    /// Whether somebody may approve it alone.
+    pub break_glass: bool,
 }
 
 /// The buttons of a plan that waits.
@@ -38,11 +50,49 @@ pub fn buttons(asked: &Asked<'_>) -> Vec<Value> {
         "confirm": { "type": "plain_text", "text": label },
         "deny": { "type": "plain_text", "text": "Not now" },
     });
-    vec![
+    let mut all = vec![
         approve,
         button("rollback_reject", "Reject", asked.approval),
         button("show_plan", "Show plan", asked.approval),
-    ]
+    ];
+    if asked.break_glass {
+        all.push(button("rollback_break_glass", "Approve alone", asked.approval));
+    }
+    all
+}
+
+/// The form that asks why: for a rejection, or for an approval alone. `metadata` says what was pressed where.
+pub fn reason_form(alone: bool, plan: &Plan, metadata: &str) -> Value {
+    let (title, submit, label) =
+        if alone { ("Approve alone", "Approve alone", "Why alone") } else { ("Reject", "Reject", "Why not") };
+    let explained = if alone {
+        "This approves without a second person. The reason is posted in the thread and kept in the audit trail."
+    } else {
+        "The reason is posted in the thread and kept in the audit trail."
+    };
+    let reason = json!({
+        "type": "input", "block_id": REASON, "optional": !alone, "label": plain(label),
+        "element": { "type": "plain_text_input", "action_id": REASON, "multiline": true, "max_length": REASON_MAX },
+    });
+    let blocks = [section(&escape(&cut(&plan.what, PLAN_LINE_MAX))), context(explained), reason];
+    modal(REASON_FORM, title, Some(submit), metadata, &blocks)
+}
+
+/// The plan in full as a form that only shows, with a button that tries it without effect.
+pub fn plan_view(asked: &Asked<'_>, id: IncidentId, open: bool) -> Value {
+    let mut blocks = plan_blocks(asked.plan, asked.expires_at);
+    if open {
+        let try_it = button("try_plan", "Try it without effect", asked.approval);
+        blocks.push(json!({ "type": "actions", "elements": [try_it] }));
+        blocks.push(context("The answer comes in the incident's thread, for you alone."));
+    }
+    modal("plan", &format!("{id}: plan"), None, "", &blocks)
+}
+
+/// What everybody in the thread learns when somebody approved alone: an edited message notifies nobody.
+pub fn approved_alone(id: IncidentId, by: &str, reason: &str) -> Message {
+    let text = format!("<@{by}> approved the rollback alone (break-glass). Reason: {}", escape(reason));
+    Message::plain(text).of(Kind::Notice, id)
 }
 
 /// The plan in full, as blocks of a message or a modal.

@@ -32,6 +32,8 @@ pub struct Approval {
     pub reason: Option<String>,
     pub sent_at: Option<Timestamp>,
     pub applied_at: Option<Timestamp>,
+    /// When it served everybody, once AWS said so.
+    pub in_effect_at: Option<Timestamp>,
     pub outcome: Option<String>,
     pub break_glass: bool,
     /// The approval whose change this plan takes back, where it is such a plan.
@@ -87,6 +89,7 @@ struct Row {
     reason: Option<String>,
     sent_at: Option<i64>,
     applied_at: Option<i64>,
+    in_effect_at: Option<i64>,
     outcome: Option<String>,
     break_glass: bool,
     undoes: Option<String>,
@@ -112,6 +115,7 @@ impl TryFrom<Row> for Approval {
             reason: row.reason,
             sent_at: row.sent_at.map(time),
             applied_at: row.applied_at.map(time),
+            in_effect_at: row.in_effect_at.map(time),
             outcome: row.outcome,
             break_glass: row.break_glass,
             undoes: row.undoes,
@@ -248,12 +252,12 @@ pub(super) async fn supersede(
 }
 
 const SELECT: &str = "SELECT id, incident_id, requested_at, expires_at, plan, channel, message_ts, decision,
-    decided_by, decided_at, reason, sent_at, applied_at, outcome, break_glass, undoes, judged, judged_at
+    decided_by, decided_at, reason, sent_at, applied_at, in_effect_at, outcome, break_glass, undoes, judged, judged_at
     FROM approvals WHERE id = ?1";
 
 const SELECT_OF: &str =
     "SELECT id, incident_id, requested_at, expires_at, plan, channel, message_ts, decision,
-    decided_by, decided_at, reason, sent_at, applied_at, outcome, break_glass, undoes, judged, judged_at
+    decided_by, decided_at, reason, sent_at, applied_at, in_effect_at, outcome, break_glass, undoes, judged, judged_at
     FROM approvals WHERE incident_id = ?1 ORDER BY requested_at, rowid";
 
 impl Store {
@@ -405,6 +409,18 @@ impl Store {
         super::jobs::enqueue(&mut transaction, &JobKind::Headline, Some(approval.incident), now).await?;
         transaction.commit().await?;
         Ok(true)
+    }
+
+    /// Saves when a change that was made served everybody; the first word stands.
+    pub async fn note_in_effect(&self, approval: &Approval, at: Timestamp) -> Result<()> {
+        let mut transaction = self.begin().await?;
+        sqlx::query("UPDATE approvals SET in_effect_at = ?2 WHERE id = ?1 AND in_effect_at IS NULL")
+            .bind(&approval.id)
+            .bind(at.as_millisecond())
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
     }
 
     /// Saves whether the change helped. False where that was decided before.

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::fail_points::Point;
 use super::headline::note;
-use super::{Bench, Done, feedback, report};
+use super::{Bench, Done, feedback, report, roll_back};
 use crate::analysis::redact;
 use crate::domain::approval::{self, Authorship, Click, Decision, Refusal, Request, Rules};
 use crate::domain::audit::{Entry, What};
@@ -19,14 +20,18 @@ use crate::store::{Approval, Claim, ClickedButton, Decided, GRACE};
 /// # Errors
 /// Where the store or Slack fails; a decision that was made stays made.
 pub async fn decide(bench: &Bench, click: &ClickedButton) -> anyhow::Result<Done> {
+    bench.fail_points.pass(Point::ClickTaken).await;
     match click.action_id.as_str() {
-        "rollback_approve" | "rollback_reject" if is_too_early(bench, click).await? => {
+        "rollback_approve" | "rollback_reject" | "rollback_break_glass"
+            if is_too_early(bench, click).await? =>
+        {
             return Ok(Done::Again(GRACE));
         }
         "rollback_approve" => change(bench, click, Press::Approve).await?,
         "rollback_reject" => change(bench, click, Press::Reject).await?,
         "rollback_break_glass" => change(bench, click, Press::BreakGlass).await?,
         "show_plan" => show_plan(bench, click).await?,
+        "try_plan" => try_plan(bench, click).await?,
         "show_evidence" => show_evidence(bench, click).await?,
         "feedback_right" => feedback::keep(bench, click, Word::Right).await?,
         "feedback_wrong" => feedback::keep(bench, click, Word::Wrong).await?,
@@ -97,6 +102,7 @@ async fn change(bench: &Bench, click: &ClickedButton, press: Press) -> anyhow::R
         request.author = authorship(bench, &approval, &click.user).await;
         allowed = approval::may_approve(&clicked, &request, &rules);
     }
+    bench.fail_points.pass(Point::RulesKnown).await;
     if let Err(refusal) = allowed {
         return refuse(bench, click, Some(&approval), &refusal).await;
     }
@@ -110,7 +116,10 @@ async fn change(bench: &Bench, click: &ClickedButton, press: Press) -> anyhow::R
     match bench.store.decide(&approval, &decided, now).await? {
         Claim::Won => {
             bench.wake.notify_one();
-            report::show_decision(bench, &approval.id).await
+            bench.fail_points.pass(Point::Decided).await;
+            report::show_decision(bench, &approval.id).await?;
+            bench.fail_points.pass(Point::DecisionShown).await;
+            Ok(())
         }
         Claim::Lost => {
             let current = bench.store.approval(&approval.id).await?;
@@ -207,6 +216,27 @@ async fn show_plan(bench: &Bench, click: &ClickedButton) -> anyhow::Result<()> {
     let Some(approval) = bench.store.approval(&click.value).await? else { return Ok(()) };
     let message = approvals::plan(approval.incident, &approval.plan, approval.expires_at);
     tell(bench, click, &message).await
+}
+
+/// Looks whether the plan could be carried out now, and changes nothing.
+async fn try_plan(bench: &Bench, click: &ClickedButton) -> anyhow::Result<()> {
+    let Some(approval) = bench.store.approval(&click.value).await? else { return Ok(()) };
+    let Some(channel) = approval.channel.clone() else { return Ok(()) };
+    let thread_ts = bench.store.incident_row(approval.incident).await?.and_then(|row| row.thread_ts);
+    let there = ClickedButton { channel, thread_ts, ..click.clone() };
+    if approval.decision.is_some() {
+        return tell(bench, &there, &Message::plain("This request is decided; there is nothing to try."))
+            .await;
+    }
+    let found = match roll_back::look(bench, &approval).await? {
+        Ok(()) => "everything that the plan starts from is there, and so is what it goes back to. \
+                   Nothing was changed."
+            .to_owned(),
+        Err(obstacle) => format!("it could not be carried out now: {obstacle}. Nothing was changed."),
+    };
+    let at = bench.clock.now().strftime("%H:%M:%S UTC");
+    let sentence = format!("{}: tried without effect at {at}: {found}", approval.incident);
+    tell(bench, &there, &Message::plain(sentence)).await
 }
 
 async fn show_evidence(bench: &Bench, click: &ClickedButton) -> anyhow::Result<()> {

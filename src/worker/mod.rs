@@ -6,6 +6,7 @@
 
 mod decide;
 mod delivery;
+mod fail_points;
 mod feedback;
 mod headline;
 mod investigate;
@@ -29,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::delivery::deliver_once;
+pub use self::fail_points::{FailPoints, Point};
 pub use self::investigate::service_settings;
 use crate::aws::Clients;
 use crate::clock::Clock;
@@ -56,6 +58,8 @@ pub struct Bench {
     /// Counts finished steps, for whoever waits for a verdict.
     pub steps_done: watch::Sender<u64>,
     pub metrics: Arc<Metrics>,
+    /// Nothing is armed but in tests of what a crash leaves.
+    pub fail_points: FailPoints,
 }
 
 /// How a step ends, short of a failure.

@@ -9,7 +9,7 @@ use super::{Bench, Done};
 use crate::chart::{self, ChartInput, Mark, MarkKind};
 use crate::domain::incident::IncidentId;
 use crate::domain::report::{Report, Symptoms};
-use crate::slack::approvals::{Asked, DecidedView, decided_line, undo_offer};
+use crate::slack::approvals::{Asked, DecidedView, approved_alone, decided_line, undo_offer};
 use crate::slack::messages::{self, ResultView};
 use crate::store::{Approval, IncidentRow};
 
@@ -72,7 +72,7 @@ async fn owe_result(
         round: row.round,
         voices: bench.store.voices(row.id, row.round).await?,
         report,
-        plan: approval.as_ref().map(|approval| self::asked(approval)),
+        plan: approval.as_ref().map(|approval| self::asked(bench, approval)),
         not_offered: row.not_offered.as_deref(),
         decided: line.as_deref(),
     });
@@ -136,8 +136,9 @@ pub fn chart_input<'a>(row: &IncidentRow, report: &Report, symptoms: &'a Symptom
 }
 
 /// What a message shows of an approval that waits.
-pub fn asked(approval: &Approval) -> Asked<'_> {
+pub fn asked<'a>(bench: &Bench, approval: &'a Approval) -> Asked<'a> {
     Asked {
+        break_glass: !bench.settings.config.approvals.break_glass.is_empty(),
         approval: &approval.id,
         plan: &approval.plan,
         expires_at: approval.expires_at,
@@ -163,6 +164,9 @@ fn decided(approval: &Approval) -> Option<String> {
 /// Where it cannot be stored.
 pub async fn show_decision(bench: &Bench, approval: &str) -> anyhow::Result<()> {
     let Some(approval) = bench.store.approval(approval).await? else { return Ok(()) };
+    if approval.break_glass {
+        tell_alone(bench, &approval).await?;
+    }
     if approval.undoes.is_none() {
         return refresh_result(bench, approval.incident).await;
     }
@@ -173,10 +177,25 @@ pub async fn show_decision(bench: &Bench, approval: &str) -> anyhow::Result<()> 
     }
 }
 
+/// Tells the thread who approved alone and why, once.
+async fn tell_alone(bench: &Bench, approval: &Approval) -> anyhow::Result<()> {
+    let Some(row) = bench.store.incident_row(approval.incident).await? else { return Ok(()) };
+    let purpose = format!("alone/{}", approval.id);
+    let (Some(by), Some(reason), Some(channel)) = (&approval.decided_by, &approval.reason, &row.channel)
+    else {
+        return Ok(());
+    };
+    if !bench.store.is_owed(row.id, &purpose).await? {
+        let message = approved_alone(row.id, by, reason);
+        delivery::owe(bench, row.id, channel, &purpose, &message, None).await?;
+    }
+    Ok(())
+}
+
 /// Owes the message that offers to take a rollback back, or shows how that was decided.
 pub async fn owe_undo_offer(bench: &Bench, approval: &Approval, channel: &str) -> anyhow::Result<()> {
     let purpose = format!("take_back/{}", approval.undoes.as_deref().unwrap_or_default());
-    let message = undo_offer(approval.incident, &asked(approval), decided(approval).as_deref());
+    let message = undo_offer(approval.incident, &asked(bench, approval), decided(approval).as_deref());
     delivery::owe(bench, approval.incident, channel, &purpose, &message, Some(&approval.id)).await?;
     Ok(())
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
+use super::fail_points::Point;
 use super::{Bench, Done, delivery, headline};
 use crate::analysis::redact;
 use crate::aws::ReadError;
@@ -63,6 +64,7 @@ pub async fn roll_back(bench: &Bench, approval: &str) -> anyhow::Result<Done> {
         if row.state != IncidentState::RollingBack {
             return Ok(Done::Finished);
         }
+        bench.fail_points.pass(Point::Approved).await;
         let ended = match carry_out(bench, &approval).await? {
             Step::Ended(ended) => ended,
             Step::Open(wait) => return Ok(Done::Again(wait)),
@@ -71,9 +73,11 @@ pub async fn roll_back(bench: &Bench, approval: &str) -> anyhow::Result<Done> {
             bench.metrics.count(if ended.applied { "rollbacks_applied" } else { "rollbacks_not_applied" });
         }
         bench.wake.notify_one();
+        bench.fail_points.pass(Point::OutcomeStored).await;
         approval.outcome = Some(ended.words);
     }
     tell(bench, &approval, &row).await?;
+    bench.fail_points.pass(Point::OutcomeTold).await;
     Ok(Done::Finished)
 }
 
@@ -101,7 +105,10 @@ async fn carry_out(bench: &Bench, approval: &Approval) -> anyhow::Result<Step> {
         ));
     }
     match look(bench, approval).await? {
-        Ok(()) => send(bench, approval).await,
+        Ok(()) => {
+            bench.fail_points.pass(Point::Checked).await;
+            send(bench, approval).await
+        }
         Err(Obstacle::Unreadable { error: error @ ReadError::AccessDenied { .. } }) => {
             Ok(Step::not_applied(format!("Nothing was changed: {error}.")))
         }
@@ -118,7 +125,7 @@ async fn carry_out(bench: &Bench, approval: &Approval) -> anyhow::Result<Step> {
 }
 
 /// Whether the plan still holds exactly as it was posted.
-async fn look(bench: &Bench, approval: &Approval) -> anyhow::Result<Result<(), Obstacle>> {
+pub(super) async fn look(bench: &Bench, approval: &Approval) -> anyhow::Result<Result<(), Obstacle>> {
     let target = &approval.plan.target;
     let found = rollback::check(&bench.aws, target, bench.clock.now(), Instant::now() + READ_DEADLINE).await;
     let answer = match &found {
@@ -139,11 +146,14 @@ async fn send(bench: &Bench, approval: &Approval) -> anyhow::Result<Step> {
     if !bench.store.note_sending(approval, leaving, bench.clock.now()).await? {
         return read_back(bench, approval).await;
     }
+    bench.fail_points.pass(Point::Marked).await;
     let deadline = Instant::now() + APPLY_DEADLINE;
     let outcome = rollback::apply(&bench.aws, &writer, &plan.target, deadline).await;
     bench.metrics.dependency("aws", !matches!(outcome, Outcome::Unknown { .. }));
+    bench.fail_points.pass(Point::Answered).await;
     let answered = What::Answered { call, answer: redact::text(&answer(&outcome)) };
     bench.store.note_step(approval, answered, bench.clock.now()).await?;
+    bench.fail_points.pass(Point::AnswerNoted).await;
     let what = &plan.what;
     Ok(match outcome {
         Outcome::Applied => Step::applied(format!("Rolled back: {what}.")),

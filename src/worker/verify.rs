@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
+use super::fail_points::Point;
 use super::{Bench, Done, delivery, headline, take_back};
 use crate::analysis::aftermath;
 use crate::aws::metrics::{self, Query};
+use crate::aws::rollback::{self, InEffect};
 use crate::bundle;
 use crate::domain::evidence::Evidence;
 use crate::domain::incident::State;
@@ -34,9 +36,14 @@ pub async fn verify(bench: &Bench, approval: &str) -> anyhow::Result<Done> {
     let purpose = format!("recovery/{}", approval.id);
     if row.state == State::Verifying {
         let within = bench.settings.config.approvals.verify_within.0;
-        let judgement = look(bench, &row, applied_at.saturating_add(IN_FLIGHT)?).await?;
+        let took_effect = take_effect(bench, &approval).await?;
+        let judgement = match &took_effect {
+            Ok(at) => look(bench, &row, at.saturating_add(IN_FLIGHT)?).await?,
+            Err(how_far) => Judgement { word: Word::TooEarly, figures: how_far.clone() },
+        };
+        bench.fail_points.pass(Point::InEffect).await;
         let now = bench.clock.now();
-        let time_is_up = now >= applied_at.saturating_add(within)?;
+        let time_is_up = now >= took_effect.unwrap_or(applied_at).saturating_add(within)?;
         match judgement.word {
             Word::TooEarly if !time_is_up => {
                 headline::refresh(bench, row.id, &[], Some(&judgement.figures)).await?;
@@ -60,6 +67,7 @@ pub async fn verify(bench: &Bench, approval: &str) -> anyhow::Result<Done> {
             }
         }
     }
+    bench.fail_points.pass(Point::Judged).await;
     // What an earlier run of this step decided and did not come to telling is told now.
     let Some(approval) = bench.store.approval(&approval.id).await? else { return Ok(Done::Finished) };
     if approval.judged.is_none() {
@@ -68,10 +76,36 @@ pub async fn verify(bench: &Bench, approval: &str) -> anyhow::Result<Done> {
     if !bench.store.is_owed(row.id, &purpose).await? {
         tell(bench, &approval, &purpose).await?;
     }
+    bench.fail_points.pass(Point::JudgementTold).await;
     if approval.judged == Some(Word::NotRecovered) {
         take_back::offer(bench, &approval).await?;
     }
     Ok(Done::Finished)
+}
+
+/// When the change served everybody, asked of AWS until it did; else how far it is, as a sentence.
+async fn take_effect(bench: &Bench, approval: &Approval) -> anyhow::Result<Result<Timestamp, String>> {
+    if let Some(at) = approval.in_effect_at {
+        return Ok(Ok(at));
+    }
+    let now = bench.clock.now();
+    let deadline = Instant::now() + READ_DEADLINE;
+    let at = match rollback::in_effect(&bench.aws, &approval.plan.target, deadline).await {
+        // Most changes serve everybody as soon as AWS has answered.
+        Ok(InEffect::Yes) if approval.plan.target.is_immediate() => approval.applied_at.unwrap_or(now),
+        Ok(InEffect::Yes) => now,
+        Ok(InEffect::NotYet { what }) => {
+            return Ok(Err(format!("The change is made and not in effect everywhere yet: {what}.")));
+        }
+        Err(error) => {
+            bench.metrics.dependency("aws", false);
+            return Ok(Err(format!(
+                "Whether the change is in effect cannot be read at the moment: {error}."
+            )));
+        }
+    };
+    bench.store.note_in_effect(approval, at).await?;
+    Ok(Ok(at))
 }
 
 async fn tell(bench: &Bench, approval: &Approval, purpose: &str) -> anyhow::Result<()> {

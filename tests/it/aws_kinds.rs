@@ -7,7 +7,7 @@ use incident_commander::aws::Clients;
 use incident_commander::aws::rollback::{
     InEffect, Obstacle, Outcome, State, apply, check, in_effect, prepare, read_back,
 };
-use incident_commander::demo::aws::{Fault, Identity};
+use incident_commander::demo::aws::{Fault, Identity, WorldClock, WorldOptions};
 use incident_commander::domain::rollback::RollbackTarget;
 use serde_json::json;
 
@@ -18,6 +18,12 @@ const SERVICE: &str = "refunds";
 
 fn alice() -> Identity {
     Identity::user(ACCOUNT, "alice")
+}
+
+/// An account in which a rollout takes three minutes.
+async fn account_with_rollouts() -> Account {
+    let options = WorldOptions::immediate(WorldClock::manual(at("12:20:00")));
+    Account::with(WorldOptions { rollout_time: Duration::from_mins(3), ..options }).await
 }
 
 /// A service with two revisions, of which it was moved to the second at this time.
@@ -93,7 +99,7 @@ async fn carry_out(clients: &Clients, account: &Account, target: &RollbackTarget
 
 #[tokio::test]
 async fn a_service_goes_back_to_its_revision_and_keeps_its_number_of_tasks() {
-    let account = Account::open().await;
+    let account = account_with_rollouts().await;
     let target = deploy_service(&account, "11:00:00");
     let clients = account.clients().await;
     let target = prepared(&clients, &account, &target).await;
@@ -113,7 +119,7 @@ async fn a_service_goes_back_to_its_revision_and_keeps_its_number_of_tasks() {
 
 #[tokio::test]
 async fn a_deployment_in_progress_is_stopped() {
-    let account = Account::open().await;
+    let account = account_with_rollouts().await;
     let target = deploy_service(&account, "12:19:50");
     let clients = account.clients().await;
     let target = prepared(&clients, &account, &target).await;
@@ -126,7 +132,7 @@ async fn a_deployment_in_progress_is_stopped() {
 
 #[tokio::test]
 async fn a_deployment_that_ended_since_the_plan_is_told_and_not_stopped() {
-    let account = Account::open().await;
+    let account = account_with_rollouts().await;
     let target = deploy_service(&account, "12:19:50");
     let clients = account.clients().await;
     let target = prepared(&clients, &account, &target).await;
