@@ -132,6 +132,7 @@ impl Bot {
             alert_token: settings.alert_token.clone(),
             slack_signing_secret: settings.slack_signing_secret.clone(),
             sns,
+            forged_at: Arc::default(),
             public_url: settings.public_url.clone().unwrap_or_else(|| format!("http://{address}")),
             steps_done: bench.steps_done.subscribe(),
             workers: alive.clone(),

@@ -79,6 +79,8 @@ pub enum Refusal {
     NotKnown,
     #[error("This button belongs to another message. Use the one in the incident's own thread.")]
     WrongMessage,
+    #[error("The message with this button was deleted. `/investigate again` makes a new one.")]
+    MessageGone,
     #[error("Already {} by <@{by}>. Nothing more is to be done here.", decision.as_str())]
     AlreadyDecided { decision: Decision, by: String },
     #[error("This request is {} and can no longer be decided.", .0.as_str())]
@@ -110,6 +112,7 @@ impl Refusal {
     pub fn name(&self) -> &'static str {
         match self {
             Self::WrongMessage => "wrong_message",
+            Self::MessageGone => "message_gone",
             Self::AlreadyDecided { .. } => "already_decided",
             Self::Closed(_) => "closed",
             Self::Expired(_) => "expired",

@@ -11,6 +11,7 @@ pub mod change;
 pub mod console;
 pub mod cost;
 pub mod evidence;
+pub mod execution;
 pub mod incident;
 pub mod plan;
 pub mod recovery;

@@ -38,6 +38,8 @@ pub struct Edge {
     pub slack_signing_secret: Option<Secret>,
     /// Present where a topic is configured.
     pub sns: Option<crate::aws::sns::Inbox>,
+    /// When the trail last told of a forged click, in epoch milliseconds.
+    pub forged_at: Arc<std::sync::atomic::AtomicI64>,
     /// What links in answers begin with.
     pub public_url: String,
     /// Changes whenever a worker finished a step.

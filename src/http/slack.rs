@@ -3,6 +3,8 @@
 //! The rule that is not obvious: a signed body that cannot be read is answered 200 and logged.
 //! Slack would only send the same again.
 
+use std::sync::atomic::Ordering;
+
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -12,6 +14,7 @@ use slack_morphism::SlackSigningSecret;
 use slack_morphism::signature_verifier::SlackEventSignatureVerifier;
 
 use super::{Edge, Shared, error};
+use crate::domain::audit::{Entry, What};
 use crate::intake::{Desk, Heard};
 use crate::slack::inbound::{self, Command, CommandBody, Event};
 use crate::store::{self, Accepted};
@@ -41,6 +44,9 @@ pub(super) async fn take_command(desk: &Desk, command: Command) -> store::Result
 pub(super) async fn take_interaction(desk: &Desk, payload: &Value) -> store::Result<Option<Value>> {
     desk.interaction(payload).await
 }
+
+/// Between two rows of the trail about forged clicks, in milliseconds.
+const FORGED_EVERY_MS: i64 = 60_000;
 
 pub(super) async fn events(State(edge): Shared, headers: HeaderMap, body: Bytes) -> Response {
     let body = match verified(&edge, &headers, &body) {
@@ -79,7 +85,10 @@ pub(super) async fn commands(State(edge): Shared, headers: HeaderMap, body: Byte
 pub(super) async fn interactions(State(edge): Shared, headers: HeaderMap, body: Bytes) -> Response {
     let body = match verified(&edge, &headers, &body) {
         Ok(body) => body,
-        Err(refused) => return refused,
+        Err(refused) => {
+            note_forged(&edge).await;
+            return refused;
+        }
     };
     let form = url_decode(body);
     let payload = form.iter().find(|(name, _)| name == "payload").map(|(_, value)| value.as_str());
@@ -89,6 +98,38 @@ pub(super) async fn interactions(State(edge): Shared, headers: HeaderMap, body: 
     match take_interaction(&edge.desk, &payload).await {
         Ok(answer) => answered(answer),
         Err(failure) => not_stored(&failure),
+    }
+}
+
+/// Writes down that somebody sends clicks that Slack did not sign, once a minute at most: the trail only grows,
+/// and whoever forges decides how often.
+async fn note_forged(edge: &Edge) {
+    let now = edge.desk.clock.now();
+    let last = edge.forged_at.load(Ordering::SeqCst);
+    let due = now.as_millisecond().saturating_sub(last) >= FORGED_EVERY_MS;
+    if !due
+        || edge
+            .forged_at
+            .compare_exchange(last, now.as_millisecond(), Ordering::SeqCst, Ordering::SeqCst)
+            .is_err()
+    {
+        return;
+    }
+    let entry = Entry {
+        at: now,
+        incident: None,
+        approval: None,
+        actor: "unknown".to_owned(),
+        what: What::Refused {
+            action: "interaction".to_owned(),
+            click: String::new(),
+            channel: String::new(),
+            refusal: "bad_signature".to_owned(),
+            sentence: "the signature is not Slack's".to_owned(),
+        },
+    };
+    if let Err(failure) = edge.desk.store.audit(&entry).await {
+        tracing::error!(error = %failure, "a forged click cannot be written down");
     }
 }
 

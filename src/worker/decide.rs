@@ -102,6 +102,9 @@ async fn change(bench: &Bench, click: &ClickedButton, press: Press) -> anyhow::R
         request.author = authorship(bench, &approval, &click.user).await;
         allowed = approval::may_approve(&clicked, &request, &rules);
     }
+    if press != Press::Reject && allowed.is_ok() && is_gone(bench, click).await {
+        allowed = Err(Refusal::MessageGone);
+    }
     bench.fail_points.pass(Point::RulesKnown).await;
     if let Err(refusal) = allowed {
         return refuse(bench, click, Some(&approval), &refusal).await;
@@ -128,6 +131,19 @@ async fn change(bench: &Bench, click: &ClickedButton, press: Press) -> anyhow::R
                 None => Refusal::Closed(Decision::Superseded),
             };
             refuse(bench, click, Some(&approval), &refusal).await
+        }
+    }
+}
+
+/// Whether the message with the button is gone: who deletes it takes the request back. Where Slack does not
+/// answer, the click itself is Slack's word that it is there.
+async fn is_gone(bench: &Bench, click: &ClickedButton) -> bool {
+    let there = bench.slack.message_at(&click.channel, &click.message_ts, click.thread_ts.as_deref());
+    match note(bench, there.await) {
+        Ok(found) => found.is_none(),
+        Err(error) => {
+            tracing::warn!(%error, "whether a button's message is still there cannot be read");
+            false
         }
     }
 }

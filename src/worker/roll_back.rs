@@ -16,6 +16,7 @@ use crate::aws::ReadError;
 use crate::aws::rollback::{self, Obstacle, Outcome, State};
 use crate::domain::approval::Decision;
 use crate::domain::audit::What;
+use crate::domain::execution::{self, Finding, Next, Seen};
 use crate::domain::incident::State as IncidentState;
 use crate::slack::messages;
 use crate::store::{Approval, Ended, IncidentRow};
@@ -23,14 +24,8 @@ use crate::store::{Approval, Ended, IncidentRow};
 /// AWS answers an alias's move at once; an environment's update settles within seconds.
 const APPLY_DEADLINE: Duration = Duration::from_secs(30);
 const READ_DEADLINE: Duration = Duration::from_secs(10);
-/// A request that left and was not answered has reached AWS within this time, or never will.
-const IN_TRANSIT: SignedDuration = SignedDuration::from_secs(10);
-/// How often what may still be on its way is looked for.
-const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(2);
-/// How often AWS is asked again where it cannot be read.
+/// How often AWS is asked again where it cannot be looked at before the change.
 const ASK_AGAIN: SignedDuration = SignedDuration::from_secs(5);
-/// Beyond this a person has to look at what became of a call that left.
-const UNKNOWN_FOR: SignedDuration = SignedDuration::from_mins(30);
 
 /// How far a run of this step came.
 enum Step {
@@ -96,13 +91,14 @@ async fn tell(bench: &Bench, approval: &Approval, row: &IncidentRow) -> anyhow::
 }
 
 async fn carry_out(bench: &Bench, approval: &Approval) -> anyhow::Result<Step> {
-    if approval.sent_at.is_some() {
-        return read_back(bench, approval).await;
-    }
-    if bench.clock.now() >= approval.expires_at {
-        return Ok(Step::not_applied(
-            "The approval was interrupted and has expired; nothing was changed.".into(),
-        ));
+    match execution::next(approval.sent_at, approval.expires_at, bench.clock.now()) {
+        Next::ReadBack => return read_back(bench, approval).await,
+        Next::TooLate => {
+            return Ok(Step::not_applied(
+                "The approval was interrupted and has expired; nothing was changed.".into(),
+            ));
+        }
+        Next::Send => {}
     }
     match look(bench, approval).await? {
         Ok(()) => {
@@ -168,7 +164,7 @@ async fn send(bench: &Bench, approval: &Approval) -> anyhow::Result<Step> {
             tracing::warn!(incident = %approval.incident, reason, "no answer to a change; reading back");
             match bench.store.approval(&approval.id).await? {
                 Some(sent) => read_back(bench, &sent).await?,
-                None => Step::Open(LOOK_AGAIN),
+                None => Step::Open(ASK_AGAIN),
             }
         }
     })
@@ -190,44 +186,34 @@ async fn read_back(bench: &Bench, approval: &Approval) -> anyhow::Result<Step> {
     let read = rollback::read_back(&bench.aws, target, Instant::now() + READ_DEADLINE).await;
     let now = bench.clock.now();
     let sent_at = approval.sent_at.unwrap_or(now);
-    let state = match read {
-        Ok(state) => state,
-        Err(error) if now < sent_at.saturating_add(UNKNOWN_FOR)? => {
-            tracing::warn!(incident = %approval.incident, %error, "cannot read back what became of a change");
-            bench.metrics.dependency("aws", false);
-            return Ok(Step::Open(ASK_AGAIN));
-        }
-        Err(error) => {
-            return Ok(Step::not_applied(format!(
-                "The change was sent, and nothing tells what became of it ({error}). Look at it by hand: {}.",
-                approval.plan.what
-            )));
-        }
+    let (seen, told) = match &read {
+        Ok(State::Restored) => (Seen::Restored, "as the plan wants it".to_owned()),
+        Ok(State::Unchanged) => (Seen::Unchanged, "as it was before".to_owned()),
+        Ok(State::Other { what }) => (Seen::Other, what.clone()),
+        Err(error) => (Seen::Unreadable, error.to_string()),
     };
-    if state == State::Unchanged && now < sent_at.saturating_add(IN_TRANSIT)? {
-        return Ok(Step::Open(LOOK_AGAIN));
-    }
     let what = &approval.plan.what;
-    let (answer, step) = match &state {
-        State::Restored => (
-            "as the plan wants it".to_owned(),
-            Step::applied(format!("Rolled back: {what} (read back from AWS).")),
-        ),
-        State::Unchanged => (
-            "as it was before".to_owned(),
-            Step::moved(format!(
-                "The change was interrupted and did not take place: {what}. The investigation looks again."
-            )),
-        ),
-        State::Other { what } => (
-            what.clone(),
-            Step::moved(format!(
-                "The change was interrupted, and something else moved: {what}. The investigation looks again."
-            )),
-        ),
+    let step = match execution::find(seen, sent_at, now) {
+        Finding::Open(wait) => {
+            if seen == Seen::Unreadable {
+                tracing::warn!(incident = %approval.incident, told, "cannot read back what became of a change");
+                bench.metrics.dependency("aws", false);
+            }
+            return Ok(Step::Open(wait));
+        }
+        Finding::Unknown => Step::not_applied(format!(
+            "The change was sent, and nothing tells what became of it ({told}). Look at it by hand: {what}."
+        )),
+        Finding::Applied => Step::applied(format!("Rolled back: {what} (read back from AWS).")),
+        Finding::NotApplied => Step::moved(format!(
+            "The change was interrupted and did not take place: {what}. The investigation looks again."
+        )),
+        Finding::Moved => Step::moved(format!(
+            "The change was interrupted, and something else moved: {told}. The investigation looks again."
+        )),
     };
     let call = target.reading_call().to_owned();
-    let read = What::ReadBack { call, answer: redact::text(&answer) };
+    let read = What::ReadBack { call, answer: redact::text(&told) };
     bench.store.note_step(approval, read, now).await?;
     Ok(step)
 }

@@ -37,7 +37,7 @@ pub(super) async fn prepare(
         let status = now.status().unwrap_or("gone");
         return Err(Obstacle::Gone { what: format!("{} is {status}", step.service) });
     }
-    let controller = now.deployment_controller().map(|controller| controller.r#type());
+    let controller = now.deployment_controller().map(aws_sdk_ecs::types::DeploymentController::r#type);
     if let Some(other) = controller.filter(|kind| **kind != DeploymentControllerType::Ecs) {
         let what = format!("{} is deployed by {}, which has to go back itself", step.service, other.as_str());
         return Err(Obstacle::NotSupported { what });
@@ -187,7 +187,7 @@ pub(super) async fn in_effect(
     // Without a deployment circuit breaker ECS may tell no rollout state: then the tasks tell.
     let others = now.deployments().iter().filter(|one| one.id() != first.id());
     let draining: i32 = others.map(Deployment::running_count).sum();
-    let complete = match first.rollout_state().map(|state| state.as_str()) {
+    let complete = match first.rollout_state().map(aws_sdk_ecs::types::DeploymentRolloutState::as_str) {
         Some(state) => state == "COMPLETED",
         None => first.running_count() >= first.desired_count() && draining == 0,
     };

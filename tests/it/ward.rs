@@ -1,0 +1,332 @@
+//! An incident that waits for approval, with Slack and AWS around it: for tests of what a click comes to.
+//!
+//! The rule that is not obvious: the bot's policies here are those of `deploy/`, so that whatever it does with
+//! the wrong role, or without a permission that people were told to give, fails.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use incident_commander::app::{self, Bot};
+use incident_commander::aws::rollback;
+use incident_commander::bundle;
+use incident_commander::clock::Clock;
+use incident_commander::config::{Config, Secret, Settings};
+use incident_commander::demo::aws::{Identity, Mutation, WorldClock, WorldOptions};
+use incident_commander::demo::slack::workspace::id;
+use incident_commander::demo::slack::{Message, Options, SlackWorld, sign};
+use incident_commander::domain::alert::Alert;
+use incident_commander::domain::audit;
+use incident_commander::domain::evidence::{Evidence, Resources, Scope, Series};
+use incident_commander::domain::plan::Plan;
+use incident_commander::domain::report::{Action, ActionKind, Cause, Onset, Report, Symptoms, Verdict};
+use incident_commander::domain::rollback::RollbackTarget;
+use incident_commander::store::{Approval, ClickedButton, Conclusion, NewAlert, Origin, Store};
+use incident_commander::worker::{Bench, deliver_once, step_once};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::aws_account::{ACCOUNT, Account, FUNCTION, at, soon};
+use crate::house::{PATIENCE, settings};
+
+/// What a test changes before anything runs.
+pub struct Set {
+    pub config: Config,
+    pub requested_by: Option<String>,
+    pub author: Option<String>,
+    pub expires_after: SignedDuration,
+}
+
+pub struct Ward {
+    pub account: Account,
+    pub slack: SlackWorld,
+    pub slack_clock: Option<WorldClock>,
+    pub settings: Settings,
+    pub clock: Clock,
+    pub approval: String,
+    /// Held, because the database is in it.
+    _folder: tempfile::TempDir,
+}
+
+/// Actions of a policy in `deploy/`.
+fn policy(file: &str) -> Vec<String> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(file);
+    let policy: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let actions = policy["Statement"][0]["Action"].as_array().unwrap();
+    actions.iter().map(|action| action.as_str().unwrap().to_owned()).collect()
+}
+
+impl Ward {
+    /// Everything is in the database, and nothing runs. With `by_hand` Slack's clock stands too.
+    pub async fn open(by_hand: bool, change: impl FnOnce(&mut Set)) -> Self {
+        let options = WorldOptions::immediate(WorldClock::manual(at("12:20:00")));
+        let account = Account::with(WorldOptions { rollout_time: Duration::from_secs(30), ..options }).await;
+        account.deploy_checkout();
+        let slack_clock = by_hand.then(|| WorldClock::manual(at("12:20:00")));
+        let slack = SlackWorld::new(Options { clock: slack_clock.clone(), ..Options::default() });
+        let api = slack.serve(TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = settings(folder.path());
+        settings.slack_bot_token = Some(Secret::Value("xoxb-demo".into()));
+        settings.slack_api_url = Some(api);
+        settings.aws_endpoint_url = Some(account.url.clone());
+        let key = settings.aws_credentials.as_mut().unwrap();
+        key.id.clone_from(&account.access_key);
+        let mut set = Set {
+            config: settings.config.clone(),
+            requested_by: None,
+            author: None,
+            expires_after: SignedDuration::from_mins(30),
+        };
+        let role = |name: &str, file: &str| {
+            let actions = policy(file);
+            let actions: Vec<&str> = actions.iter().map(String::as_str).collect();
+            account.world.add_role(name, &actions)
+        };
+        set.config.aws.read_role_arn = Some(role("commander-read", "iam-read.json"));
+        set.config.aws.write_role_arn = Some(role("commander-write", "iam-write.json"));
+        set.config.slack.alert_channels = vec![id::ALERTS.into()];
+        set.config.approvals.approvers = vec![id::APPROVER.into(), id::ON_CALL.into(), id::DEVELOPER.into()];
+        change(&mut set);
+        settings.config = set.config;
+        let clock = if by_hand { Clock::manual(at("12:20:00")) } else { Clock::starting_at(at("12:20:00")) };
+        let store = Store::open(&settings.database_url).await.unwrap();
+        let alert = Alert {
+            service: FUNCTION.into(),
+            at: at("12:15:00"),
+            metric: Some("5xx".into()),
+            value: None,
+            threshold: None,
+            severity: None,
+            alert_name: None,
+            source: None,
+        };
+        let origin = Origin { requested_by: set.requested_by, ..Origin::default() };
+        let accepted = store.accept(NewAlert { alert: alert.clone(), origin }, clock.now()).await.unwrap();
+        let incident = accepted.incident().unwrap();
+        let plan = Plan::of(target(&account).await, set.author, "The error rate goes back.".into());
+        let conclusion = conclusion(alert, plan, set.expires_after);
+        assert!(store.conclude(incident, 1, &conclusion, clock.now()).await.unwrap());
+        let approval = store.pending_approval(incident).await.unwrap().unwrap().id;
+        store.close().await;
+        well_again(&account);
+        Self { account, slack, slack_clock, settings, clock, approval, _folder: folder }
+    }
+
+    /// The bot on a port of its own, which Slack talks to with real signatures.
+    pub async fn start(&self) -> Bot {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let bot = Bot::start(self.settings.clone(), self.clock.clone(), listener, None).await.unwrap();
+        self.slack.set_bot(&format!("http://{}", bot.address()), "signing");
+        bot
+    }
+
+    /// A bot that does nothing by itself.
+    pub async fn bench(&self) -> Bench {
+        app::assemble(&self.settings, self.clock.clone()).await.unwrap()
+    }
+
+    /// The message that asks for approval, once it is there.
+    pub async fn asked(&self) -> Message {
+        self.wait("the result", |message| message.event_type() == Some("incident_result")).await
+    }
+
+    pub async fn wait(&self, what: &str, fits: impl Fn(&Message) -> bool) -> Message {
+        self.slack
+            .wait_for(what, PATIENCE, |slack| slack.messages(id::ALERTS).into_iter().find(|one| fits(one)))
+            .await
+            .unwrap()
+    }
+
+    /// What only this person sees, once it holds these words.
+    pub async fn told(&self, user: &str, words: &str) {
+        let seen = |slack: &SlackWorld| {
+            slack.ephemerals(user).into_iter().find(|one| one.message.text.contains(words)).map(drop)
+        };
+        if let Err(error) = self.slack.wait_for(words, PATIENCE, seen).await {
+            let all: Vec<String> =
+                self.slack.ephemerals(user).into_iter().map(|one| one.message.text).collect();
+            panic!("{error}: {user} was told {all:?}");
+        }
+    }
+
+    /// A press of a button as Slack would tell it.
+    pub fn press(&self, user: &str, channel: &str, ts: &str, action: &str) -> String {
+        let payload = json!({
+            "type": "block_actions", "user": { "id": user }, "channel": { "id": channel },
+            "container": { "type": "message", "message_ts": ts, "channel_id": channel },
+            "message": { "ts": ts, "thread_ts": self.root().filter(|_| channel == id::ALERTS) },
+            "actions": [{ "action_id": action, "value": self.approval, "type": "button",
+                          "action_ts": format!("{}.000001", Timestamp::now().as_second()) }],
+        });
+        form_urlencoded::Serializer::new(String::new()).append_pair("payload", &payload.to_string()).finish()
+    }
+
+    fn root(&self) -> Option<String> {
+        self.slack.messages(id::ALERTS).first().map(|message| message.ts.clone())
+    }
+
+    /// Sends a body to the bot, signed with this secret; the HTTP status.
+    pub async fn send(&self, bot: &Bot, secret: &str, body: &str) -> u16 {
+        let now = Timestamp::now().as_second();
+        let response = reqwest::Client::new()
+            .post(format!("http://{}/slack/interactions", bot.address()))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("x-slack-signature", sign(secret, now, body))
+            .header("x-slack-request-timestamp", now.to_string())
+            .body(body.to_owned())
+            .send()
+            .await
+            .unwrap();
+        response.status().as_u16()
+    }
+
+    /// Calls that changed something since the incident, and what became of them.
+    pub fn changes(&self) -> Vec<Mutation> {
+        let seen = self.account.world.mutations();
+        for one in &seen {
+            assert!(one.arn.contains(":assumed-role/commander-write/"), "with the wrong role: {one:?}");
+        }
+        seen
+    }
+}
+
+/// The trail's rows of these kinds, as they are written, after the whole chain was checked.
+pub async fn trail(store: &Store, kinds: &[&str]) -> Vec<Value> {
+    let rows = store.audit_trail().await.unwrap();
+    audit::verify(&rows).unwrap();
+    assert_eq!(store.untold().await.unwrap(), Vec::<String>::new());
+    let what = rows.iter().map(|row| {
+        let mut what: Value = serde_json::from_str(&row.what).unwrap();
+        what["actor"] = json!(row.actor);
+        what
+    });
+    what.filter(|what| kinds.contains(&what["kind"].as_str().unwrap())).collect()
+}
+
+async fn target(account: &Account) -> RollbackTarget {
+    let target = RollbackTarget::LambdaAlias {
+        function: FUNCTION.to_owned(),
+        alias: "live".to_owned(),
+        from_version: "2".to_owned(),
+        to_version: "1".to_owned(),
+        from_weights: BTreeMap::new(),
+        revision_id: String::new(),
+    };
+    rollback::prepare(&account.clients().await, &target, account.clock.now(), soon()).await.unwrap()
+}
+
+/// From 12:00 on, two of five requests fail.
+fn conclusion(alert: Alert, plan: Plan, expires_after: SignedDuration) -> Conclusion {
+    let minutes = |count: i64| SignedDuration::from_mins(count);
+    let series = |metric: &str, value: &dyn Fn(Timestamp) -> f64| Series {
+        namespace: "AWS/Lambda".into(),
+        metric: metric.into(),
+        dimensions: vec![("FunctionName".into(), FUNCTION.into())],
+        stat: "Sum".into(),
+        period: 60,
+        points: (0..80).map(|index| at("11:00:00") + minutes(index)).map(|at| (at, value(at))).collect(),
+    };
+    let onset = at("12:00:00");
+    let evidence = Evidence {
+        scope: Scope {
+            service: FUNCTION.into(),
+            region: "us-east-1".into(),
+            account: ACCOUNT.into(),
+            now: at("12:20:00"),
+            resources: Resources { lambda: vec![FUNCTION.into()], ..Resources::default() },
+            depends_on: Vec::new(),
+            peers: Vec::new(),
+        },
+        alert,
+        logs: None,
+        series: Some(vec![
+            series("Errors", &|at| if at < onset { 0.0 } else { 40.0 }),
+            series("Invocations", &|_| 100.0),
+        ]),
+        trail: None,
+        functions: BTreeMap::new(),
+        ecs_services: Vec::new(),
+        task_definitions: None,
+        parameters: None,
+        appconfig: None,
+        gaps: Vec::new(),
+    };
+    Conclusion {
+        report: Report {
+            service: FUNCTION.into(),
+            onset: Some(Onset { at: onset, earliest: onset, latest: onset + minutes(1) }),
+            verdict: Verdict { cause: Cause::Deployment, change: None, confidence: 0.97 },
+            action: Action { kind: ActionKind::Rollback, target: None, reason: String::new() },
+            hypotheses: vec![],
+            evidence: vec![],
+            cleared: vec![],
+            gaps: vec![],
+            summary: "A pool is too small.".into(),
+            timeline: vec![],
+        },
+        symptoms: Symptoms::default(),
+        files: bundle::to_files(&evidence),
+        plan: Some(plan),
+        not_offered: None,
+        expires_after,
+        close_after: minutes(120),
+    }
+}
+
+/// From 12:20 on, nothing fails.
+fn well_again(account: &Account) {
+    for minute in 0..20 {
+        let at = at("12:20:00") + SignedDuration::from_mins(minute);
+        for (metric, value) in [("Errors", 0.0), ("Invocations", 100.0)] {
+            let dimensions = [("FunctionName", FUNCTION)];
+            account.world.put_metric("AWS/Lambda", metric, &dimensions, at, value, "Count", false);
+        }
+    }
+}
+
+impl Ward {
+    /// Moves every clock.
+    pub fn pass(&self, seconds: u64) {
+        self.clock.advance(SignedDuration::from_secs(seconds as i64));
+        self.account.clock.advance(Duration::from_secs(seconds));
+        if let Some(clock) = &self.slack_clock {
+            clock.advance(Duration::from_secs(seconds));
+        }
+    }
+
+    /// Does for so many seconds whatever is due.
+    pub async fn live(&self, bench: &Bench, seconds: u64) {
+        for _ in 0..seconds {
+            while step_once(bench).await.unwrap() {}
+            while deliver_once(bench).await.unwrap() {}
+            self.pass(1);
+        }
+    }
+
+    /// Somebody else moves the alias.
+    pub fn drift(&self) {
+        let bob = Identity::user(ACCOUNT, "bob");
+        let now = self.account.clock.now();
+        self.account.world.update_alias(FUNCTION, "live", "2", &BTreeMap::new(), &bob, now).unwrap();
+    }
+
+    pub async fn clicked(&self, bench: &Bench, delivery: &str, user: &str, action: &str) {
+        let approval = self.of(bench).await;
+        let click = ClickedButton {
+            delivery: delivery.to_owned(),
+            action_id: action.to_owned(),
+            value: self.approval.clone(),
+            user: user.to_owned(),
+            channel: approval.channel.unwrap_or_default(),
+            message_ts: approval.message_ts.unwrap_or_default(),
+            thread_ts: self.root(),
+            reason: None,
+        };
+        bench.store.accept_click(delivery, click, self.clock.now()).await.unwrap();
+    }
+
+    pub async fn of(&self, bench: &Bench) -> Approval {
+        bench.store.approval(&self.approval).await.unwrap().unwrap()
+    }
+}
