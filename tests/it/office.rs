@@ -99,6 +99,7 @@ impl Office {
             alert_token: None,
             slack_signing_secret: settings.slack_signing_secret.clone(),
             sns: None,
+            forged_at: Arc::default(),
             public_url: url.clone(),
             steps_done: bench.steps_done.subscribe(),
             workers: Arc::default(),

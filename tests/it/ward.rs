@@ -251,6 +251,7 @@ fn conclusion(alert: Alert, plan: Plan, expires_after: SignedDuration) -> Conclu
         parameters: None,
         appconfig: None,
         gaps: Vec::new(),
+        cost: None,
     };
     Conclusion {
         report: Report {
@@ -264,6 +265,7 @@ fn conclusion(alert: Alert, plan: Plan, expires_after: SignedDuration) -> Conclu
             gaps: vec![],
             summary: "A pool is too small.".into(),
             timeline: vec![],
+            cost: None,
         },
         symptoms: Symptoms::default(),
         files: bundle::to_files(&evidence),
