@@ -179,7 +179,13 @@ fn an_alert(from: &Outside) -> Alert {
 fn everything(from: &Outside) -> Vec<(&'static str, Surface, Value)> {
     let report = a_report(from);
     let plan = a_plan(from);
-    let asked = |undoing| approvals::Asked { approval: "a-1", plan: &plan, expires_at: noon(), undoing };
+    let asked = |undoing| approvals::Asked {
+        approval: "a-1",
+        plan: &plan,
+        expires_at: noon(),
+        undoing,
+        break_glass: true,
+    };
     let decided = approvals::decided_line(&DecidedView {
         decision: from.one_of(&[Decision::Approved, Decision::Rejected, Decision::Expired]),
         by: Some("U0ALEX"),

@@ -106,7 +106,8 @@ fn messages(texts: &[String], count: usize, cause: Cause) -> Vec<(&'static str, 
     let word = |index: usize| texts[index % texts.len()].as_str();
     let report = report(texts, count, cause);
     let plan = plan(texts);
-    let asked = Asked { approval: "approval-1", plan: &plan, expires_at: at(), undoing: false };
+    let asked =
+        Asked { approval: "approval-1", plan: &plan, expires_at: at(), undoing: false, break_glass: true };
     let decided = approvals::decided_line(&DecidedView {
         decision: Decision::Approved,
         by: Some("U1"),
