@@ -13,6 +13,29 @@ use crate::analysis::words;
 use crate::domain::change::Relation;
 use crate::domain::evidence::Evidence;
 
+/// How teams call the environments that do not serve users. A resource that is marked as another
+/// environment's acts on nobody here, unless the service is seen to be of that environment or to use it.
+const ENVIRONMENTS: &[&str] = &[
+    "staging",
+    "stage",
+    "stg",
+    "dev",
+    "develop",
+    "development",
+    "test",
+    "testing",
+    "qa",
+    "uat",
+    "sandbox",
+    "preprod",
+    "pre-prod",
+    "preview",
+    "canary",
+    "integration",
+    "nonprod",
+    "non-prod",
+];
+
 /// A service by its part in the incident.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Party {
@@ -40,6 +63,8 @@ pub(super) struct Owners {
     uses: BTreeMap<String, BTreeSet<Party>>,
     /// Paths of the service's own parameters, in lower case, with a slash at both ends.
     paths: Vec<String>,
+    /// Those of [`ENVIRONMENTS`] that the service's own names and settings speak of.
+    environments: BTreeSet<&'static str>,
 }
 
 impl Owners {
@@ -71,7 +96,8 @@ impl Owners {
         names.retain(|name, _| name.chars().any(char::is_alphanumeric));
         let paths = scope.resources.ssm_paths.iter();
         let paths = paths.map(|path| format!("/{}/", path.trim_matches('/').to_lowercase())).collect();
-        let mut owners = Self { names, uses: BTreeMap::new(), paths };
+        let environments = own_environments(evidence);
+        let mut owners = Self { names, uses: BTreeMap::new(), paths, environments };
         for name in &scope.depends_on {
             owners.learn_use(name, &Party::Dependency(name.clone()));
         }
@@ -192,13 +218,31 @@ impl Owners {
             return party.relation();
         }
         match self.part(name) {
-            Some(party) => party.relation(),
-            None => Relation::Peer(name.to_owned()),
+            Some(party) if !self.is_elsewhere(name) => party.relation(),
+            _ => Relation::Peer(name.to_owned()),
         }
+    }
+
+    /// Whether a name is marked as another environment's: `/staging/checkout/limit`, `checkout-canary`.
+    fn is_elsewhere(&self, name: &str) -> bool {
+        name.to_lowercase().split(['/', ':']).any(|part| {
+            let own = self.names.keys().filter(|known| part.len() > known.len());
+            let around = own.filter_map(|known| {
+                part.strip_prefix(known.as_str()).or_else(|| part.strip_suffix(known.as_str()))
+            });
+            std::iter::once(part)
+                .chain(around)
+                .map(|rest| rest.trim_matches(['-', '_', '.']))
+                .any(|rest| ENVIRONMENTS.contains(&rest) && !self.environments.contains(rest))
+        })
     }
 
     /// Of anything else, by its name or by who is seen to use it; `names` in order of trust.
     pub fn of_resource(&self, names: &[&str]) -> Relation {
+        let is_used = |name: &str| aliases(name).iter().any(|alias| self.uses.contains_key(alias));
+        if names.iter().any(|name| self.is_elsewhere(name) && !is_used(name)) {
+            return Relation::Unconnected;
+        }
         for name in names {
             for alias in aliases(name) {
                 // The set is ordered: the service itself comes before those that it calls, and those before peers.
@@ -227,6 +271,36 @@ impl Owners {
         }
         Relation::Unconnected
     }
+}
+
+/// The environments that the service's names, resources and settings speak of.
+fn own_environments(evidence: &Evidence) -> BTreeSet<&'static str> {
+    let scope = &evidence.scope;
+    let resources = &scope.resources;
+    let mut texts: Vec<&str> = vec![&scope.service];
+    texts.extend(resources.lambda.iter().chain(&resources.log_groups).map(String::as_str));
+    texts.extend(resources.appconfig.iter().chain(&resources.ssm_paths).map(String::as_str));
+    texts.extend(
+        resources.ecs.iter().flat_map(|service| [service.cluster.as_str(), service.service.as_str()]),
+    );
+    for function in &resources.lambda {
+        let Some(history) = evidence.functions.get(function) else { continue };
+        texts.extend(history.aliases.iter().flatten().map(|alias| alias.name.as_str()));
+        texts.extend(
+            history
+                .versions
+                .iter()
+                .flatten()
+                .flat_map(|version| version.environment.values())
+                .map(String::as_str),
+        );
+    }
+    for container in evidence.task_definitions.iter().flatten().flat_map(|definition| &definition.containers)
+    {
+        texts.extend(container.environment.values().chain(container.secrets.values()).map(String::as_str));
+    }
+    let speaks_of = |word: &str| texts.iter().any(|text| words::holds_part(&text.to_lowercase(), word));
+    ENVIRONMENTS.iter().copied().filter(|word| speaks_of(word)).collect()
 }
 
 /// The role's name of `arn:aws:sts::1:assumed-role/NAME/session`, or the last part of any other ARN.
@@ -287,6 +361,27 @@ fn aliases(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_environments_resource_is_nobodys_here() {
+        let owners = |environments: &[&'static str]| Owners {
+            names: BTreeMap::from([("checkout".to_owned(), Party::Own)]),
+            uses: BTreeMap::new(),
+            paths: Vec::new(),
+            environments: environments.iter().copied().collect(),
+        };
+        let production = owners(&[]);
+        for name in ["/staging/checkout/limit", "checkout/dev/flags", "/checkout/uat/limit"] {
+            assert_eq!(production.of_resource(&["checkout", name]), Relation::Unconnected, "{name}");
+        }
+        for name in ["checkout-canary", "staging-checkout"] {
+            assert_eq!(production.of_service(name), Relation::Peer(name.to_owned()));
+        }
+        for name in ["/checkout/ab-test/share", "/checkout/limit", "/prod/checkout/stages"] {
+            assert_eq!(production.of_resource(&[name]), Relation::Shared, "{name}");
+        }
+        assert_eq!(owners(&["staging"]).of_resource(&["/staging/checkout/limit"]), Relation::Shared);
+    }
 
     #[test]
     fn a_resource_goes_by_several_names() {

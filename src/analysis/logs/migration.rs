@@ -21,7 +21,7 @@ fn holds_a_sign(text: &[u8]) -> bool {
                 .any(|sign| rest.get(..sign.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(sign)))
         };
         match text[at].to_ascii_lowercase() {
-            b'g' => is(&[b"grat", b"geset", b"ge set", b"grade "]),
+            b'g' => is(&[b"grat", b"geset", b"ge set", b"grade ", b"g table", b"g column"]),
             b'y' => is(&[b"ying "]),
             b'p' => is(&[b"p table", b"p column", b"p index"]),
             b'm' => is(&[b"me column", b"me table"]),
@@ -54,7 +54,9 @@ fn is_told_slowly(text: &str) -> bool {
         return false;
     }
     // The statement itself.
-    if any(&["alter table", "drop table", "drop column", "rename column", "rename table", "drop index"]) {
+    if any(&["alter table", "drop table", "drop column", "rename column", "rename table", "drop index"])
+        || any(&["dropping table", "dropping column", "renaming table", "renaming column"])
+    {
         return true;
     }
     // Alembic: `Running upgrade a1 -> b2, drop x`.
@@ -94,6 +96,10 @@ pub fn is_missing(text: &str) -> bool {
     let object = any(&["column", "table", "relation", "field list"]);
     object
         && any(&[
+            "dropped column",
+            "dropped table",
+            "column dropped",
+            "table dropped",
             "does not exist",
             "doesn't exist",
             "unknown column",
@@ -130,6 +136,7 @@ mod tests {
             "Batch 4 run: 2 migrations",
             "Migration DropRef1688 has been executed successfully.",
             "executing: ALTER TABLE item DROP COLUMN ref",
+            "migration 0014_drop_ref: dropping column ref ... ok",
         ] {
             assert!(is_told(text), "{text}");
         }

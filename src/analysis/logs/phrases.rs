@@ -63,7 +63,7 @@ impl Mechanism {
             Self::Pool => "a connection pool or limit is used up",
             Self::Memory => "memory runs out",
             Self::Disk => "disk space runs out",
-            Self::Handles => "file handles, threads or a quota run out",
+            Self::Handles => "handles, threads, identifiers or a quota run out",
             Self::Overload => "more work arrives than can be taken",
             Self::Throttled => "calls are throttled",
             Self::Timeout => "calls take longer than allowed",
@@ -120,6 +120,9 @@ fn by_structure(text: &str) -> Option<Mechanism> {
     }
     if let Some(mechanism) = allowance(text) {
         return Some(mechanism);
+    }
+    if numbers_used_up(text) {
+        return Some(Mechanism::Handles);
     }
     if speaks_of_aws(text) {
         // A refusal is somebody's permission, whatever else the sentence holds.
@@ -199,6 +202,24 @@ pub fn is_own_limit(text: &str) -> bool {
     ]
     .iter()
     .any(|word| text.contains(word))
+}
+
+/// A sequence of identifiers at the end of its type: nothing that a release does, it has been counting for years.
+fn numbers_used_up(text: &str) -> bool {
+    let any = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    let counts =
+        any(&["sequence", "nextval", "_seq", "auto_increment", "autoincrement", "identity column", "serial"]);
+    // The greatest of 31, 32 and 63 bits.
+    let end = any(&[
+        "2147483647",
+        "4294967295",
+        "9223372036854775807",
+        "maximum value",
+        "maxvalue",
+        "out of range",
+        "exhausted",
+    ]);
+    counts && end
 }
 
 /// An account's allowance, used up.
@@ -413,6 +434,7 @@ mod tests {
             ("Cannot read properties of undefined (reading 'total')", Mechanism::Code),
             ("notifier rejected request: 400 unknown field 'legacy_ref'", Mechanism::Contract),
             ("write failed: no space left on device", Mechanism::Disk),
+            ("nextval: reached maximum value of sequence \"order_id_seq\" (2147483647)", Mechanism::Handles),
             (
                 "Timeout expired. The timeout period elapsed prior to obtaining a connection from the pool.",
                 Mechanism::Pool,
