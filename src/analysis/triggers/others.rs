@@ -60,7 +60,12 @@ fn flood(symptom: &Symptom, entity: &Entity, trouble: &Trouble) -> Option<(f64, 
     // More calls after it began to fail are retries.
     let before_it_failed = first <= last && rise.begin <= trouble.rise.begin + 1;
     let near = rise.begin + symptom.grid.periods(45) >= symptom.first;
-    (rise.ratio() >= 1.5 && rise.strength >= trouble::SIGNIFICANT + 3.0 && before_it_failed && near)
+    // Where both begin in the same minutes, more calls than three retries of each failed one must be seen.
+    let failed = if trouble.manner == Manner::Failing { trouble.rise.during.clamp(0.0, 1.0) } else { 0.0 };
+    let retried = 1.1 * (1.0 + failed + failed.powi(2) + failed.powi(3));
+    let clearly_first = rise.begin + 1 < trouble.rise.begin;
+    let enough = if clearly_first { 1.5 } else { retried.max(1.5) };
+    (rise.ratio() >= enough && rise.strength >= trouble::SIGNIFICANT + 3.0 && before_it_failed && near)
         .then_some((rise.before, rise.during, rise.begin))
 }
 
