@@ -94,6 +94,14 @@ fn trials(clients: &Clients, now: Timestamp, deadline: Instant) -> Vec<Trial<'_>
     tries!("ecs:ListClusters", ecs.list_clusters().max_results(1));
     tries!("ecs:DescribeServices", ecs.describe_services().cluster(NOTHING).services(NOTHING));
     tries!("ecs:ListServiceDeployments", ecs.list_service_deployments().cluster(NOTHING).service(NOTHING));
+    let deployment = format!(
+        "arn:aws:ecs:{}:000000000000:service-deployment/{NOTHING}/{NOTHING}/0000000000000000000",
+        clients.region()
+    );
+    tries!(
+        "ecs:DescribeServiceDeployments",
+        ecs.describe_service_deployments().service_deployment_arns(deployment)
+    );
     let revision = format!(
         "arn:aws:ecs:{}:000000000000:service-revision/{NOTHING}/{NOTHING}/0000000000000000000",
         clients.region()
@@ -101,8 +109,17 @@ fn trials(clients: &Clients, now: Timestamp, deadline: Instant) -> Vec<Trial<'_>
     tries!("ecs:DescribeServiceRevisions", ecs.describe_service_revisions().service_revision_arns(revision));
     tries!("ecs:DescribeTaskDefinition", ecs.describe_task_definition().task_definition(NOTHING));
     tries!("ssm:DescribeParameters", ssm.describe_parameters().max_results(1));
+    tries!("ssm:GetParameter", ssm.get_parameter().name(format!("/{NOTHING}")));
     tries!("ssm:GetParameterHistory", ssm.get_parameter_history().name(format!("/{NOTHING}")));
     tries!("appconfig:ListApplications", appconfig.list_applications().max_results(1));
+    tries!(
+        "appconfig:ListConfigurationProfiles",
+        appconfig.list_configuration_profiles().application_id(NO_ID)
+    );
+    tries!(
+        "appconfig:ListHostedConfigurationVersions",
+        appconfig.list_hosted_configuration_versions().application_id(NO_ID).configuration_profile_id(NO_ID)
+    );
     tries!("appconfig:ListEnvironments", appconfig.list_environments().application_id(NO_ID));
     tries!(
         "appconfig:ListDeployments",

@@ -321,7 +321,7 @@ fn aliases(text: &str) -> Vec<String> {
     let text = text.to_lowercase();
     let mut names = Vec::new();
     if let Some(resource) = text.splitn(6, ':').nth(5).filter(|_| text.starts_with("arn:")) {
-        if text.starts_with("arn:aws:ssm:")
+        if text.split(':').nth(2) == Some("ssm")
             && let Some(path) = resource.strip_prefix("parameter")
         {
             names.push(path.to_owned());
@@ -389,6 +389,7 @@ mod tests {
             assert!(aliases(text).iter().any(|alias| alias == name), "{text}: {name}");
         };
         has("arn:aws:ssm:us-east-1:1:parameter/checkout/limits/max", "/checkout/limits/max");
+        has("arn:aws-cn:ssm:cn-north-1:1:parameter/checkout/limits/max", "/checkout/limits/max");
         has("arn:aws:secretsmanager:us-east-1:1:secret:prod/orders-db-a1B2c3:password::", "prod/orders-db");
         has("arn:aws:iam::1:role/service/orders-role", "orders-role");
         has("postgres://app@orders-db.cluster-c1.internal:5432/orders", "orders-db");
