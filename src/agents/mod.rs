@@ -97,7 +97,9 @@ async fn read_all(
     for agent in [Agent::Logs, Agent::Metrics, Agent::Deploy] {
         progress(AgentProgress { agent, state: AgentState::Started });
     }
-    let found = discover::discover(clients, &alert.service, &service, now, start + deadlines.discovery).await;
+    let found =
+        discover::discover(clients, &alert.service, &service, (alert.at, now), start + deadlines.discovery)
+            .await;
     let tell = |agent: Agent, read: bool, summary: String, gaps: &[Gap]| {
         let first = || gaps.first().map_or_else(|| "nothing was read".to_owned(), |gap| gap.reason.clone());
         let state = if read { AgentState::Done { summary } } else { AgentState::Failed { reason: first() } };

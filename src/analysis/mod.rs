@@ -24,7 +24,6 @@ pub mod symptom;
 pub mod templates;
 pub mod triggers;
 pub mod weigh;
-pub mod words;
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +31,7 @@ mod tests;
 use crate::domain::change::Change;
 use crate::domain::evidence::Evidence;
 use crate::domain::report::{Report, Symptoms};
+use crate::domain::words;
 use grid::Grid;
 use metrics::Metrics;
 

@@ -16,6 +16,8 @@ use super::containers;
 use super::errors::{ReadError, within};
 use super::settings::ServiceSettings;
 use crate::domain::evidence::{EcsRef, Gap, MetricScope, Resources, Scope};
+use crate::domain::measure::{self, Measure};
+use crate::domain::words;
 
 /// Discovery is a handful of calls made at once, and the agents wait for it: AWS answers them within
 /// a second, and whoever takes longer is left out.
@@ -38,6 +40,38 @@ const SERVICE_DIMENSIONS: [&str; 9] = [
     "Application",
     "app",
 ];
+
+/// Dimensions that name a resource. Its own name often holds the service's: `checkout-db`.
+const RESOURCE_DIMENSIONS: [&str; 11] = [
+    "TargetGroup",
+    "LoadBalancer",
+    "LoadBalancerName",
+    "ApiName",
+    "QueueName",
+    "DBInstanceIdentifier",
+    "DBClusterIdentifier",
+    "TableName",
+    "CacheClusterId",
+    "ReplicationGroupId",
+    "StreamName",
+];
+/// Where resources are found by a part of their name in accounts too large to look through: one metric that each
+/// of them has, so that a page of 500 holds 500 resources.
+const FINDERS: [(&str, &str, &str); 8] = [
+    ("AWS/ApplicationELB", "RequestCount", "TargetGroup"),
+    ("AWS/ApplicationELB", "RequestCount", "LoadBalancer"),
+    ("AWS/NetworkELB", "NewFlowCount", "LoadBalancer"),
+    ("AWS/RDS", "DatabaseConnections", "DBInstanceIdentifier"),
+    ("AWS/SQS", "NumberOfMessagesSent", "QueueName"),
+    ("AWS/DynamoDB", "ConsumedReadCapacityUnits", "TableName"),
+    ("AWS/ElastiCache", "CurrConnections", "CacheClusterId"),
+    ("AWS/Kinesis", "IncomingRecords", "StreamName"),
+];
+/// These count the same again in parts: by zone, by method, by the role that an instance plays.
+const PARTS: [&str; 5] = ["AvailabilityZone", "Method", "Resource", "Role", "CacheNodeId"];
+/// `ListMetrics` can leave out what was not measured in three hours before now, which makes an account's list
+/// much shorter. For an alert longer ago than this, a series that ended with its incident would be left out too.
+const RECENT: Duration = Duration::from_hours(1);
 
 /// Where ECS's metrics are, by cluster and service.
 const ECS_NAMESPACES: [&str; 2] = ["AWS/ECS", "ECS/ContainerInsights"];
@@ -64,14 +98,15 @@ pub struct Discovered {
     pub gaps: Vec<Gap>,
 }
 
-/// Finds the resources of `alerted`, the service as the alert calls it.
+/// Finds the resources of `alerted`, the service as the alert calls it, as they were at `at`.
 pub async fn discover(
     clients: &Clients,
     alerted: &str,
     settings: &ServiceSettings,
-    now: Timestamp,
+    (at, now): (Timestamp, Timestamp),
     deadline: Instant,
 ) -> Discovered {
+    let recent = now.duration_since(at) <= jiff::SignedDuration::try_from(RECENT).unwrap_or_default();
     let names = names_of(alerted, settings);
     let (caller, functions, containers, groups, listed, metrics) = tokio::join!(
         clients.caller(deadline),
@@ -79,7 +114,7 @@ pub async fn discover(
         own_containers(clients, &names, settings, deadline),
         log_groups(clients, &names, settings, deadline),
         shared_functions(clients, deadline),
-        active_metrics(clients, &names, settings, deadline),
+        active_metrics(clients, &names, settings, recent, deadline),
     );
     let mut gaps = Vec::new();
     let account = match caller {
@@ -126,6 +161,12 @@ pub async fn discover(
     let own: Vec<String> = names.iter().chain(&functions).cloned().collect();
     let mut mine = of_services(&all_metrics, &own, &settings.metrics);
     add_function_metrics(&mut mine, &functions);
+    let namespaces = dedupe(mine.iter().map(|metric| metric.namespace.clone()));
+    for metric in used_resources(&all_metrics, &own) {
+        if !mine.contains(&metric) {
+            mine.push(metric);
+        }
+    }
     let known_functions = |services: &[String]| -> Vec<String> {
         services.iter().filter(|name| listed.contains(name)).cloned().collect()
     };
@@ -133,7 +174,6 @@ pub async fn discover(
     add_function_metrics(&mut of_dependencies, &known_functions(&settings.depends_on));
     let mut of_peers = of_services(&all_metrics, &peers, &[]);
     add_function_metrics(&mut of_peers, &known_functions(&peers));
-    let namespaces = dedupe(mine.iter().map(|metric| metric.namespace.clone()));
     let scope = Scope {
         service: alerted.to_owned(),
         region: clients.region().to_owned(),
@@ -321,69 +361,115 @@ fn peers_of(settings: &ServiceSettings, names: &[String], own: &[String], listed
     unrelated.take(PEERS).cloned().collect()
 }
 
-/// Metrics of the last hours: all of them in a small account, else those that name the services.
+/// Metrics that were measured lately: all of them in a small account, else those that name the services.
 async fn active_metrics(
     clients: &Clients,
     names: &[String],
     settings: &ServiceSettings,
+    recent: bool,
     deadline: Instant,
 ) -> Result<Vec<Metric>, ReadError> {
-    let (metrics, whole) = shared_metrics(clients, None, METRIC_PAGES, deadline).await?;
+    let (metrics, whole) = shared_metrics(clients, Listing::all(recent), METRIC_PAGES, deadline).await?;
     if whole {
         return Ok(metrics);
     }
     let functions = settings.lambda.iter().map(|lambda| lambda.function.clone());
-    let services =
-        dedupe(names.iter().chain(&settings.depends_on).chain(&settings.peers).cloned().chain(functions));
-    let narrow = services
+    let own = dedupe(names.iter().cloned().chain(functions));
+    let others = settings.depends_on.iter().chain(&settings.peers);
+    let of_resources =
+        own.iter().flat_map(|name| RESOURCE_DIMENSIONS.map(|dimension| (dimension, name.as_str())));
+    let of_services = own
         .iter()
-        .flat_map(|service| SERVICE_DIMENSIONS.iter().map(move |name| (*name, service.as_str())));
+        .chain(others)
+        .flat_map(|name| SERVICE_DIMENSIONS.map(|dimension| (dimension, name.as_str())));
     let configured = settings.metrics.iter().flat_map(|metric| &metric.dimensions);
-    let filters: BTreeSet<(&str, &str)> =
-        narrow.chain(configured.map(|(name, value)| (name.as_str(), value.as_str()))).collect();
+    let configured = configured.map(|(name, value)| (name.as_str(), value.as_str()));
+    let exact: BTreeSet<(&str, &str)> = of_resources.chain(of_services).chain(configured).collect();
+    let exact = exact.into_iter().map(|(name, value)| Listing::of(recent, name, value));
+    let exact = exact.map(|listing| shared_metrics(clients, listing, 1, deadline));
+    let finders =
+        FINDERS.map(|finder| shared_metrics(clients, Listing::finding(recent, finder), 1, deadline));
+    let (exact, finders) = tokio::join!(futures::future::join_all(exact), futures::future::join_all(finders));
     let mut found: BTreeSet<Metric> = metrics.into_iter().collect();
-    let asked = filters.into_iter().map(|filter| shared_metrics(clients, Some(filter), 1, deadline));
-    for answer in futures::future::join_all(asked).await {
+    for answer in exact {
+        found.extend(answer?.0);
+    }
+    let mut resources: BTreeSet<(String, String)> = BTreeSet::new();
+    for answer in finders {
+        let listed = answer?.0;
+        let named = listed.into_iter().flat_map(|metric| metric.dimensions);
+        resources.extend(named.filter(|(name, value)| {
+            RESOURCE_DIMENSIONS.contains(&name.as_str()) && own.iter().any(|own| holds(value, own))
+        }));
+    }
+    let listings = resources.iter().map(|(name, value)| Listing::of(recent, name, value));
+    let listings = listings.map(|listing| shared_metrics(clients, listing, 1, deadline));
+    for answer in futures::future::join_all(listings).await {
         found.extend(answer?.0);
     }
     Ok(found.into_iter().collect())
 }
 
+/// Which metrics are listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Listing {
+    /// Only those that were measured in the last three hours.
+    recent: bool,
+    namespace: Option<&'static str>,
+    metric: Option<&'static str>,
+    /// A dimension, and its value unless any will do.
+    dimension: Option<(String, Option<String>)>,
+}
+
+impl Listing {
+    fn all(recent: bool) -> Self {
+        Self { recent, namespace: None, metric: None, dimension: None }
+    }
+
+    fn of(recent: bool, name: &str, value: &str) -> Self {
+        Self { dimension: Some((name.to_owned(), Some(value.to_owned()))), ..Self::all(recent) }
+    }
+
+    fn finding(recent: bool, (namespace, metric, dimension): (&'static str, &'static str, &str)) -> Self {
+        let dimension = Some((dimension.to_owned(), None));
+        Self { recent, namespace: Some(namespace), metric: Some(metric), dimension }
+    }
+}
+
 /// Which metrics there are is the same for every incident.
 async fn shared_metrics(
     clients: &Clients,
-    dimension: Option<(&str, &str)>,
+    listing: Listing,
     pages: usize,
     deadline: Instant,
 ) -> Result<(Vec<Metric>, bool), ReadError> {
-    let own = dimension.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let ask = || {
-        let (clients, own) = (clients.clone(), own.clone());
-        async move {
-            let dimension = own.as_ref().map(|(name, value)| (name.as_str(), value.as_str()));
-            list_metrics(&clients, dimension, pages, deadline).await.map(|listed| (listed, true))
-        }
-        .boxed()
+        let (clients, listing) = (clients.clone(), listing.clone());
+        async move { list_metrics(&clients, &listing, pages, deadline).await.map(|listed| (listed, true)) }
+            .boxed()
     };
-    let key = dimension.map(|(name, value)| format!("{name}={value}")).unwrap_or_default();
-    clients.shared.metrics.one(key, "cloudwatch:ListMetrics", deadline, ask).await
+    clients.shared.metrics.one(format!("{listing:?}"), "cloudwatch:ListMetrics", deadline, ask).await
 }
 
 /// Some pages of metrics, and whether these are all.
 async fn list_metrics(
     clients: &Clients,
-    dimension: Option<(&str, &str)>,
+    listing: &Listing,
     pages: usize,
     deadline: Instant,
 ) -> Result<(Vec<Metric>, bool), ReadError> {
-    let filter =
-        dimension.map(|(name, value)| vec![DimensionFilter::builder().name(name).value(value).build()]);
+    let filter = listing
+        .dimension
+        .as_ref()
+        .map(|(name, value)| vec![DimensionFilter::builder().name(name).set_value(value.clone()).build()]);
     let (mut metrics, mut token) = (Vec::new(), None);
     for _ in 0..pages {
         let call = clients
             .cloudwatch
             .list_metrics()
-            .recently_active(RecentlyActive::Pt3H)
+            .set_namespace(listing.namespace.map(str::to_owned))
+            .set_metric_name(listing.metric.map(str::to_owned))
+            .set_recently_active(listing.recent.then_some(RecentlyActive::Pt3H))
             .set_dimensions(filter.clone())
             .set_next_token(token);
         let page = within(deadline, "cloudwatch:ListMetrics", call.send()).await?;
@@ -422,12 +508,14 @@ fn of_services(
         services.iter().any(|service| {
             value == service
                 // Load balancers and target groups: `app/checkout/50dc6c495c0c9188`.
-                || value.split('/').nth(1) == Some(service) && (value.starts_with("app/") || value.starts_with("targetgroup/"))
+                || value.split('/').nth(1) == Some(service)
+                    && ["app/", "net/", "targetgroup/"].iter().any(|kind| value.starts_with(kind))
         })
     };
     let mut found: Vec<Metric> = metrics
         .iter()
         .filter(|metric| metric.namespace != "AWS/Lambda" || metric.dimensions.len() == 1)
+        .filter(|metric| !is_part(metric))
         .filter(|metric| {
             let by_configuration = configured.iter().any(|source| {
                 source.namespace == metric.namespace
@@ -439,6 +527,31 @@ fn of_services(
         .collect();
     found.sort();
     found
+}
+
+/// Whether a metric of AWS's own counts in parts what another one counts as a whole.
+fn is_part(metric: &Metric) -> bool {
+    metric.namespace.starts_with("AWS/")
+        && metric.dimensions.iter().any(|(name, _)| PARTS.contains(&name.as_str()))
+}
+
+/// Levels of resources whose name holds the service's: what may run out. What such a resource counts is not
+/// the service's own work, since others may use it too.
+fn used_resources(metrics: &[Metric], own: &[String]) -> Vec<Metric> {
+    let named = |(name, value): &(String, String)| {
+        RESOURCE_DIMENSIONS.contains(&name.as_str()) && own.iter().any(|own| holds(value, own))
+    };
+    let level = |metric: &&Metric| {
+        let (namespace, name) = (&metric.namespace, &metric.name);
+        let first = measure::statistics(namespace, name).first().copied().unwrap_or_default();
+        matches!(measure::of(namespace, name, first), Measure::Gauge(_) | Measure::Concurrency)
+    };
+    let found = metrics.iter().filter(|metric| !is_part(metric) && metric.dimensions.iter().any(named));
+    found.filter(level).cloned().collect()
+}
+
+fn holds(value: &str, name: &str) -> bool {
+    !name.is_empty() && words::holds_part(&value.to_lowercase(), &name.to_lowercase())
 }
 
 /// Lambda's metrics exist for every function, listed or not: a function without traffic has no recent ones.
@@ -477,6 +590,10 @@ mod tests {
             metric("AWS/ApplicationELB", &[("LoadBalancer", "app/checkout/50dc6c495c0c9188")]),
             metric("AWS/Lambda", &[("FunctionName", "checkout"), ("Resource", "checkout:live")]),
             metric("DemoApp", &[("kind", "slow"), ("service", "checkout-service")]),
+            metric(
+                "AWS/ApiGateway",
+                &[("ApiName", "checkout"), ("Method", "GET"), ("Resource", "/"), ("Stage", "v1")],
+            ),
         ];
         let configured = [MetricRef {
             namespace: "DemoApp".to_owned(),
@@ -485,6 +602,25 @@ mod tests {
         let found = of_services(&all, &["checkout".to_owned()], &configured);
         let namespaces: Vec<&str> = found.iter().map(|metric| metric.namespace.as_str()).collect();
         assert_eq!(namespaces, ["AWS/ApplicationELB", "App", "DemoApp"]);
+    }
+
+    #[test]
+    fn of_a_resource_that_is_named_after_the_service_its_levels_are_read() {
+        let one = |namespace: &str, name: &str, dimension: &str, value: &str| Metric {
+            name: name.to_owned(),
+            ..metric(namespace, &[(dimension, value)])
+        };
+        let all = [
+            one("AWS/RDS", "DatabaseConnections", "DBInstanceIdentifier", "prod-checkout-db"),
+            one("AWS/RDS", "ReadLatency", "DBInstanceIdentifier", "prod-checkout-db"),
+            one("AWS/RDS", "DatabaseConnections", "DBInstanceIdentifier", "checkouts-db"),
+            one("AWS/SQS", "NumberOfMessagesSent", "QueueName", "checkout-mail"),
+            one("AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", "checkout-mail"),
+            one("App", "QueueDepth", "host", "checkout-mail"),
+        ];
+        let found = used_resources(&all, &["checkout".to_owned()]);
+        let names: Vec<&str> = found.iter().map(|metric| metric.name.as_str()).collect();
+        assert_eq!(names, ["DatabaseConnections", "ApproximateAgeOfOldestMessage"]);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::errors::{ReadError, within};
 use super::ledger;
 use super::sharing::{Brought, aligned};
 use crate::domain::evidence::{Gap, Series};
+use crate::domain::measure::statistics;
 
 const ACTION: &str = "cloudwatch:GetMetricData";
 /// AWS's own limits for one call.
@@ -88,53 +89,6 @@ pub fn plan(found: &Discovered) -> Plan {
     }
     plan.others.retain(|query| !plan.own.contains(query));
     plan
-}
-
-/// The statistics that say something about a metric of this name: times have a distribution, counts
-/// have sums, levels have an average and a peak. A p99 is worth as much as its sample count.
-fn statistics(namespace: &str, name: &str) -> &'static [&'static str] {
-    let lower = name.to_lowercase();
-    let any = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    if namespace == "AWS/Lambda" && name == "ConcurrentExecutions" {
-        &["Maximum"]
-    } else if any(&[
-        "latency",
-        "duration",
-        "responsetime",
-        "processingtime",
-        "elapsed",
-        "time_ms",
-        "timems",
-        "millis",
-    ]) || lower.ends_with("time")
-        || lower.ends_with("_ms")
-    {
-        &["p50", "p99", "Average", "SampleCount"]
-    } else if any(&[
-        "utilization",
-        "percent",
-        "usage",
-        "used",
-        "available",
-        "free",
-        "size",
-        "depth",
-        "concurren",
-        "connections",
-        "pool",
-        "memory",
-        "inuse",
-        "in_use",
-        "lag",
-        "age",
-        "queue",
-        "waiting",
-        "visible",
-    ]) {
-        &["Average", "Maximum", "Minimum"]
-    } else {
-        &["Sum"]
-    }
 }
 
 /// Reads the plan around `at`, and the same hours one and seven days before. Never fails: what could
@@ -378,19 +332,4 @@ fn request(query: &Query, index: usize) -> MetricDataQuery {
     let period = i32::try_from(query.period).unwrap_or(60);
     let stat = MetricStat::builder().metric(metric).period(period).stat(&query.stat).build();
     MetricDataQuery::builder().id(format!("m{index}")).metric_stat(stat).return_data(true).build()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_name_tells_which_statistics_say_something() {
-        assert_eq!(statistics("DemoApp", "RequestLatency")[0], "p50");
-        assert_eq!(statistics("AWS/ApplicationELB", "TargetResponseTime")[0], "p50");
-        assert_eq!(statistics("DemoApp", "PoolInUse")[0], "Average");
-        assert_eq!(statistics("DemoApp", "Timeouts"), ["Sum"]);
-        assert_eq!(statistics("AWS/Lambda", "Errors"), ["Sum"]);
-        assert_eq!(statistics("AWS/Lambda", "ConcurrentExecutions"), ["Maximum"]);
-    }
 }

@@ -2,6 +2,7 @@ mod accuracy;
 mod aws_account;
 mod aws_faults;
 mod aws_kinds;
+mod aws_metrics;
 mod aws_reading;
 mod aws_rollback;
 mod aws_sharing;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::measure::{self, Gauge, Measure};
+use super::{Gauge, Measure, measure};
 use crate::analysis::grid::Grid;
 use crate::analysis::words;
 use crate::domain::evidence::{Scope, Series};
@@ -293,7 +293,7 @@ fn window(series: &[&Series], now: i64) -> Grid {
 }
 
 fn track(series: &Series, grid: Grid) -> Track {
-    let measure = measure::of(&series.metric, &series.stat);
+    let measure = measure::of(&series.namespace, &series.metric, &series.stat);
     let mut values = vec![None; grid.len];
     let mut day_ago = vec![None; grid.len];
     let mut week_ago = vec![None; grid.len];
@@ -312,7 +312,7 @@ fn track(series: &Series, grid: Grid) -> Track {
         let mut known: Vec<f64> = values.iter().flatten().copied().collect();
         known.sort_by(f64::total_cmp);
         let typical = known.get(known.len() / 2).copied().unwrap_or(0.0);
-        let factor = measure::milliseconds_per_unit(&series.metric, &series.namespace, typical);
+        let factor = measure::milliseconds_per_unit(&series.namespace, &series.metric, typical);
         for value in values.iter_mut().chain(&mut day_ago).chain(&mut week_ago).flatten() {
             *value *= factor;
         }

@@ -1,7 +1,7 @@
 //! What went wrong with one service by its own series: failing or slow, since when, how badly.
 
+use super::Measure;
 use super::entities::{Entity, Track, mean};
-use super::measure::Measure;
 use crate::analysis::steps::{self, Rise};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -41,7 +41,7 @@ pub(super) async fn examine(settings: &Settings, service: Option<&str>) -> Vec<F
     findings.extend(refused);
     if let Some(name) = service {
         let known = crate::worker::service_settings(&settings.config, name);
-        let found = discover::discover(&clients, name, &known, now, Instant::now() + WITHIN).await;
+        let found = discover::discover(&clients, name, &known, (now, now), Instant::now() + WITHIN).await;
         findings.extend(of_service(&found, &known));
     }
     findings
