@@ -22,7 +22,7 @@ async fn refused(ward: &Ward, bot: &Bot, expected: &[&str]) {
     let rows = trail(bot.store(), &["refused"]).await;
     let names: Vec<&str> = rows.iter().map(|row| row["refusal"].as_str().unwrap()).collect();
     assert_eq!(names, expected, "{rows:?}");
-    assert_eq!(ward.changes(), []);
+    assert_eq!(ward.changes(bot.store()).await, []);
 }
 
 /// Somebody presses 'Roll back', is told these words, and the trail tells it by this name.
@@ -38,10 +38,10 @@ async fn presses_in_vain(ward: &Ward, bot: &Bot, user: &str, words: &str, name: 
 async fn an_approver_may_and_the_change_is_made_once_with_the_writing_role() {
     let (ward, bot) = open(|_| {}).await;
     let asked = ward.asked().await;
-    assert_eq!(ward.changes(), [], "nothing is changed before an approval");
+    assert_eq!(ward.changes(bot.store()).await, [], "nothing is changed before an approval");
     ward.slack.click(id::APPROVER, id::ALERTS, &asked.ts, APPROVE).await.unwrap();
     ward.wait("the outcome", |message| message.text.contains("Rolled back: checkout:live")).await;
-    let changes = ward.changes();
+    let changes = ward.changes(bot.store()).await;
     assert_eq!(changes.len(), 1, "{changes:?}");
     assert_eq!(changes[0].operation, "lambda:UpdateAlias");
     let rows = trail(bot.store(), &["decided", "sending", "answered", "ended"]).await;
@@ -108,7 +108,7 @@ async fn the_second_one_learns_who_was_first() {
     let body = ward.press(id::ON_CALL, id::ALERTS, &asked.ts, APPROVE);
     assert_eq!(ward.send(&bot, "signing", &body).await, 200);
     ward.told(id::ON_CALL, &format!("Already approved by <@{}>", id::APPROVER)).await;
-    assert_eq!(ward.changes().len(), 1);
+    assert_eq!(ward.changes(bot.store()).await.len(), 1);
     let rows = trail(bot.store(), &["refused"]).await;
     assert_eq!(rows[0]["refusal"], "already_decided");
 }
@@ -121,7 +121,7 @@ async fn a_plan_that_a_newer_deployment_overtook_is_not_carried_out() {
     ward.slack.click(id::APPROVER, id::ALERTS, &asked.ts, APPROVE).await.unwrap();
     let told = ward.wait("what moved", |message| message.text.contains("Nothing was changed")).await;
     assert!(told.text.contains("The investigation looks again"), "{}", told.text);
-    assert_eq!(ward.changes(), []);
+    assert_eq!(ward.changes(bot.store()).await, []);
     let rows = trail(bot.store(), &["sending", "ended"]).await;
     assert_eq!((rows.len(), &rows[0]["applied"]), (1, &false.into()), "{rows:?}");
 }
@@ -148,7 +148,7 @@ async fn a_request_that_is_sent_again_is_the_same_click() {
     }
     ward.wait("the outcome", |message| message.text.contains("Rolled back")).await;
     assert_eq!(ward.send(&bot, "signing", &body).await, 200);
-    assert_eq!(ward.changes().len(), 1);
+    assert_eq!(ward.changes(bot.store()).await.len(), 1);
     assert_eq!(trail(bot.store(), &["decided"]).await.len(), 1);
     assert_eq!(trail(bot.store(), &["refused"]).await.len(), 0);
 }
@@ -202,7 +202,7 @@ async fn who_may_break_the_glass_does_so_with_a_reason_that_everybody_reads() {
     ward.wait("the reason", |message| message.text.contains("alone (break-glass). Reason: alone at night"))
         .await;
     ward.wait("the outcome", |message| message.text.contains("Rolled back")).await;
-    assert_eq!(ward.changes().len(), 1);
+    assert_eq!(ward.changes(bot.store()).await.len(), 1);
     let rows = trail(bot.store(), &["decided"]).await;
     assert_eq!((&rows[0]["break_glass"], &rows[0]["reason"]), (&true.into(), &"alone at night".into()));
 }
@@ -229,7 +229,7 @@ async fn a_rejection_says_why() {
     .await;
     let rows = trail(bot.store(), &["decided"]).await;
     assert_eq!((&rows[0]["decision"], &rows[0]["reason"]), (&"rejected".into(), &"we go forward".into()));
-    assert_eq!(ward.changes(), []);
+    assert_eq!(ward.changes(bot.store()).await, []);
 }
 
 #[tokio::test]
@@ -244,7 +244,7 @@ async fn a_stranger_s_reason_rejects_nothing() {
 
 #[tokio::test]
 async fn the_plan_is_shown_whole_and_tried_without_effect() {
-    let (ward, _bot) = open(|_| {}).await;
+    let (ward, bot) = open(|_| {}).await;
     let asked = ward.asked().await;
     ward.slack.click(id::STRANGER, id::ALERTS, &asked.ts, "show_plan").await.unwrap();
     let view = ward.slack.modal(id::STRANGER).unwrap();
@@ -255,5 +255,5 @@ async fn the_plan_is_shown_whole_and_tried_without_effect() {
     let place = incident_commander::demo::slack::Place::Modal;
     ward.slack.act(id::STRANGER, &place, &Action::click("try_plan")).await.unwrap();
     ward.told(id::STRANGER, "tried without effect").await;
-    assert_eq!(ward.changes(), []);
+    assert_eq!(ward.changes(bot.store()).await, []);
 }

@@ -65,12 +65,17 @@ async fn wherever_the_process_dies_there_is_one_change_one_message_and_a_true_tr
         assert_eq!(ended.len(), 1, "{point:?}");
         if point == Point::Marked {
             // It was marked and never left: nobody sends again, and the trail says that nothing happened.
-            assert_eq!(ward.changes(), [], "{point:?}");
+            assert_eq!(ward.changes(&bench.store).await, [], "{point:?}");
             assert_eq!(ended[0]["applied"], false, "{point:?}");
             assert_eq!(texts(&ward, "was interrupted and did not take place"), 1, "{point:?}");
             continue;
         }
-        assert_eq!(ward.changes().len(), 1, "{point:?}: {:?}", ward.changes());
+        assert_eq!(
+            ward.changes(&bench.store).await.len(),
+            1,
+            "{point:?}: {:?}",
+            ward.changes(&bench.store).await
+        );
         assert_eq!(ended[0]["applied"], true, "{point:?}");
         assert_eq!(texts(&ward, "Rolled back: checkout:live"), 1, "{point:?}");
         assert_eq!(approval.judged, Some(Word::Recovered), "{point:?}");
@@ -153,7 +158,8 @@ async fn no_order_of_clicks_crashes_drift_and_errors_makes_two_changes_or_loses_
         }
         ward.live(&bench, 120).await;
         let approval = ward.of(&bench).await;
-        let made: Vec<_> = ward.changes().into_iter().filter(|one| one.error_code.is_none()).collect();
+        let made: Vec<_> =
+            ward.changes(&bench.store).await.into_iter().filter(|one| one.error_code.is_none()).collect();
         assert!(made.len() <= 1, "{story:?}: {made:?}");
         assert!(trail(&bench.store, &["sending"]).await.len() <= 1, "{story:?}");
         assert!(trail(&bench.store, &["decided"]).await.len() <= 1, "{story:?}");

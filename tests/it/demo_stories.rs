@@ -1,6 +1,7 @@
 //! Each story over the wire: the bot reads the account and the channel as it would in production,
 //! and its stored incident is judged by the story's truth.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use incident_commander::demo::headless::tell_story;
@@ -8,6 +9,7 @@ use incident_commander::demo::story::{self, Past};
 use incident_commander::demo::{Addresses, Composition};
 use tokio::sync::Semaphore;
 
+use crate::credentials::{READ, WRITE, strays};
 use crate::house::PATIENCE;
 
 /// Stories run at real speed beside a bot that thinks: more of them at once would starve each other.
@@ -23,6 +25,13 @@ async fn play(name: &str) {
     if name == "silent-cloudtrail" {
         late_records_complete_the_verdict(&demo).await;
     }
+    let heals = demo.story.heals_by_rollback();
+    assert_eq!(strays(&demo.world, demo.store()).await, Vec::<String>::new());
+    let made: Vec<String> = demo.world.mutations().into_iter().map(|one| one.operation).collect();
+    assert_eq!(made, if heals { vec!["lambda:UpdateAlias"] } else { vec![] }, "{name}");
+    let roles: BTreeSet<String> = demo.world.assumed_roles().into_iter().map(|one| one.role).collect();
+    let expected = if heals { BTreeSet::from([READ, WRITE]) } else { BTreeSet::from([READ]) };
+    assert_eq!(roles.iter().map(String::as_str).collect::<BTreeSet<_>>(), expected, "{name}");
     demo.stop().await;
     let ending = ending.unwrap();
     let failing: Vec<_> = ending.criteria.iter().filter(|criterion| !criterion.holds).collect();

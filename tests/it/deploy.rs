@@ -20,7 +20,8 @@ fn the_example_configuration_is_accepted() {
     assert!(config.service("checkout-service").is_some());
 }
 
-fn granted(file: &str) -> BTreeSet<String> {
+/// Actions of a policy.
+pub fn granted(file: &str) -> BTreeSet<String> {
     let text = fs::read_to_string(root().join("deploy").join(file)).unwrap();
     let policy: Value = serde_json::from_str(&text).unwrap();
     let actions = policy["Statement"][0]["Action"].as_array().unwrap();

@@ -12,6 +12,7 @@ mod checkout;
 mod clicks;
 mod commands;
 mod crashes;
+mod credentials;
 mod demo_stories;
 mod deploy;
 mod doctor;

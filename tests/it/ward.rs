@@ -27,6 +27,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::aws_account::{ACCOUNT, Account, FUNCTION, at, soon};
+use crate::credentials::{READ, WRITE, strays};
+use crate::deploy::granted;
 use crate::house::{PATIENCE, settings};
 
 /// What a test changes before anything runs.
@@ -48,21 +50,15 @@ pub struct Ward {
     _folder: tempfile::TempDir,
 }
 
-/// Actions of a policy in `deploy/`.
-fn policy(file: &str) -> Vec<String> {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(file);
-    let policy: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let actions = policy["Statement"][0]["Action"].as_array().unwrap();
-    actions.iter().map(|action| action.as_str().unwrap().to_owned()).collect()
-}
-
 impl Ward {
     /// Everything is in the database, and nothing runs. With `by_hand` Slack's clock stands too.
     pub async fn open(by_hand: bool, change: impl FnOnce(&mut Set)) -> Self {
-        let options = WorldOptions::immediate(WorldClock::manual(at("12:20:00")));
+        let begin = at("12:20:00");
+        let account_clock = if by_hand { WorldClock::manual(begin) } else { WorldClock::starting_at(begin) };
+        let options = WorldOptions::immediate(account_clock);
         let account = Account::with(WorldOptions { rollout_time: Duration::from_secs(30), ..options }).await;
         account.deploy_checkout();
-        let slack_clock = by_hand.then(|| WorldClock::manual(at("12:20:00")));
+        let slack_clock = by_hand.then(|| WorldClock::manual(begin));
         let slack = SlackWorld::new(Options { clock: slack_clock.clone(), ..Options::default() });
         let api = slack.serve(TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -79,17 +75,18 @@ impl Ward {
             expires_after: SignedDuration::from_mins(30),
         };
         let role = |name: &str, file: &str| {
-            let actions = policy(file);
+            let actions = granted(file);
             let actions: Vec<&str> = actions.iter().map(String::as_str).collect();
             account.world.add_role(name, &actions)
         };
-        set.config.aws.read_role_arn = Some(role("commander-read", "iam-read.json"));
-        set.config.aws.write_role_arn = Some(role("commander-write", "iam-write.json"));
+        set.config.aws.read_role_arn = Some(role(READ, "iam-read.json"));
+        set.config.aws.write_role_arn = Some(role(WRITE, "iam-write.json"));
         set.config.slack.alert_channels = vec![id::ALERTS.into()];
         set.config.approvals.approvers = vec![id::APPROVER.into(), id::ON_CALL.into(), id::DEVELOPER.into()];
         change(&mut set);
         settings.config = set.config;
-        let clock = if by_hand { Clock::manual(at("12:20:00")) } else { Clock::starting_at(at("12:20:00")) };
+        // Made after the account's, and so never ahead of it: what is approved is approved before it is made.
+        let clock = if by_hand { Clock::manual(begin) } else { Clock::starting_at(begin) };
         let store = Store::open(&settings.database_url).await.unwrap();
         let alert = Alert {
             service: FUNCTION.into(),
@@ -181,13 +178,10 @@ impl Ward {
         response.status().as_u16()
     }
 
-    /// Calls that changed something since the incident, and what became of them.
-    pub fn changes(&self) -> Vec<Mutation> {
-        let seen = self.account.world.mutations();
-        for one in &seen {
-            assert!(one.arn.contains(":assumed-role/commander-write/"), "with the wrong role: {one:?}");
-        }
-        seen
+    /// Calls that were to change something since the incident, and what became of them: each approved before.
+    pub async fn changes(&self, store: &Store) -> Vec<Mutation> {
+        assert_eq!(strays(&self.account.world, store).await, Vec::<String>::new());
+        self.account.world.mutations()
     }
 }
 

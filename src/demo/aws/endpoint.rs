@@ -2,7 +2,8 @@
 //! and its answer.
 //!
 //! Rule: the order is AWS's own: known operation, known caller, allowed, not too fast, and then the
-//! operation. Every request is counted, whatever becomes of it.
+//! operation. Every request is counted, and one that may change something is noted as it arrives, before
+//! anybody looks at whether it is allowed: an attempt that was refused is an attempt all the same.
 
 use std::io;
 
@@ -16,7 +17,7 @@ use tokio::net::TcpListener;
 
 use super::faults::{Fault, throttled};
 use super::wire::{Answer, ApiError, Encoded, Protocol, encode, json_of_cbor};
-use super::world::{AwsWorld, Call, Mutation, State};
+use super::world::{AwsWorld, Call, State};
 use super::{
     appconfig, cloudwatch, containers, identity, insights, lambda, logs, parameters, releases, trail,
 };
@@ -57,11 +58,28 @@ async fn answer(Extract(world): Extract<AwsWorld>, request: Request) -> Response
     let parsed = match parse(&parts.method, parts.uri.path(), parts.uri.query(), &parts.headers, &body) {
         Ok(parsed) => parsed,
         Err((protocol, error)) => {
+            if parts.method.is_safe() {
+                return encode(protocol, Err(error), &request_id).into_response(&request_id);
+            }
+            // What nobody here knows may be a change all the same.
+            let what = format!("{} {}", parts.method, parts.uri.path());
+            let mut state = world.state();
+            let attempt = state.attempted(&what, key_of(&parts.headers));
+            state.came_to(attempt, Err(&error));
+            drop(state);
             return encode(protocol, Err(error), &request_id).into_response(&request_id);
         }
     };
     let Parsed { protocol, operation, input } = parsed;
-    world.state().count(&operation);
+    let attempt = {
+        let mut state = world.state();
+        state.count(&operation);
+        if operation == "sts:AssumeRole" {
+            let text = |key: &str| input[key].as_str().unwrap_or_default();
+            state.asked_for_role(text("RoleArn"), text("RoleSessionName"));
+        }
+        (!only_reads(&operation)).then(|| state.attempted(&operation, key_of(&parts.headers)))
+    };
     let (fault, latency) = {
         let mut faults = world.faults();
         (faults.next(&operation), faults.latency_of(&operation))
@@ -84,6 +102,12 @@ async fn answer(Extract(world): Extract<AwsWorld>, request: Request) -> Response
         Some(error) => Err(error),
         None => carry_out(&world, &operation, input, &parts.headers, &request_id),
     };
+    if let Some(attempt) = attempt {
+        world.state().came_to(attempt, outcome.as_ref().map(|_| ()));
+        if outcome.is_ok() && operation.starts_with("lambda:") {
+            world.announce_configuration();
+        }
+    }
     let encoded = encode(protocol, outcome, &request_id);
     match fault {
         Some(Fault::LostAnswer) => broken(encoded.status, encoded.content_type, Vec::new()),
@@ -194,6 +218,11 @@ fn access_key(headers: &HeaderMap) -> Result<&str, ApiError> {
     credential.split('/').next().filter(|key| !key.is_empty()).ok_or_else(missing)
 }
 
+/// The same, empty where there is none.
+fn key_of(headers: &HeaderMap) -> &str {
+    access_key(headers).unwrap_or_default()
+}
+
 fn carry_out(
     world: &AwsWorld,
     operation: &str,
@@ -214,42 +243,14 @@ fn carry_out(
         request_id: request_id.to_owned(),
         at: state.now(),
     };
-    let outcome = run(&mut state, &call);
-    if mutates(operation) {
-        let mutation = Mutation {
-            operation: operation.to_owned(),
-            access_key: call.access_key,
-            arn: call.identity.arn,
-            at: call.at,
-            error_code: outcome.as_ref().err().map(|error| error.code.clone()),
-        };
-        state.remember_mutation(mutation);
-        drop(state);
-        if outcome.is_ok() && operation.starts_with("lambda:") {
-            world.announce_configuration();
-        }
-    }
-    outcome
+    run(&mut state, &call)
 }
 
-/// Whether an operation changes the account; putting logs and measurements does not count.
-fn mutates(operation: &str) -> bool {
-    matches!(
-        operation,
-        "lambda:UpdateAlias"
-            | "lambda:UpdateFunctionConfiguration"
-            | "lambda:PublishVersion"
-            | "lambda:PutFunctionConcurrency"
-            | "lambda:DeleteFunctionConcurrency"
-            | "logs:CreateLogGroup"
-            | "logs:CreateLogStream"
-            | "ecs:UpdateService"
-            | "ecs:RegisterTaskDefinition"
-            | "ecs:StopServiceDeployment"
-            | "ssm:PutParameter"
-            | "appconfig:StartDeployment"
-            | "appconfig:StopDeployment"
-    )
+/// Whether an operation is known to change nothing. Whoever assumes a role is noted on its own.
+fn only_reads(operation: &str) -> bool {
+    let verb = operation.split_once(':').map_or(operation, |(_, verb)| verb);
+    matches!(operation, "logs:StartQuery" | "logs:StopQuery" | "sts:AssumeRole")
+        || ["Get", "List", "Describe", "Lookup", "Filter"].iter().any(|reads| verb.starts_with(reads))
 }
 
 fn run(state: &mut State, call: &Call) -> Result<Answer, ApiError> {

@@ -32,4 +32,4 @@ pub use identity::Identity;
 pub use insights::QueryEnd;
 pub use releases::{CodeDeployment, StackEvent};
 pub use wire::ApiError;
-pub use world::{AwsWorld, Mutation, WorldOptions};
+pub use world::{AssumedRole, AwsWorld, Mutation, WorldOptions};

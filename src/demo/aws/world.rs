@@ -110,17 +110,37 @@ impl WorldOptions {
     }
 }
 
-/// A mutating call that came over HTTP, and whose credentials made it.
+/// A call that came over HTTP and is not known to only read, and whose credentials made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mutation {
-    /// `lambda:UpdateAlias`.
+    /// `lambda:UpdateAlias`; method and path where nobody here knows the operation.
     pub operation: String,
     pub access_key: String,
+    /// Of whoever holds the key; empty where nobody does.
     pub arn: String,
+    /// When it arrived.
     pub at: Timestamp,
-    /// The error's code, where it was refused.
+    /// Why it changed nothing: the error's code, or [`Mutation::NOT_CARRIED_OUT`]; `None` where it was made.
     pub error_code: Option<String>,
 }
+
+impl Mutation {
+    /// It arrived, and the connection ended before anything came of it.
+    pub const NOT_CARRIED_OUT: &str = "not carried out";
+}
+
+/// A role that somebody asked STS for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssumedRole {
+    /// Its name, the last part of its ARN.
+    pub role: String,
+    pub session: String,
+    pub at: Timestamp,
+}
+
+/// Which of the noted attempts one is.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt(usize);
 
 /// One call over HTTP, parsed and authenticated.
 pub struct Call {
@@ -169,6 +189,7 @@ pub struct State {
     pub releases: Releases,
     calls: BTreeMap<String, u64>,
     mutations: Vec<Mutation>,
+    assumed: Vec<AssumedRole>,
     ids: u64,
 }
 
@@ -200,8 +221,31 @@ impl State {
         *self.calls.entry(operation.to_owned()).or_default() += 1;
     }
 
-    pub fn remember_mutation(&mut self, mutation: Mutation) {
-        self.mutations.push(mutation);
+    /// Notes a call that may change something, as it arrives.
+    pub fn attempted(&mut self, operation: &str, access_key: &str) -> Attempt {
+        let arn = self.identities.by_key(access_key).map(|identity| identity.arn).unwrap_or_default();
+        self.mutations.push(Mutation {
+            operation: operation.to_owned(),
+            access_key: access_key.to_owned(),
+            arn,
+            at: self.now(),
+            error_code: Some(Mutation::NOT_CARRIED_OUT.to_owned()),
+        });
+        Attempt(self.mutations.len() - 1)
+    }
+
+    /// Notes what came of an attempt.
+    pub fn came_to(&mut self, attempt: Attempt, outcome: Result<(), &ApiError>) {
+        if let Some(mutation) = self.mutations.get_mut(attempt.0) {
+            mutation.error_code = outcome.err().map(|error| error.code.clone());
+        }
+    }
+
+    /// Notes that somebody asks for a role, whether STS gives it or not.
+    pub fn asked_for_role(&mut self, role_arn: &str, session: &str) {
+        let role = role_arn.rsplit('/').next().unwrap_or_default().to_owned();
+        let at = self.now();
+        self.assumed.push(AssumedRole { role, session: session.to_owned(), at });
     }
 }
 
@@ -237,6 +281,7 @@ impl AwsWorld {
             releases: Releases::default(),
             calls: BTreeMap::new(),
             mutations: Vec::new(),
+            assumed: Vec::new(),
             ids: 0,
         };
         Self {
@@ -334,9 +379,15 @@ impl AwsWorld {
         self.state().calls.clone()
     }
 
-    /// Mutating calls that came over HTTP, in order.
+    /// Calls over HTTP that are not known to only read, in the order in which they arrived, whatever came of
+    /// them.
     pub fn mutations(&self) -> Vec<Mutation> {
         self.state().mutations.clone()
+    }
+
+    /// Roles that STS was asked for, in order.
+    pub fn assumed_roles(&self) -> Vec<AssumedRole> {
+        self.state().assumed.clone()
     }
 
     // What happens in the account.
