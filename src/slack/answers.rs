@@ -179,6 +179,9 @@ pub struct MuteLine {
     pub held: i64,
 }
 
+/// So many are listed; a message holds no more of them.
+const MUTES_MAX: usize = 20;
+
 /// What is held back now.
 pub fn mutes(lines: &[MuteLine]) -> Message {
     if lines.is_empty() {
@@ -186,8 +189,10 @@ pub fn mutes(lines: &[MuteLine]) -> Message {
             "No service is muted. `/investigate mute SERVICE 2h reason` holds alerts back.",
         );
     }
-    let lines: Vec<String> = lines
+    let more = lines.len().saturating_sub(MUTES_MAX);
+    let mut lines: Vec<String> = lines
         .iter()
+        .take(MUTES_MAX)
         .map(|line| {
             format!(
                 "🔕 *{}* until {} by <@{}>: {} · {} held so far",
@@ -199,7 +204,10 @@ pub fn mutes(lines: &[MuteLine]) -> Message {
             )
         })
         .collect();
-    let blocks = messages::chunks(&lines, 2_900).iter().take(40).map(|chunk| section(chunk)).collect();
+    if more > 0 {
+        lines.push(format!("and {more} more, which end later"));
+    }
+    let blocks = messages::chunks(&lines, 2_900).iter().map(|chunk| section(chunk)).collect();
     Message { text: "Services whose alerts are held back".to_owned(), blocks, about: None }
 }
 

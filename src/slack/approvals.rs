@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::messages::{Kind, Message, bullets, button, clock, context, header, section};
-use super::text::{cut, escape};
+use super::text::{cut, escape, shorten};
 use super::views::{modal, plain};
 use crate::domain::approval::Decision;
 use crate::domain::incident::IncidentId;
@@ -21,6 +21,9 @@ pub const REASON: &str = "reason";
 const REASON_MAX: usize = 500;
 /// What a form shows of the plan, in characters.
 const PLAN_LINE_MAX: usize = 1_000;
+
+/// Longer commands hold a whole configuration; nobody types them from a form.
+const COMMAND_MAX: usize = 2_000;
 
 /// Slack's limit for the text of a confirmation, in characters.
 const CONFIRM_TEXT_MAX: usize = 300;
@@ -113,7 +116,7 @@ pub fn plan_blocks(plan: &Plan, expires_at: Timestamp) -> Vec<Value> {
     blocks.push(section(&format!(
         "*The call*\n`{}`, once. The same by hand:\n```{}```",
         plan.call,
-        escape(&plan.command)
+        shorten(&escape(&plan.command), COMMAND_MAX, "(cut)")
     )));
     let mut small = format!("Can be approved until {}.", expires_at.strftime("%Y-%m-%d %H:%M UTC"));
     if let Some(tried) = &plan.tried {

@@ -2,7 +2,7 @@
 //!
 //! The rule that is not obvious: text that came from logs, alerts or AWS passes [`escape`] here and
 //! nowhere else, and [`Message::to_json`] enforces Slack's limits once more, so that no message can
-//! be refused for its length.
+//! be refused for its length. What is cut says where the rest is.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -10,17 +10,29 @@ use serde_json::{Value, json};
 use super::approvals::{self, Asked};
 use super::evidence;
 use super::feedback;
-use super::text::{cut, escape};
+use super::fit::{self, MESSAGE_MAX};
+use super::text::{cut, escape, shorten};
+use crate::domain::change::KeyChange;
 use crate::domain::incident::{IncidentId, State};
 use crate::domain::report::{ActionKind, Cause, Report, Verdict};
 use crate::domain::scorecard::Voices;
 
 /// Slack's limits (docs.slack.dev, 'Block Kit reference'), in characters or items.
-const BLOCKS_MAX: usize = 50;
 const SECTION_MAX: usize = 3_000;
 const FIELD_MAX: usize = 2_000;
 const HEADER_MAX: usize = 150;
+/// chat.update takes less than chat.postMessage.
 const TEXT_MAX: usize = 4_000;
+const FIELDS_MAX: usize = 10;
+
+/// What a result takes of each, in characters: together they leave room for a few facts, even where all of
+/// them are as long as this. Whole they stand behind 'Show evidence'.
+const SUMMARY_MAX: usize = 1_500;
+const REASON_MAX: usize = 900;
+const SMALL_MAX: usize = 600;
+const NAME_MAX: usize = 200;
+/// One side of a setting's change.
+const SIDE_MAX: usize = 80;
 
 /// What a message is, for whoever reads its metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,14 +75,11 @@ impl Message {
 
     /// The body of chat.postMessage, without channel and thread.
     pub fn to_json(&self) -> Value {
-        let mut blocks = self.blocks.clone();
-        if blocks.len() > BLOCKS_MAX {
-            // Buttons come last and must stay.
-            let tail = blocks.split_off(blocks.len() - 1);
-            blocks.truncate(BLOCKS_MAX - 2);
-            blocks.push(context("More is in the stored incident."));
-            blocks.extend(tail);
-        }
+        let rest = match self.about {
+            Some((_, id)) => rest_of(id),
+            None => "More is stored than fits here.".to_owned(),
+        };
+        let blocks = fit::fit(self.blocks.clone(), &rest);
         let mut body = json!({
             "text": cut(&self.text, TEXT_MAX),
             "blocks": blocks,
@@ -87,6 +96,11 @@ impl Message {
     }
 }
 
+/// Where the whole of an incident is.
+fn rest_of(id: IncidentId) -> String {
+    format!("`incident-commander incidents show {id}` has the rest.")
+}
+
 /// Text with markup of ours. `verbatim` keeps Slack from making links of what looks like an address or a
 /// channel in somebody else's words; and Slack refuses a whole message for one text that is empty.
 fn mrkdwn(text: &str, limit: usize) -> Value {
@@ -99,8 +113,15 @@ pub(super) fn section(text: &str) -> Value {
 }
 
 fn fields(pairs: &[(&str, String)]) -> Value {
-    let fields: Vec<Value> =
-        pairs.iter().take(10).map(|(name, value)| mrkdwn(&format!("*{name}*\n{value}"), FIELD_MAX)).collect();
+    let shown = if pairs.len() > FIELDS_MAX { FIELDS_MAX - 1 } else { pairs.len() };
+    let mut fields: Vec<Value> = pairs
+        .iter()
+        .take(shown)
+        .map(|(name, value)| mrkdwn(&format!("*{name}*\n{value}"), FIELD_MAX))
+        .collect();
+    if pairs.len() > shown {
+        fields.push(mrkdwn(&format!("and {} more behind *Show evidence*", pairs.len() - shown), FIELD_MAX));
+    }
     json!({ "type": "section", "fields": fields })
 }
 
@@ -182,20 +203,24 @@ pub struct Headline<'a> {
     pub latest: Option<&'a str>,
 }
 
+/// Each agent says one line.
+const PROGRESS_MAX: usize = 4;
+
 /// The one message that is edited as the incident goes on.
 pub fn headline(view: &Headline<'_>) -> Message {
-    let service = escape(view.service);
+    let service = cut(&escape(view.service), NAME_MAX);
     let (mark, state) = state_in_words(view.state);
     let mut lines = vec![format!("{mark} *{} · {service}* · {state}", view.id)];
     if let Some(report) = view.report.filter(|_| view.state != State::Investigating) {
-        lines.push(escape(&report.summary));
+        lines.push(shorten(&escape(&report.summary), 1_000, "The result in the thread says more."));
         lines.push(escape(&report.sureness()));
     }
     if let Some(latest) = view.latest {
-        lines.push(escape(latest));
+        lines.push(shorten(&escape(latest), SMALL_MAX, &rest_of(view.id)));
     }
     if view.state == State::Investigating {
-        lines.extend(view.progress.iter().map(|line| format!("• {}", escape(line))));
+        let progress = view.progress.iter().take(PROGRESS_MAX);
+        lines.extend(progress.map(|line| format!("• {}", cut(&escape(line), NAME_MAX))));
     }
     let mut small = format!("Opened {}", day_and_clock(view.opened_at));
     if view.alerts_received > 1 {
@@ -232,30 +257,69 @@ pub struct ResultView<'a> {
 /// The root cause with its evidence, posted once as a message of its own.
 pub fn result(view: &ResultView<'_>) -> Message {
     let report = view.report;
-    let mut blocks = vec![header(&title(&report.verdict)), section(&escape(&report.summary))];
+    let summary = escape(&report.summary);
+    let mut blocks = vec![header(&title(&report.verdict)), section(&cut(&summary, SUMMARY_MAX))];
     blocks.push(fields(&facts_at_a_glance(report)));
-    blocks.extend(evidence::in_short(report));
-    blocks.push(section(&format!(
-        "*{}*{}\n{}",
-        action_in_words(report.action.kind),
-        report.action.target.as_ref().map(|target| format!(": {}", escape(target))).unwrap_or_default(),
-        escape(&report.action.reason)
-    )));
+    let mut after = vec![action(report, REASON_MAX)];
     if let Some(decided) = view.decided {
-        blocks.push(context(decided));
+        after.push(context(&shorten(decided, SMALL_MAX, &rest_of(view.id))));
     }
     if let Some(reason) = view.not_offered {
-        blocks.push(context(&format!("No button: {}.", escape(reason.trim_end_matches('.')))));
+        let reason = shorten(&escape(reason.trim_end_matches('.')), SMALL_MAX, &rest_of(view.id));
+        after.push(context(&format!("No button: {}.", reason.trim_end_matches('.'))));
     }
     let mut buttons = match view.plan {
         Some(asked) if view.decided.is_none() => approvals::buttons(&asked),
         _ => Vec::new(),
     };
     buttons.push(evidence::show(view.id));
-    blocks.push(json!({ "type": "actions", "elements": buttons }));
-    blocks.extend(feedback::blocks(view.id, view.round, view.voices));
-    let text = format!("{}: {}", view.id, escape(&report.summary));
+    after.push(json!({ "type": "actions", "elements": buttons }));
+    after.extend(feedback::blocks(view.id, view.round, view.voices));
+    // Facts have what room the others leave: the cause, what to do and the buttons are dearer.
+    let room = MESSAGE_MAX.saturating_sub(fit::size(&blocks) + fit::size(&after));
+    blocks.extend(evidence::in_short(report, room, is_cut(report)));
+    blocks.extend(after);
+    let text = format!("{}: {}", view.id, shorten(&summary, SMALL_MAX, "The message says more."));
     Message { text, blocks, about: None }.of(Kind::Result, view.id)
+}
+
+/// Whether something beside the facts does not stand in a result as a whole.
+fn is_cut(report: &Report) -> bool {
+    let long = |text: &str, limit: usize| escape(text).chars().count() > limit;
+    let change = report.verdict.change.as_ref();
+    long(&report.summary, SUMMARY_MAX)
+        || long(&report.action.reason, REASON_MAX)
+        || report.action.target.as_ref().is_some_and(|target| long(target, NAME_MAX))
+        || change.is_some_and(|change| {
+            long(&change.resource, NAME_MAX)
+                || change.actor.as_ref().is_some_and(|actor| long(actor, NAME_MAX))
+                || change.config.iter().any(|key| {
+                    [Some(&key.key), key.before.as_ref(), key.after.as_ref()]
+                        .into_iter()
+                        .flatten()
+                        .any(|text| long(text, SIDE_MAX))
+                })
+        })
+}
+
+/// What to do and why, with at most so many characters of reason.
+pub(super) fn action(report: &Report, reason_max: usize) -> Value {
+    let target = report.action.target.as_ref();
+    let target = target.map(|target| format!(": {}", cut(&escape(target), NAME_MAX))).unwrap_or_default();
+    section(&format!(
+        "*{}*{target}\n{}",
+        action_in_words(report.action.kind),
+        cut(&escape(&report.action.reason), reason_max)
+    ))
+}
+
+/// `pool_size` 10 → 5, with at most so many characters of each part.
+pub(super) fn setting(key: &KeyChange, part_max: usize) -> String {
+    let side = |value: &Option<String>| match value {
+        Some(value) => format!("`{}`", cut(&escape(value), part_max)),
+        None => "not known".to_owned(),
+    };
+    format!("`{}` {} → {}", cut(&escape(&key.key), part_max), side(&key.before), side(&key.after))
 }
 
 /// Plain text, as a header wants it.
@@ -284,19 +348,10 @@ fn facts_at_a_glance(report: &Report) -> Vec<(&'static str, String)> {
         facts.push(("Began", format!("{}{interval}", clock(onset.at))));
     }
     if let Some(change) = &report.verdict.change {
-        let by = change.actor.as_deref().map(|actor| format!(", by {}", escape(actor))).unwrap_or_default();
-        facts.push(("Change", format!("{} at {}{by}", escape(&change.resource), clock(change.at))));
-        for key in &change.config {
-            let side = |value: &Option<String>| {
-                value
-                    .as_deref()
-                    .map_or_else(|| "not known".to_owned(), |value| format!("`{}`", escape(value)))
-            };
-            facts.push((
-                "Configuration",
-                format!("`{}` {} → {}", escape(&key.key), side(&key.before), side(&key.after)),
-            ));
-        }
+        let part = |text: &str| cut(&escape(text), NAME_MAX);
+        let by = change.actor.as_deref().map(|actor| format!(", by {}", part(actor))).unwrap_or_default();
+        facts.push(("Change", format!("{} at {}{by}", part(&change.resource), clock(change.at))));
+        facts.extend(change.config.iter().map(|key| ("Configuration", setting(key, SIDE_MAX))));
     } else if let Some(second) = report.hypotheses.get(1) {
         facts.push(("Next best", format!("{}, {}", second.cause.as_str(), percent(second.probability))));
     }
@@ -338,14 +393,15 @@ pub fn recovery(id: IncidentId, recovered: Option<bool>, figures: &str) -> Messa
         Some(false) => ("❗", "Not recovered"),
         None => ("⏳", "Too early to tell"),
     };
-    let text = format!("{mark} *{word}.* {}", escape(figures));
-    Message { text: format!("{id}: {word}. {}", escape(figures)), blocks: vec![section(&text)], about: None }
+    let figures = shorten(&escape(figures), SUMMARY_MAX, &rest_of(id));
+    let text = format!("{mark} *{word}.* {figures}");
+    Message { text: format!("{id}: {word}. {figures}"), blocks: vec![section(&text)], about: None }
         .of(Kind::Recovery, id)
 }
 
 /// Something that people in the thread should know.
 pub fn notice(id: IncidentId, text: &str) -> Message {
-    Message::plain(escape(text)).of(Kind::Notice, id)
+    Message::plain(shorten(&escape(text), SUMMARY_MAX, &rest_of(id))).of(Kind::Notice, id)
 }
 
 #[cfg(test)]
@@ -414,6 +470,65 @@ mod tests {
     }
 
     #[test]
+    fn where_all_of_it_is_long_cause_action_and_buttons_stay_and_the_rest_is_pointed_to() {
+        let mut long = report();
+        long.summary = "The pool is exhausted. ".repeat(300);
+        long.action.reason = "It has to be larger. ".repeat(300);
+        let item = long.evidence[0].clone();
+        let link = Some(format!("https://console.aws.amazon.com/{}", "x".repeat(1_300)));
+        long.evidence = [Agent::Logs, Agent::Metrics, Agent::Deploy]
+            .into_iter()
+            .cycle()
+            .take(9)
+            .map(|source| EvidenceItem { source, link: link.clone(), ..item.clone() })
+            .collect();
+        let target = crate::domain::rollback::RollbackTarget::LambdaConcurrency {
+            function: "checkout".into(),
+            from: Some(1),
+            to: None,
+        };
+        let plan = crate::domain::plan::Plan::of(target, None, String::new());
+        let asked = Asked {
+            approval: "a-1",
+            plan: &plan,
+            expires_at: "2026-02-06T12:50:00Z".parse().unwrap(),
+            undoing: false,
+            break_glass: true,
+        };
+        let view = ResultView {
+            id: IncidentId(7),
+            round: 1,
+            voices: Voices::default(),
+            report: &long,
+            plan: Some(asked),
+            not_offered: None,
+            decided: None,
+        };
+        let body = result(&view).to_json();
+        let blocks = body["blocks"].as_array().unwrap();
+        assert!(fit::size(blocks) <= MESSAGE_MAX);
+        let said = body["blocks"].to_string();
+        for part in ["exhausted. …", "larger. …", "rollback_approve", "feedback_right", "what is cut here"]
+        {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        let headline = headline(&Headline {
+            id: IncidentId(7),
+            service: "checkout",
+            state: State::Reported,
+            opened_at: "2026-02-06T12:15:00Z".parse().unwrap(),
+            alerts_received: 1,
+            previous: None,
+            owner: None,
+            report: Some(&long),
+            progress: &[],
+            latest: None,
+        });
+        let said = headline.to_json()["blocks"].to_string();
+        assert!(said.contains("exhausted. … The result in the thread says more."), "{said}");
+    }
+
+    #[test]
     fn nothing_exceeds_a_limit() {
         let mut huge = report();
         huge.summary = "word ".repeat(5_000);
@@ -434,7 +549,7 @@ mod tests {
         ] {
             let body = message.to_json();
             let blocks = body["blocks"].as_array().unwrap();
-            assert!(blocks.len() <= BLOCKS_MAX);
+            assert!(blocks.len() <= fit::BLOCKS_MAX && fit::size(blocks) <= MESSAGE_MAX);
             for block in blocks {
                 let text = block["text"]["text"].as_str().unwrap_or_default();
                 assert!(text.chars().count() <= SECTION_MAX, "{}", text.len());

@@ -12,6 +12,7 @@ pub mod client;
 pub mod digest;
 pub mod evidence;
 pub mod feedback;
+pub mod fit;
 pub mod home;
 pub mod inbound;
 pub mod interaction;

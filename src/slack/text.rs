@@ -28,23 +28,38 @@ pub fn escape(text: &str) -> String {
     escaped
 }
 
-/// Cuts at the end of a sentence, a line or a word, with an ellipsis; never within an escape.
+/// Cuts at the end of a line, a sentence or a word, with an ellipsis; never within an escape, a link or a mention.
 /// `limit` counts characters, as Slack does.
 pub fn cut(text: &str, limit: usize) -> String {
     if text.chars().count() <= limit {
         return text.to_owned();
     }
     let head: String = text.chars().take(limit.saturating_sub(2)).collect();
-    let whole = match head.rfind('&') {
+    let mut whole = match head.rfind('&') {
         Some(start) if !head[start..].contains(';') && head.len() - start < 6 => &head[..start],
         _ => &head[..],
     };
+    if let Some(start) = whole.rfind('<')
+        && ["<https://", "<http://", "<@"].iter().any(|mark| text[start..].starts_with(mark))
+        && !whole[start..].contains('>')
+    {
+        whole = &whole[..start];
+    }
     let floor = whole.len() / 2;
     let at = ["\n", ". ", " "]
         .iter()
         .find_map(|mark| whole.rfind(mark).filter(|at| *at >= floor).map(|at| at + mark.trim_end().len()))
         .unwrap_or(whole.len());
     format!("{} …", whole[..at].trim_end())
+}
+
+/// The same, and where it was cut a word on where the rest is.
+pub fn shorten(text: &str, limit: usize, rest: &str) -> String {
+    if text.chars().count() <= limit {
+        return text.to_owned();
+    }
+    let room = limit.saturating_sub(rest.chars().count() + 1);
+    format!("{} {rest}", cut(text, room)).trim_end().to_owned()
 }
 
 #[cfg(test)]
@@ -63,6 +78,15 @@ mod tests {
     fn a_cut_falls_at_a_sentence() {
         assert_eq!(cut("One is here. Two is here too.", 20), "One is here. …");
         assert_eq!(cut("short", 20), "short");
+        assert_eq!(shorten("One is here. Two is here too.", 25, "See E1."), "One is here. … See E1.");
+    }
+
+    #[test]
+    fn a_cut_leaves_a_link_whole_or_out() {
+        let text = "See <https://aws.example/a-long-address|E1> and <@U1>.";
+        assert_eq!(cut(text, 30), "See …");
+        assert_eq!(cut(text, 52), "See <https://aws.example/a-long-address|E1> and …");
+        assert_eq!(cut("a < b holds for all of them", 12), "a < b …");
     }
 
     proptest! {

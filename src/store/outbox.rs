@@ -47,6 +47,8 @@ pub struct Parcel {
     /// `None`: it begins the thread.
     pub thread_ts: Option<String>,
     pub body: Value,
+    /// Slack refused this content as it is: it goes in its short form.
+    pub is_short: bool,
     pub revision: i64,
     /// An earlier attempt left with this revision, and nobody knows what became of it.
     pub sent_before: Option<i64>,
@@ -138,6 +140,7 @@ struct ParcelRow {
     channel: String,
     thread: Option<String>,
     body: String,
+    is_short: bool,
     revision: i64,
     sending_since: Option<i64>,
     ts: Option<String>,
@@ -157,7 +160,7 @@ impl Store {
                                  approval_id, owed_at, not_before)
              VALUES (?1, ?2, ?3, ?4, ?10, ?5, ?6, ?7, ?8, ?9, ?9)
              ON CONFLICT (key) DO UPDATE SET
-                 body = excluded.body, revision = revision + 1,
+                 body = excluded.body, revision = revision + 1, is_short = 0,
                  approval_id = coalesce(approval_id, excluded.approval_id),
                  owed_at = CASE state WHEN 'due' THEN owed_at ELSE excluded.owed_at END,
                  attempts = CASE state WHEN 'due' THEN attempts ELSE 0 END,
@@ -253,8 +256,8 @@ impl Store {
             "UPDATE outbox SET leased_until = ?2, attempts = attempts + 1, sending = revision,
                     sending_since = coalesce(sending_since, ?1)
              WHERE id = ?3 AND state = 'due' AND coalesce(leased_until, 0) <= ?1 AND sending IS ?4
-             RETURNING id, key, token, incident_id, channel, body, revision, sending_since, ts, image, file_id,
-                       owed_at, attempts,
+             RETURNING id, key, token, incident_id, channel, body, is_short, revision, sending_since, ts, image,
+                       file_id, owed_at, attempts,
                        coalesce(thread_ts, (SELECT thread_ts FROM incidents
                                             WHERE incidents.id = outbox.incident_id)) AS thread",
         )
@@ -273,6 +276,7 @@ impl Store {
                 channel: row.channel,
                 thread_ts: row.thread,
                 body: super::json(&row.body)?,
+                is_short: row.is_short,
                 revision: row.revision,
                 sent_before: candidate.sent_before.filter(|_| row.ts.is_none()),
                 sending_since: row.sending_since.map(time),
@@ -377,6 +381,17 @@ impl Store {
         .execute(&self.writer)
         .await?;
         Ok(())
+    }
+
+    /// Slack refuses what it says as it is: the next attempt is in its short form. Another content that came in
+    /// the meantime is tried as it is.
+    pub async fn take_short_form(&self, parcel: &Parcel, at: Timestamp, error: &str) -> Result<()> {
+        sqlx::query("UPDATE outbox SET is_short = 1 WHERE id = ?1 AND revision = ?2")
+            .bind(parcel.id)
+            .bind(parcel.revision)
+            .execute(&self.writer)
+            .await?;
+        self.put_off(parcel, at, true, false, error).await
     }
 
     /// It is not tried again: Slack will never take it as it is, or somebody deleted it.

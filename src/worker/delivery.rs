@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use super::Bench;
 use crate::domain::incident::IncidentId;
 use crate::slack::client::Mark;
+use crate::slack::fit::short_form;
 use crate::slack::messages::Message;
 use crate::slack::pace::Lane;
 use crate::slack::{Posted, SlackError};
@@ -272,7 +273,8 @@ async fn post(bench: &Bench, parcel: &Parcel) -> Outcome {
 
 /// The body with the token by which the message is found again.
 fn marked(parcel: &Parcel) -> Value {
-    let mut body = parcel.body.clone();
+    let short = if parcel.is_short { short_form(&parcel.body) } else { None };
+    let mut body = short.unwrap_or_else(|| parcel.body.clone());
     if body["metadata"].is_object() {
         body["metadata"]["event_payload"]["delivery"] = json!(parcel.token);
     } else {
@@ -342,6 +344,15 @@ async fn note_failure(
         bench.store.forget_thread(parcel).await?;
         return bench.store.put_off(parcel, now, is_certain, true, &said).await;
     }
+    if error.code().is_some_and(is_about_blocks) && !parcel.is_short && short_form(&parcel.body).is_some() {
+        bench.metrics.count("messages_shortened");
+        tracing::error!(
+            message = parcel.key,
+            error = said,
+            "Slack refuses a message; its short form is tried"
+        );
+        return bench.store.take_short_form(parcel, now, &said).await;
+    }
     let patience = if parcel.image.is_some() { PATIENCE_WITH_IMAGES } else { PATIENCE };
     let too_old = now.duration_since(parcel.owed_at) > patience;
     let cause = match error.code() {
@@ -406,6 +417,11 @@ fn cause_of(code: &str, is_edit: bool, attempts: i64) -> Option<Cause> {
         }
         _ => (attempts >= REFUSALS_MAX).then_some(Cause::Content),
     }
+}
+
+/// Whether Slack refuses what is in the blocks, or how much of it.
+fn is_about_blocks(code: &str) -> bool {
+    ["invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"].contains(&code)
 }
 
 fn lane_of(method: &str) -> Lane {

@@ -26,7 +26,6 @@ mod metamorphic;
 mod office;
 mod outbox;
 mod page;
-mod posted;
 mod questions;
 mod rooms;
 mod slack_double;

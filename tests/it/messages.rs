@@ -1,4 +1,5 @@
-//! Every kind of message, made of hostile and huge content, within every limit and with nothing alive in it.
+//! Every kind of message and form that the bot makes, of hostile and huge content: within every limit, and with
+//! nothing alive in it.
 //!
 //! The rule that is not obvious: what is made here is also written to `target/tmp/slack-messages.ndjson`, for
 //! two programs that share no code with this one (tests/slack-checks).
@@ -93,6 +94,10 @@ fn outside() -> impl Strategy<Value = Outside> {
         Just("*bold* _it_ ~gone~ `code` ```block``` > quote & &amp; &lt;".to_owned()),
         Just("{\"type\":\"section\",\"text\":{\"type\":\"mrkdwn\",\"text\":\"<!channel>\"}}".to_owned()),
         Just("\u{202e}\u{0007}\u{1b}[31m\r\n\ttabs\0 😀🏳️‍🌈 \u{200b} العربية".to_owned()),
+        // As a stack trace or an attacker repeats it.
+        Just("<@U0EVIL> <!subteam^S0EVIL> &lt;!here&gt; é漢🔥\n> quoted\n".repeat(400)),
+        // Sentences, as people write them: nothing is dearer than where these are cut.
+        Just("The pool is exhausted. ".repeat(400)),
         Just(" ".to_owned()),
         Just("&".repeat(6_000)),
         Just("<".repeat(3_000)),
@@ -315,26 +320,48 @@ fn everything(from: &Outside) -> Vec<(&'static str, Surface, Value)> {
     all
 }
 
-/// Texts in which Slack reads marks.
-fn marked<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
+/// What our own marks begin with.
+const OURS: &[&str] =
+    &["<@U0ALEX>", "<@U0DANA>", "<https://console.aws.amazon.com/", "<https://shop.slack.com/archives/"];
+
+/// Texts in which Slack reads marks: nothing of somebody else's lives in them, and what looks like a link does
+/// not become one.
+fn check_marks(value: &Value, problems: &mut Vec<String>) {
     match value {
         Value::Object(object) => {
             if object.get("type").is_some_and(|kind| kind == "mrkdwn") {
-                found.extend(object.get("text").and_then(Value::as_str));
+                if object["verbatim"] != true {
+                    problems.push("links are made by themselves".into());
+                }
+                check_text(object["text"].as_str().unwrap_or_default(), problems);
             }
-            object.values().for_each(|inner| marked(inner, found));
+            object.values().for_each(|inner| check_marks(inner, problems));
         }
-        Value::Array(list) => list.iter().for_each(|inner| marked(inner, found)),
+        Value::Array(list) => list.iter().for_each(|inner| check_marks(inner, problems)),
         _ => {}
+    }
+}
+
+fn check_text(text: &str, problems: &mut Vec<String>) {
+    for (start, _) in text.match_indices('<') {
+        let rest = &text[start..];
+        let mark = rest.split('>').next().unwrap_or_default();
+        let whole = rest.len() > mark.len() && !mark[1..].contains(['<', '\n']);
+        if !whole || !OURS.iter().any(|own| rest.starts_with(own)) {
+            problems.push(format!("{} is alive or cut off", mark.chars().take(40).collect::<String>()));
+        }
     }
 }
 
 fn problems(surface: Surface, body: &Value) -> Vec<String> {
     let mut problems = if surface == Surface::Message {
         let mut problems = limits::check_blocks(&body["blocks"], surface, &|_| true);
+        if limits::blocks_too_long(&body["blocks"]) {
+            problems.push("msg_blocks_too_long".into());
+        }
         let text = body["text"].as_str().unwrap_or_default();
-        if text.trim().is_empty() || text.chars().count() > 40_000 {
-            problems.push("the text is empty or too long".into());
+        if text.trim().is_empty() || text.chars().count() > 4_000 {
+            problems.push("the text is empty or too long for chat.update".into());
         }
         if let Some(metadata) = body.get("metadata") {
             problems.extend(limits::check_metadata(metadata).err().map(str::to_owned));
@@ -343,14 +370,8 @@ fn problems(surface: Surface, body: &Value) -> Vec<String> {
     } else {
         limits::check_view(body, &|_| true).err().unwrap_or_default()
     };
-    let mut texts: Vec<&str> = Vec::new();
-    marked(body, &mut texts);
-    texts.extend(body["text"].as_str());
-    for alive in ["<!channel", "<!here", "<@U0EVIL", "<#C0EVIL", "<https://evil"] {
-        if texts.iter().any(|text| text.contains(alive)) {
-            problems.push(format!("{alive} is alive"));
-        }
-    }
+    check_marks(body, &mut problems);
+    check_text(body["text"].as_str().unwrap_or_default(), &mut problems);
     problems
 }
 

@@ -318,6 +318,53 @@ async fn what_slack_refuses_for_good_is_put_on_record_and_not_repeated() {
 }
 
 #[tokio::test]
+async fn a_message_that_slack_refuses_as_it_is_arrives_in_a_short_form_with_its_buttons() {
+    for code in ["msg_blocks_too_long", "invalid_blocks"] {
+        let desk = Desk::open().await;
+        let incident = desk.incident().await;
+        let buttons = json!({ "type": "actions", "elements": [{
+            "type": "button", "action_id": "rollback_approve", "value": "a-1",
+            "text": { "type": "plain_text", "text": "Roll back" },
+        }] });
+        let long = json!({ "type": "section", "text": { "type": "mrkdwn", "text": "word ".repeat(500) } });
+        let owe = async |text: &str| {
+            let body = json!({
+                "text": text, "blocks": [long.clone(), buttons.clone()],
+                "metadata": { "event_type": "incident_result", "event_payload": { "incident": incident } },
+            });
+            let owed = Owed {
+                purpose: "result/1".into(),
+                incident: Some(incident),
+                channel: id::ALERTS.into(),
+                thread_ts: None,
+                body,
+                image: None,
+                approval: None,
+            };
+            desk.bench.store.owe(&owed, desk.bench.clock.now()).await.unwrap();
+        };
+        desk.slack.script(Fault::once(POST, FaultKind::Error(code.into())));
+        owe("A pool is too small.").await;
+        desk.deliver_for(3).await;
+        let posted = desk.messages().pop().unwrap_or_else(|| panic!("{code}: nothing arrived"));
+        assert_eq!(posted.action_ids(), ["rollback_approve"], "{code}");
+        let said = json!(posted.blocks).to_string();
+        assert!(said.contains("A pool is too small.") && said.contains("incidents show INC-1"), "{said}");
+        assert_eq!(desk.bench.store.outbox_depth().await.unwrap().dead, 0);
+        // What it says next is tried as it is again, and shortened again where that is refused too.
+        owe("Approved.").await;
+        desk.deliver_for(3).await;
+        assert!(json!(desk.messages()[0].blocks).to_string().contains("word word"));
+        desk.slack.script(Fault::once("chat.update", FaultKind::Error(code.into())));
+        owe("Rolled back.").await;
+        desk.deliver_for(3).await;
+        let said = json!(desk.messages()[0].blocks).to_string();
+        assert!(said.contains("Rolled back.") && !said.contains("word word"), "{said}");
+        assert_eq!(desk.messages().len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn a_refused_headline_does_not_hold_up_the_result() {
     let desk = Desk::open().await;
     let incident = desk.incident().await;

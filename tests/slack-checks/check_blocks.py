@@ -15,6 +15,22 @@ from slack_sdk.models.views import View
 DEFAULTS = {"emoji": True, "verbatim": False}
 
 
+# Slack documents no limit for all blocks of a message together. 11,341 characters of text were refused
+# (slackapi/bolt-js #2867), 13,297 of markdown were the most that was taken (#2509).
+TEXT_MAX = 11_300
+JSON_MAX = 13_200
+VIEW_MAX = 250_000
+
+
+def said(value):
+    """Characters of all texts."""
+    if isinstance(value, dict):
+        return sum(
+            len(item) if key == "text" and isinstance(item, str) else said(item) for key, item in value.items()
+        )
+    return sum(map(said, value)) if isinstance(value, list) else 0
+
+
 def without_defaults(value):
     """The same without what only says what holds anyway, so that both sides can be compared."""
     if isinstance(value, dict):
@@ -60,8 +76,15 @@ def problems_of(message, complaints):
             View(**body).to_dict()
         except Exception as error:
             problems.append(f"the view: {error}")
-    elif len(body.get("blocks", [])) > 50:
-        problems.append("more than 50 blocks")
+        # Letters beyond ASCII as escapes: the longest way in which Slack may write them.
+        if len(json.dumps(body, separators=(",", ":"))) > VIEW_MAX:
+            problems.append("the view is too large")
+    else:
+        blocks = body.get("blocks", [])
+        if len(blocks) > 50:
+            problems.append("more than 50 blocks")
+        if said(blocks) > TEXT_MAX or len(json.dumps(blocks, separators=(",", ":"), ensure_ascii=False)) > JSON_MAX:
+            problems.append("msg_blocks_too_long")
     return problems + complaints.lines
 
 

@@ -50,6 +50,9 @@ impl Content {
             if !problems.is_empty() {
                 return Err(ApiError::invalid("invalid_blocks", &problems));
             }
+            if limits::blocks_too_long(&checked) {
+                return Err(ApiError::new("msg_blocks_too_long"));
+            }
             if let Value::Array(mut checked) = checked {
                 complete_blocks(&mut checked, &mut || state.next_id("b"));
                 *blocks = checked;

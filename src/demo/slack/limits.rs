@@ -32,7 +32,14 @@ pub(super) const ID_MAX: usize = 255;
 /// Serialized metadata, in bytes.
 const METADATA_MAX: usize = 16 * 1024;
 /// A view, in bytes of JSON.
-const VIEW_MAX: usize = 250 * 1024;
+const VIEW_MAX: usize = 250_000;
+/// All blocks of a message together: characters of what they say, and of their JSON.
+///
+/// Slack documents neither. 11,341 characters of text in sections, headers and rich text were refused
+/// (slackapi/bolt-js #2867), and 13,297 of markdown were the most that was taken (#2509): whichever it counts,
+/// what is beyond one of these may be refused.
+const MESSAGE_TEXT_MAX: usize = 11_300;
+const MESSAGE_JSON_MAX: usize = 13_200;
 
 /// Collects what is wrong with one payload.
 pub(super) struct Check<'a> {
@@ -163,6 +170,24 @@ pub fn check_blocks(blocks: &Value, surface: Surface, file_exists: &dyn Fn(&str)
     let mut check = Check { problems: Vec::new(), file_exists };
     blocks_at(&mut check, "/blocks", blocks, surface);
     check.problems
+}
+
+/// Whether the blocks of a message say too much together: `msg_blocks_too_long`.
+pub fn blocks_too_long(blocks: &Value) -> bool {
+    fn said(value: &Value) -> usize {
+        match value {
+            Value::Object(object) => object
+                .iter()
+                .map(|(key, inner)| match inner {
+                    Value::String(text) if key == "text" => text.chars().count(),
+                    inner => said(inner),
+                })
+                .sum(),
+            Value::Array(list) => list.iter().map(said).sum(),
+            _ => 0,
+        }
+    }
+    said(blocks) > MESSAGE_TEXT_MAX || blocks.to_string().chars().count() > MESSAGE_JSON_MAX
 }
 
 fn blocks_at(check: &mut Check<'_>, pointer: &str, blocks: &Value, surface: Surface) {

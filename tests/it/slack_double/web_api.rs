@@ -110,16 +110,31 @@ async fn blocks_over_a_limit_are_refused_and_the_field_is_named() {
 #[tokio::test]
 async fn blocks_at_their_limits_are_taken() {
     let slack = Slack::unhurried().await;
+    let field = |length| json!({"type": "mrkdwn", "text": long(length)});
+    let fields = [vec![field(2000)], vec![field(100); 9]].concat();
     let mut blocks = vec![
         section(&long(3000)),
         json!({"type": "header", "text": {"type": "plain_text", "text": long(150)}}),
-        json!({"type": "section", "fields": vec![json!({"type": "mrkdwn", "text": long(2000)}); 10]}),
+        json!({"type": "section", "fields": fields}),
         actions(&(0..25).map(|number| button(&format!("a{number}"))).collect::<Vec<_>>()),
     ];
     blocks.resize(50, json!({"type": "divider"}));
     let answer =
         slack.post("chat.postMessage", json!({"channel": id::ALERTS, "text": "t", "blocks": blocks})).await;
     assert_eq!(answer["ok"], true, "{answer}");
+}
+
+#[tokio::test]
+async fn blocks_that_say_too_much_together_are_refused() {
+    let slack = Slack::unhurried().await;
+    let post = async |blocks: Vec<Value>| {
+        let body = json!({"channel": id::ALERTS, "text": "t", "blocks": blocks});
+        slack.post("chat.postMessage", body).await
+    };
+    assert_eq!(post(vec![section(&long(2800)); 4]).await["ok"], true);
+    assert_eq!(post(vec![section(&long(2900)); 4]).await["error"], "msg_blocks_too_long");
+    let many = vec![actions(&(0..25).map(|number| button(&format!("a{number}"))).collect::<Vec<_>>()); 6];
+    assert_eq!(post(many).await["error"], "msg_blocks_too_long", "buttons count too");
 }
 
 #[tokio::test]
