@@ -3,13 +3,16 @@
 Usage: python check.py (in an environment with requirements.txt). Prints a line a check; exits 1 where one fails.
 """
 
+import collections
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 
+import hcl2
 from cfnlint.decode import cfn_yaml
 
 DEPLOY = pathlib.Path(__file__).resolve().parents[2] / "deploy"
@@ -45,6 +48,54 @@ for role, file in {"ReadRole": "iam-read.json", "WriteRole": "iam-write.json"}.i
     check(f"{role} grants what {file} grants", ", ".join(sorted(differ)))
 boundary = resources["WriteBoundary"]["Properties"]["PolicyDocument"]["Statement"][0]["Action"]
 check("the boundary allows what is written and no more", ", ".join(sorted(set(boundary) ^ set(actions("iam-write.json")))))
+
+# What CloudFormation calls a resource, and what Terraform calls the same; None: written inside another one.
+SAME = {
+    "AWS::SecretsManager::Secret": "aws_secretsmanager_secret",
+    "AWS::IAM::Role": "aws_iam_role",
+    "AWS::IAM::ManagedPolicy": "aws_iam_policy",
+    "AWS::IAM::InstanceProfile": "aws_iam_instance_profile",
+    "AWS::EC2::Volume": "aws_ebs_volume",
+    "AWS::EC2::SecurityGroup": "aws_security_group",
+    "AWS::EC2::LaunchTemplate": "aws_launch_template",
+    "AWS::AutoScaling::AutoScalingGroup": "aws_autoscaling_group",
+    "AWS::SNS::Topic": "aws_sns_topic",
+    "AWS::SNS::TopicPolicy": "aws_sns_topic_policy",
+    "AWS::SNS::Subscription": "aws_sns_topic_subscription",
+    "AWS::Events::Rule": "aws_cloudwatch_event_rule",
+    "AWS::IAM::Policy": None,
+}
+# What Terraform writes as resources of their own and CloudFormation inside roles and rules.
+INSIDE = {"aws_iam_role_policy", "aws_iam_role_policy_attachment", "aws_cloudwatch_event_target"}
+
+module = DEPLOY / "terraform" / "commander"
+declared, words = collections.Counter(), ""
+for file in sorted(module.glob("*.tf")):
+    words += file.read_text()
+    try:
+        for resource in hcl2.loads(file.read_text()).get("resource", []):
+            declared[next(iter(resource)).strip('"')] += 1
+    except Exception as error:  # the parser's own kinds of error are many
+        check(f"{file.name} is HCL", str(error).splitlines()[0])
+unknown = sorted({r["Type"] for r in resources.values()} - set(SAME))
+check("each resource of the stack has its like in Terraform", ", ".join(unknown))
+stack = collections.Counter(SAME.get(r["Type"]) for r in resources.values())
+differ = [
+    f"{kind}: {stack[kind]} and {declared[kind]}"
+    for kind in sorted((set(stack) | set(declared)) - INSIDE - {None})
+    if stack[kind] != declared[kind]
+]
+check("both deployments hold the same resources", ", ".join(differ))
+parameters = cfn_yaml.load(str(DEPLOY / "cloudformation" / "commander.yaml"))["Parameters"]
+snake = {re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower().replace("image_id", "image_parameter") for name in parameters}
+variables = set(re.findall(r'^variable "(\w+)"', words, re.M))
+check("both ask for the same", ", ".join(sorted(snake ^ variables)))
+if shutil.which("terraform"):
+    check("terraform fmt", run("terraform", "fmt", "-check", "-recursive", DEPLOY / "terraform"))
+else:
+    print("skipped: no terraform on this machine")
+
+check("start.sh by shellcheck", run(BIN / "shellcheck", DEPLOY / "instance" / "start.sh"))
 
 if shutil.which("systemd-analyze"):
     # The binary need not be installed here: any program in its place tells whether the unit is sound.
