@@ -85,7 +85,10 @@ pub enum Refusal {
     AlreadyDecided { decision: Decision, by: String },
     #[error("This request is {} and can no longer be decided.", .0.as_str())]
     Closed(Decision),
-    #[error("This request expired at {0}. `/investigate again` makes a new one.")]
+    #[error(
+        "This request expired at {}. `/investigate again` makes a new one.",
+        .0.strftime("%Y-%m-%d %H:%M:%S UTC")
+    )]
     Expired(Timestamp),
     #[error("Nobody is configured as an approver. Set `approvers` under `[approvals]`.")]
     NobodyMayApprove,
@@ -105,6 +108,13 @@ pub enum Refusal {
     Author,
     #[error("Slack does not say whether you made the change that would be undone. Try again in a minute.")]
     AuthorUnknown,
+    #[error("This press arrived a second time; it counts once.")]
+    Replayed,
+    #[error(
+        "This press is more than five minutes old by this machine's clock, so it does not count. Press the button \
+         again; where that is refused too, the clock is wrong."
+    )]
+    TooOld,
 }
 
 impl Refusal {
@@ -125,6 +135,8 @@ impl Refusal {
             Self::Requester => "requester",
             Self::Author => "author",
             Self::AuthorUnknown => "author_unknown",
+            Self::Replayed => "replayed",
+            Self::TooOld => "too_old",
             Self::NotKnown => "not_known",
         }
     }

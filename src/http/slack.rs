@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use slack_morphism::SlackSigningSecret;
-use slack_morphism::signature_verifier::SlackEventSignatureVerifier;
+use slack_morphism::signature_verifier::{SlackEventSignatureVerifier, SlackEventSignatureVerifierError};
 
 use super::{Edge, Shared, error};
 use crate::domain::audit::{Entry, What};
@@ -51,7 +51,7 @@ const FORGED_EVERY_MS: i64 = 60_000;
 pub(super) async fn events(State(edge): Shared, headers: HeaderMap, body: Bytes) -> Response {
     let body = match verified(&edge, &headers, &body) {
         Ok(body) => body,
-        Err(refused) => return refused,
+        Err(unverified) => return unverified.answer(&edge),
     };
     let Ok(body) = serde_json::from_str::<Value>(body) else {
         return unreadable("an event that is no JSON");
@@ -69,7 +69,7 @@ pub(super) async fn events(State(edge): Shared, headers: HeaderMap, body: Bytes)
 pub(super) async fn commands(State(edge): Shared, headers: HeaderMap, body: Bytes) -> Response {
     let body = match verified(&edge, &headers, &body) {
         Ok(body) => body,
-        Err(refused) => return refused,
+        Err(unverified) => return unverified.answer(&edge),
     };
     let form: Vec<(String, String)> = url_decode(body);
     match inbound::read_command(&form) {
@@ -85,14 +85,12 @@ pub(super) async fn commands(State(edge): Shared, headers: HeaderMap, body: Byte
 pub(super) async fn interactions(State(edge): Shared, headers: HeaderMap, body: Bytes) -> Response {
     let body = match verified(&edge, &headers, &body) {
         Ok(body) => body,
-        Err(refused) => {
-            note_forged(&edge).await;
-            return refused;
+        Err(unverified) => {
+            note_unverified(&edge, &unverified).await;
+            return unverified.answer(&edge);
         }
     };
-    let form = url_decode(body);
-    let payload = form.iter().find(|(name, _)| name == "payload").map(|(_, value)| value.as_str());
-    let Some(payload) = payload.and_then(|text| serde_json::from_str::<Value>(text).ok()) else {
+    let Some(payload) = payload_of(body) else {
         return unreadable("an interaction without a payload");
     };
     match take_interaction(&edge.desk, &payload).await {
@@ -101,9 +99,28 @@ pub(super) async fn interactions(State(edge): Shared, headers: HeaderMap, body: 
     }
 }
 
-/// Writes down that somebody sends clicks that Slack did not sign, once a minute at most: the trail only grows,
-/// and whoever forges decides how often.
-async fn note_forged(edge: &Edge) {
+/// The payload of an interaction, whoever sent it.
+fn payload_of(body: &str) -> Option<Value> {
+    let form = url_decode(body);
+    let payload = form.iter().find(|(name, _)| name == "payload").map(|(_, value)| value.as_str())?;
+    serde_json::from_str(payload).ok()
+}
+
+/// Writes down that a click came that does not count. What Slack signed is believed as to who pressed what, however
+/// long ago; what it did not sign is noted once a minute at most: the trail only grows, and whoever forges decides
+/// how often.
+async fn note_unverified(edge: &Edge, unverified: &Unverified<'_>) {
+    if let Unverified::TooOld { body } = unverified
+        && let Some(payload) = payload_of(body)
+    {
+        if let Err(failure) = edge.desk.too_old(&payload).await {
+            tracing::error!(error = %failure, "a click that came too late cannot be written down");
+        }
+        return;
+    }
+    if matches!(unverified, Unverified::NoSecret) {
+        return;
+    }
     let now = edge.desk.clock.now();
     let last = edge.forged_at.load(Ordering::SeqCst);
     let due = now.as_millisecond().saturating_sub(last) >= FORGED_EVERY_MS;
@@ -138,26 +155,52 @@ fn answered(answer: Option<Value>) -> Response {
     answer.map_or_else(|| StatusCode::OK.into_response(), |body| axum::Json(body).into_response())
 }
 
-/// The body, if Slack signed it within the last five minutes of the machine's own clock.
-fn verified<'a>(edge: &Edge, headers: &HeaderMap, body: &'a Bytes) -> Result<&'a str, Response> {
-    let refuse = || {
+/// Why a body is not believed.
+enum Unverified<'a> {
+    /// The secret to check it with cannot be read here.
+    NoSecret,
+    /// Slack did not sign it.
+    Forged,
+    /// Slack signed it, more than five minutes from now.
+    TooOld { body: &'a str },
+}
+
+impl Unverified<'_> {
+    fn answer(&self, edge: &Edge) -> Response {
+        let message = match self {
+            Self::NoSecret => {
+                return error(StatusCode::INTERNAL_SERVER_ERROR, "the signing secret is not readable here");
+            }
+            Self::Forged => "the signature is not Slack's",
+            Self::TooOld { .. } => "the signature is older than five minutes",
+        };
         edge.metrics.count("slack_signatures_refused");
-        error(StatusCode::UNAUTHORIZED, "the signature is not Slack's")
-    };
-    let secret = edge.slack_signing_secret.as_ref().ok_or_else(refuse)?;
+        error(StatusCode::UNAUTHORIZED, message)
+    }
+}
+
+/// The body, if Slack signed it within the last five minutes of the machine's own clock.
+fn verified<'a>(edge: &Edge, headers: &HeaderMap, body: &'a Bytes) -> Result<&'a str, Unverified<'a>> {
+    let secret = edge.slack_signing_secret.as_ref().ok_or(Unverified::Forged)?;
     let secret = secret.read().map_err(|failure| {
         tracing::error!(error = %failure, "the signing secret cannot be read");
-        error(StatusCode::INTERNAL_SERVER_ERROR, "the signing secret is not readable here")
+        Unverified::NoSecret
     })?;
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let text = std::str::from_utf8(body).map_err(|_| refuse())?;
+    let text = std::str::from_utf8(body).map_err(|_| Unverified::Forged)?;
     SlackEventSignatureVerifier::new(&SlackSigningSecret::new(secret))
         .verify(
             header(SlackEventSignatureVerifier::SLACK_SIGNED_HASH_HEADER),
             text,
             header(SlackEventSignatureVerifier::SLACK_SIGNED_TIMESTAMP),
         )
-        .map_err(|_| refuse())?;
+        .map_err(|error| match error {
+            // Told only after the signature itself was found to be right.
+            SlackEventSignatureVerifierError::IncorrectOrExpiredTimestampError(_) => {
+                Unverified::TooOld { body: text }
+            }
+            _ => Unverified::Forged,
+        })?;
     Ok(text)
 }
 

@@ -5,6 +5,7 @@
 
 use serde_json::{Value, json};
 
+use super::approvals::click_of;
 use super::ask::{Answer, Asker};
 use super::command::Command;
 use super::desk::Desk;
@@ -49,7 +50,7 @@ impl Desk {
                 self.feedback_form(form).await
             }
             Interaction::Submission(form) if form.callback_id == approvals::REASON_FORM => {
-                self.reason_given(form).await
+                self.reason_given(&form).await
             }
             Interaction::Suggestion(suggestion) if suggestion.action_id == "service" => {
                 self.suggest(&suggestion).await.map(Some)
@@ -140,20 +141,7 @@ impl Desk {
 
     /// A click, stored before it is acknowledged; whether it counts is decided by a job.
     pub(super) async fn store_click(&self, press: Press) -> Result<()> {
-        let delivery = press.delivery.clone();
-        let click = ClickedButton {
-            delivery: delivery.clone(),
-            action_id: press.action_id,
-            value: press.value,
-            user: press.user,
-            channel: press.channel,
-            message_ts: press.message_ts,
-            thread_ts: press.thread_ts,
-            reason: None,
-        };
-        self.store.accept_click(&delivery, click, self.clock.now()).await?;
-        self.wake.notify_one();
-        Ok(())
+        self.take_click(click_of(press)).await
     }
 
     /// 'Did you mean': the service that was chosen, or the name as it was typed.

@@ -7,7 +7,8 @@
 use jiff::Timestamp;
 use sqlx::{Sqlite, Transaction};
 
-use super::{Result, Store, StoreError};
+use super::{ClickedButton, Result, Store, StoreError};
+use crate::domain::approval::Refusal;
 use crate::domain::audit::{Entry, GENESIS, Row, What};
 use crate::domain::incident::IncidentId;
 
@@ -85,10 +86,60 @@ impl Store {
         Ok(())
     }
 
-    /// What this click was refused with, if it was.
+    /// Writes down that a press does not count before anybody has looked at what it decides: it came again, or
+    /// too late. Once per press and refusal, because whoever replays decides how often; false where the trail
+    /// tells it already.
+    pub async fn audit_unheeded(
+        &self,
+        click: &ClickedButton,
+        refusal: &Refusal,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let mut transaction = self.begin().await?;
+        let told: bool = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM audit WHERE what ->> 'click' = ?1 AND what ->> 'refusal' = ?2)",
+        )
+        .bind(&click.delivery)
+        .bind(refusal.name())
+        .fetch_one(&mut *transaction)
+        .await?;
+        if told {
+            return Ok(false);
+        }
+        let incident: Option<i64> = sqlx::query_scalar("SELECT incident_id FROM approvals WHERE id = ?1")
+            .bind(&click.value)
+            .fetch_optional(&mut *transaction)
+            .await?;
+        let entry = Entry {
+            at: now,
+            incident: incident.map(IncidentId),
+            approval: incident.map(|_| click.value.clone()),
+            actor: click.user.clone(),
+            what: click.refused(refusal),
+        };
+        append(&mut transaction, &entry).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Whether this very click decided this approval.
+    pub async fn is_decided_by(&self, approval: &str, click: &str) -> Result<bool> {
+        let decided = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM audit
+                            WHERE what ->> 'click' = ?2 AND what ->> 'kind' = 'decided' AND approval = ?1)",
+        )
+        .bind(approval)
+        .bind(click)
+        .fetch_one(&self.readers)
+        .await?;
+        Ok(decided)
+    }
+
+    /// What this click was refused with, if it was: that it came again later says nothing about it.
     pub async fn refusal_of(&self, click: &str) -> Result<Option<String>> {
         let what: Option<String> = sqlx::query_scalar(
-            "SELECT what FROM audit WHERE what ->> 'kind' = 'refused' AND what ->> 'click' = ?1 LIMIT 1",
+            "SELECT what FROM audit WHERE what ->> 'kind' = 'refused' AND what ->> 'click' = ?1
+             AND what ->> 'refusal' NOT IN ('replayed', 'too_old') LIMIT 1",
         )
         .bind(click)
         .fetch_optional(&self.readers)

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use sqlx::{Sqlite, Transaction};
 
 use super::{Result, Store, json, to_json};
+use crate::domain::approval::Refusal;
+use crate::domain::audit::What;
 use crate::domain::incident::IncidentId;
 
 /// How long a worker may be silent about a job before another takes it. Longer than the slowest
@@ -86,6 +88,22 @@ pub struct ClickedButton {
 }
 
 impl ClickedButton {
+    /// Whether its button decides about an approval.
+    pub fn decides(&self) -> bool {
+        matches!(self.action_id.as_str(), "rollback_approve" | "rollback_reject" | "rollback_break_glass")
+    }
+
+    /// The row of the trail that tells why it does not count.
+    pub fn refused(&self, refusal: &Refusal) -> What {
+        What::Refused {
+            action: self.action_id.clone(),
+            click: self.delivery.clone(),
+            channel: self.channel.clone(),
+            refusal: refusal.name().to_owned(),
+            sentence: refusal.to_string(),
+        }
+    }
+
     /// Whether it can be told apart from other clicks.
     pub fn is_known(&self) -> bool {
         !self.delivery.is_empty()

@@ -7,7 +7,7 @@ use super::headline::note;
 use super::{Bench, Done, feedback, report, roll_back};
 use crate::analysis::redact;
 use crate::domain::approval::{self, Authorship, Click, Decision, Refusal, Request, Rules};
-use crate::domain::audit::{Entry, What};
+use crate::domain::audit::Entry;
 use crate::domain::incident::IncidentId;
 use crate::domain::scorecard::Word;
 use crate::slack::approvals;
@@ -22,11 +22,7 @@ use crate::store::{Approval, Claim, ClickedButton, Decided, GRACE};
 pub async fn decide(bench: &Bench, click: &ClickedButton) -> anyhow::Result<Done> {
     bench.fail_points.pass(Point::ClickTaken).await;
     match click.action_id.as_str() {
-        "rollback_approve" | "rollback_reject" | "rollback_break_glass"
-            if is_too_early(bench, click).await? =>
-        {
-            return Ok(Done::Again(GRACE));
-        }
+        _ if click.decides() && is_too_early(bench, click).await? => return Ok(Done::Again(GRACE)),
         "rollback_approve" => change(bench, click, Press::Approve).await?,
         "rollback_reject" => change(bench, click, Press::Reject).await?,
         "rollback_break_glass" => change(bench, click, Press::BreakGlass).await?,
@@ -75,8 +71,8 @@ async fn change(bench: &Bench, click: &ClickedButton, press: Press) -> anyhow::R
     };
     let Some(row) = bench.store.incident_row(approval.incident).await? else { return Ok(()) };
     let decision = press.decision();
-    if approval.decision == Some(decision) && approval.decided_by.as_deref() == Some(click.user.as_str()) {
-        // This very click was decided by an earlier run of the step; what may be missing is its picture.
+    if approval.decision.is_some() && bench.store.is_decided_by(&approval.id, &click.delivery).await? {
+        // This very click decided in an earlier run of the step; what may be missing is its picture.
         return report::show_decision(bench, &approval.id).await;
     }
     let now = bench.clock.now();
@@ -126,9 +122,10 @@ async fn change(bench: &Bench, click: &ClickedButton, press: Press) -> anyhow::R
         }
         Claim::Lost => {
             let current = bench.store.approval(&approval.id).await?;
-            let refusal = match current.and_then(|current| current.decision.zip(current.decided_by)) {
-                Some((decision, by)) => Refusal::AlreadyDecided { decision, by },
-                None => Refusal::Closed(Decision::Superseded),
+            let refusal = match current.map(|current| (current.decision, current.decided_by)) {
+                Some((Some(decision), Some(by))) => Refusal::AlreadyDecided { decision, by },
+                Some((Some(decision), None)) => Refusal::Closed(decision),
+                _ => Refusal::Closed(Decision::Superseded),
             };
             refuse(bench, click, Some(&approval), &refusal).await
         }
@@ -163,13 +160,7 @@ async fn refuse(
         incident: approval.map(|approval| approval.incident),
         approval: approval.map(|approval| approval.id.clone()),
         actor: click.user.clone(),
-        what: What::Refused {
-            action: click.action_id.clone(),
-            click: click.delivery.clone(),
-            channel: click.channel.clone(),
-            refusal: refusal.name().to_owned(),
-            sentence: refusal.to_string(),
-        },
+        what: click.refused(refusal),
     };
     let line = format!("<@{}> tried to decide and was refused: {refusal}", click.user);
     bench.store.audit_refusal(&entry, &line, now).await?;

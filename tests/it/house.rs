@@ -1,10 +1,14 @@
 //! A bot on a port of its own, with a database of its own, for tests over the wire.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use incident_commander::app::Bot;
 use incident_commander::clock::Clock;
 use incident_commander::config::{AwsKey, Config, Secret, Settings};
+use incident_commander::http::{self, Edge};
+use incident_commander::intake::Desk;
+use incident_commander::worker::Bench;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
@@ -36,6 +40,36 @@ pub fn settings(folder: &std::path::Path) -> Settings {
         alert_token: None,
         public_url: None,
     }
+}
+
+/// The routes of a bot whose work is stepped by hand, on a port of their own; their address.
+pub async fn serve(bench: &Bench, settings: &Settings) -> String {
+    let identity = Arc::new(OnceLock::new());
+    identity.set(bench.slack.identity().await.unwrap()).unwrap();
+    let desk = Desk {
+        store: bench.store.clone(),
+        slack: bench.slack.clone(),
+        config: Arc::new(settings.config.clone()),
+        clock: bench.clock.clone(),
+        wake: bench.wake.clone(),
+        identity,
+        time_zones: Arc::default(),
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = http::router(Edge {
+        desk,
+        alert_token: None,
+        slack_signing_secret: settings.slack_signing_secret.clone(),
+        sns: None,
+        forged_at: Arc::default(),
+        public_url: url.clone(),
+        steps_done: bench.steps_done.subscribe(),
+        workers: Arc::default(),
+        metrics: bench.metrics.clone(),
+    });
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    url
 }
 
 impl House {

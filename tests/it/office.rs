@@ -3,7 +3,6 @@
 //! The rule that is not obvious: AWS is left out. An investigation is concluded with a verdict that the
 //! test gives, so that what is looked at is what people see and press; everything else is the real step.
 
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use incident_commander::app;
@@ -18,15 +17,13 @@ use incident_commander::domain::plan::Plan;
 use incident_commander::domain::report::{
     Action, ActionKind, Agent, Cause, EvidenceItem, Report, Symptoms, Verdict,
 };
-use incident_commander::http::{self, Edge};
-use incident_commander::intake::Desk;
 use incident_commander::store::{Conclusion, JobKind};
 use incident_commander::worker::{Bench, Done, deliver_once, steps};
 use jiff::SignedDuration;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::house::{PATIENCE, settings};
+use crate::house::{PATIENCE, serve, settings};
 
 pub struct Office {
     pub bench: Bench,
@@ -81,31 +78,7 @@ impl Office {
         settings.slack_bot_token = Some(Secret::Value("xoxb-demo".into()));
         settings.slack_api_url = Some(api);
         let bench = app::assemble(&settings, Clock::manual(noon)).await.unwrap();
-        let identity = Arc::new(OnceLock::new());
-        identity.set(bench.slack.identity().await.unwrap()).unwrap();
-        let desk = Desk {
-            store: bench.store.clone(),
-            slack: bench.slack.clone(),
-            config: Arc::new(settings.config.clone()),
-            clock: bench.clock.clone(),
-            wake: bench.wake.clone(),
-            identity,
-            time_zones: Arc::default(),
-        };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = http::router(Edge {
-            desk,
-            alert_token: None,
-            slack_signing_secret: settings.slack_signing_secret.clone(),
-            sns: None,
-            forged_at: Arc::default(),
-            public_url: url.clone(),
-            steps_done: bench.steps_done.subscribe(),
-            workers: Arc::default(),
-            metrics: bench.metrics.clone(),
-        });
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let url = serve(&bench, &settings).await;
         slack.set_bot(&url, "signing");
         Self { bench, slack, slack_clock, plan: None, _folder: folder }
     }

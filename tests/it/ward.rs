@@ -59,7 +59,13 @@ impl Ward {
         let account = Account::with(WorldOptions { rollout_time: Duration::from_secs(30), ..options }).await;
         account.deploy_checkout();
         let slack_clock = by_hand.then(|| WorldClock::manual(begin));
-        let slack = SlackWorld::new(Options { clock: slack_clock.clone(), ..Options::default() });
+        let slack = SlackWorld::new(Options {
+            clock: slack_clock.clone(),
+            // A machine under load must not look like a bot that is too slow.
+            ack_deadline: PATIENCE,
+            trigger_lifetime: PATIENCE,
+            ..Options::default()
+        });
         let api = slack.serve(TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let mut settings = settings(folder.path());
@@ -118,6 +124,19 @@ impl Ward {
         bot
     }
 
+    /// The bot without a signing secret, which opens the connection itself.
+    pub async fn start_by_socket(&self) -> Bot {
+        let mut settings = self.settings.clone();
+        settings.slack_signing_secret = None;
+        settings.slack_app_token = Some(Secret::Value("xapp-demo".into()));
+        self.slack.use_socket_mode();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let bot = Bot::start(settings, self.clock.clone(), listener, None).await.unwrap();
+        let linked = |slack: &SlackWorld| (slack.links() > 0).then_some(());
+        self.slack.wait_for("the connection", PATIENCE, linked).await.unwrap();
+        bot
+    }
+
     /// A bot that does nothing by itself.
     pub async fn bench(&self) -> Bench {
         app::assemble(&self.settings, self.clock.clone()).await.unwrap()
@@ -135,47 +154,55 @@ impl Ward {
             .unwrap()
     }
 
-    /// What only this person sees, once it holds these words.
-    pub async fn told(&self, user: &str, words: &str) {
-        let seen = |slack: &SlackWorld| {
-            slack.ephemerals(user).into_iter().find(|one| one.message.text.contains(words)).map(drop)
-        };
-        if let Err(error) = self.slack.wait_for(words, PATIENCE, seen).await {
-            let all: Vec<String> =
-                self.slack.ephemerals(user).into_iter().map(|one| one.message.text).collect();
-            panic!("{error}: {user} was told {all:?}");
+    /// What only this person sees: these sentences one after the other, in this channel, and nothing else.
+    pub async fn told(&self, user: &str, channel: &str, sentences: &[&str]) {
+        let seen = |slack: &SlackWorld| (slack.ephemerals(user).len() >= sentences.len()).then_some(());
+        if let Err(error) = self.slack.wait_for("the private answer", PATIENCE, seen).await {
+            panic!("{error}: {sentences:?}");
         }
+        let seen = self.slack.ephemerals(user);
+        let all: Vec<(&str, &str)> =
+            seen.iter().map(|one| (one.message.channel.as_str(), one.message.text.as_str())).collect();
+        assert_eq!(all, sentences.iter().map(|sentence| (channel, *sentence)).collect::<Vec<_>>());
     }
 
-    /// A press of a button as Slack would tell it.
-    pub fn press(&self, user: &str, channel: &str, ts: &str, action: &str) -> String {
-        let payload = json!({
+    /// A press of a button as Slack would tell it, also where its own client would let nobody press.
+    pub fn press(&self, user: &str, channel: &str, ts: &str, action: &str) -> Value {
+        json!({
             "type": "block_actions", "user": { "id": user }, "channel": { "id": channel },
             "container": { "type": "message", "message_ts": ts, "channel_id": channel },
             "message": { "ts": ts, "thread_ts": self.root().filter(|_| channel == id::ALERTS) },
             "actions": [{ "action_id": action, "value": self.approval, "type": "button",
-                          "action_ts": format!("{}.000001", Timestamp::now().as_second()) }],
-        });
-        form_urlencoded::Serializer::new(String::new()).append_pair("payload", &payload.to_string()).finish()
+                          "action_ts": format!("{:.6}", Timestamp::now().as_microsecond() as f64 / 1e6) }],
+        })
     }
 
     fn root(&self) -> Option<String> {
         self.slack.messages(id::ALERTS).first().map(|message| message.ts.clone())
     }
 
-    /// Sends a body to the bot, signed with this secret; the HTTP status.
-    pub async fn send(&self, bot: &Bot, secret: &str, body: &str) -> u16 {
-        let now = Timestamp::now().as_second();
+    /// Sends an interaction to the bot, signed with this secret so many seconds ago; the HTTP status.
+    pub async fn send(&self, bot: &Bot, secret: &str, payload: &Value, seconds_ago: i64) -> u16 {
+        let at = Timestamp::now().as_second() - seconds_ago;
+        let body = form_urlencoded::Serializer::new(String::new())
+            .append_pair("payload", &payload.to_string())
+            .finish();
         let response = reqwest::Client::new()
             .post(format!("http://{}/slack/interactions", bot.address()))
             .header("content-type", "application/x-www-form-urlencoded")
-            .header("x-slack-signature", sign(secret, now, body))
-            .header("x-slack-request-timestamp", now.to_string())
-            .body(body.to_owned())
+            .header("x-slack-signature", sign(secret, at, &body))
+            .header("x-slack-request-timestamp", at.to_string())
+            .body(body)
             .send()
             .await
             .unwrap();
         response.status().as_u16()
+    }
+
+    /// The routes of a bot that does nothing by itself, which Slack talks to with real signatures.
+    pub async fn serve(&self, bench: &Bench) {
+        let url = crate::house::serve(bench, &self.settings).await;
+        self.slack.set_bot(&url, "signing");
     }
 
     /// Calls that were to change something since the incident, and what became of them: each approved before.

@@ -430,6 +430,13 @@ impl SlackWorld {
         .await
     }
 
+    /// Sends an interaction as it is given, whether or not anybody here could have done it. The status of the
+    /// answer, or why there is none.
+    pub async fn send_interaction(&self, payload: &Value) -> Result<u16, String> {
+        let kind = payload["type"].as_str().unwrap_or_default();
+        self.interact(kind, payload).await.map(|answer| answer.status)
+    }
+
     async fn interact(&self, kind: &str, payload: &Value) -> Result<Acknowledgement, String> {
         let id = self.write(|state| {
             let id = state.next_id("In");
