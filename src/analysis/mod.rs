@@ -17,6 +17,7 @@ pub mod narrate;
 pub mod quantities;
 pub mod ratios;
 pub mod redact;
+pub mod settings;
 pub mod shifts;
 pub mod steps;
 pub mod suspects;
@@ -55,7 +56,10 @@ pub fn investigate(evidence: &Evidence) -> Investigation {
     let mut failure = suspects::failure(&symptom, logs.as_ref());
     let triggers = triggers::find(&symptom, metrics.as_ref(), logs.as_ref(), evidence);
     suspects::hear(&mut failure, &triggers);
-    let changes = changes::changes(evidence);
+    let mut changes = changes::changes(evidence);
+    if let Some(logs) = &logs {
+        settings::complete(&mut changes, logs, evidence);
+    }
     let mut suspects = suspects::suspects(&changes, &symptom, &failure, logs.as_ref(), evidence);
     let weighed = weigh::weigh(&mut suspects, &symptom, &triggers, &failure, evidence);
     let action = decide::decide(&weighed, &suspects, &evidence.scope);

@@ -103,6 +103,10 @@ pub const SIGN_ABSENT: f64 = 0.05;
 pub const NO_OP: f64 = 0.005;
 pub const INERT: f64 = 0.04;
 
+/// A key that explains the failure was changed, and a log field of its name still shows the old value: the
+/// program has not read it, or the field tells of something else, which is the likelier one in four.
+pub const SETTING_STAYS: f64 = 0.3;
+
 /// The symptom ended within minutes of the change being undone, or did not.
 pub const REVERSAL: f64 = 20.0;
 pub const REVERSAL_FAILED: f64 = 0.05;

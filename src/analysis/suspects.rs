@@ -5,14 +5,15 @@
 
 use jiff::Timestamp;
 
-use super::keys::{self, Class, Failure, Fit};
+use super::keys::{self, Class, Failure, Fit, Starved};
 use super::logs::phrases::Mechanism;
 use super::logs::{LogSurvey, migration};
 use super::ratios;
+use super::settings;
 use super::symptom::Symptom;
 use super::triggers::{Triggers, events};
 use super::words;
-use crate::domain::change::{Change, ChangeKind, Effect, Relation};
+use crate::domain::change::{Change, ChangeKind, Effect, FieldSays, KeyChange, LogField, Relation};
 use crate::domain::evidence::Evidence;
 
 /// Seconds.
@@ -64,8 +65,8 @@ pub struct Suspect<'c> {
     pub fits: Vec<Fit>,
     /// How well what it changed explains how requests fail.
     pub mechanism: f64,
-    /// Callers' key, capacity's key, callers, capacity: see [`keys::starved`].
-    pub starved: Option<(usize, usize, f64, f64)>,
+    /// Callers over what they share: see [`keys::starved`].
+    pub starved: Option<Starved>,
     pub split: Option<Split>,
     pub reversal: Option<Reversal>,
     /// A current setting of the changed resource names what the errors name: key, value's part.
@@ -90,13 +91,22 @@ impl Suspect<'_> {
     }
 
     /// The mechanism stands with its values: in the error itself, or in an arithmetic that cannot
-    /// hold.
+    /// hold. Values of which only the program itself tells are no proof, though a good sign.
     pub fn has_values(&self) -> bool {
-        self.starved.is_some()
+        let by_aws =
+            |index: usize| self.change.keys.get(index).is_some_and(|key| !only_logged(self.change, key));
+        let sides = |starved: &Starved| {
+            [starved.callers.changed, starved.pool.changed].into_iter().flatten().all(by_aws)
+        };
+        self.starved.as_ref().is_some_and(sides)
             || self.cut_off.is_some()
-            || self.fits.iter().any(|fit| fit.named.is_some())
+            || self.fits.iter().enumerate().any(|(index, fit)| fit.named.is_some() && by_aws(index))
             || (self.mechanism >= 8.0
-                && self.change.keys.iter().any(|key| key.before.is_some() && key.after.is_some()))
+                && self
+                    .change
+                    .keys
+                    .iter()
+                    .any(|key| key.before.is_some() && key.after.is_some() && !only_logged(self.change, key)))
     }
 
     /// The new errors repeat its new value, which only it can have put there.
@@ -123,11 +133,10 @@ impl Suspect<'_> {
             .filter(|(_, fit)| fit.explains() && fit.ratio >= best * 0.45 && (!named || fit.named.is_some()))
             .map(|(index, _)| index)
             .collect();
-        if let Some((callers, pool, _, _)) = self.starved {
-            guilty.extend(
-                [callers, pool].into_iter().filter(|index| !guilty.contains(index)).collect::<Vec<_>>(),
-            );
+        if let Some(starved) = &self.starved {
+            guilty.extend([starved.callers.changed, starved.pool.changed].into_iter().flatten());
             guilty.sort_unstable();
+            guilty.dedup();
         }
         if let Some((key, _)) = self.cut_off {
             guilty = vec![key];
@@ -231,6 +240,12 @@ fn suspect<'c>(
     };
     let real = symptom.primary.is_some();
     let mut fits: Vec<Fit> = change.keys.iter().map(|key| keys::fit(key, failure)).collect();
+    for (key, fit) in change.keys.iter().zip(&mut fits) {
+        let stays = |shown: &&LogField| shown.key == key.key && shown.says == FieldSays::Stays;
+        if change.shown.iter().any(|shown| stays(&shown)) {
+            fit.ratio = (fit.ratio * ratios::SETTING_STAYS).max(1.0 / ratios::CAP);
+        }
+    }
     let closed = closes(change, &mut fits, failure);
     let quoted = fits.iter().any(|fit| fit.decisive) && reads(change);
     let timing = match effect {
@@ -247,12 +262,12 @@ fn suspect<'c>(
     let after_onset = real && effect.is_some_and(|(from, _)| from > latest);
     let only_inert =
         !fits.is_empty() && !change.code_changed && fits.iter().all(|fit| fit.class == Class::Inert);
-    let starved = keys::starved(&change.keys);
+    let shares = failure.mechanisms.iter().any(|(found, share)| *share >= 0.2 && is_about_sharing(*found));
+    let starved = keys::starved(&change.keys, &settings::standing(change, logs, evidence))
+        .filter(|_| shares || failure.mechanisms.is_empty());
     let names_error = current_setting_named(change, failure, evidence);
     let mut mechanism = mechanism_of(change, &fits, failure);
-    if starved.is_some()
-        && failure.mechanisms.iter().any(|(found, share)| *share >= 0.2 && is_about_sharing(*found))
-    {
+    if starved.is_some() && shares {
         mechanism = ratios::CAP;
     }
     if names_error.is_some() {
@@ -296,6 +311,11 @@ fn suspect<'c>(
     suspect
 }
 
+/// Whether nothing but the service's own log lines shows a key's values.
+fn only_logged(change: &Change, key: &KeyChange) -> bool {
+    change.shown.iter().any(|shown| shown.key == key.key && shown.says == FieldSays::Alone)
+}
+
 /// How near a change of the network comes to the service by what it took away: the relevance that it
 /// has at least. Nobody's name stands on a route or a rule; what no longer gets through tells whose it was.
 fn closes(change: &Change, fits: &mut [Fit], failure: &Failure) -> f64 {
@@ -304,7 +324,7 @@ fn closes(change: &Change, fits: &mut [Fit], failure: &Failure) -> f64 {
     };
     let silent: f64 =
         failure.mechanisms.iter().filter(|(found, _)| cut_off(found)).map(|(_, share)| share).sum();
-    let taken = |key: &crate::domain::change::KeyChange| key.before.is_some() && key.after.is_none();
+    let taken = |key: &KeyChange| key.before.is_some() && key.after.is_none();
     if silent < 0.3 || change.no_op {
         return 0.0;
     }
@@ -444,6 +464,9 @@ fn mechanism_of(change: &Change, fits: &[Fit], failure: &Failure) -> f64 {
         })
         .unwrap_or(1.0)
     });
+    // Keys that only log fields tell of may not be all that it set.
+    let all_logged = change.keys.iter().all(|key| only_logged(change, key));
+    let by_keys = by_keys.map(|ratio| if all_logged { ratio.max(1.0) } else { ratio });
     // A pair of keys of different effect explains no worse than its better half.
     [by_keys, by_kind, by_code]
         .into_iter()
@@ -548,7 +571,7 @@ pub fn log_bayes_factor(k1: f64, n1: f64, k2: f64, n2: f64) -> f64 {
 }
 
 /// The logs' version that this change brought: by name, else the one first seen when it took effect.
-fn version_of(change: &Change, effect: i64, logs: &LogSurvey) -> Option<usize> {
+pub(super) fn version_of(change: &Change, effect: i64, logs: &LogSurvey) -> Option<usize> {
     if change.relation != Relation::Own || logs.versions.len() < 2 {
         return None;
     }

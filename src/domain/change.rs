@@ -87,6 +87,29 @@ pub struct KeyChange {
     pub after: Option<String>,
 }
 
+/// What a field of the service's own log lines says of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldSays {
+    /// AWS shows one or both of its values to nobody: those are the field's.
+    Alone,
+    /// It moved as AWS says.
+    Agrees,
+    /// It is what it was before: the change has not reached the program.
+    Stays,
+}
+
+/// What a field of the service's own log lines shows of one key: its value before the change and since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogField {
+    /// The key, as [`Change::keys`] has it.
+    pub key: String,
+    /// The field's own name.
+    pub field: String,
+    /// Lines that hold the value before, and since; none before where no line of that time has the field.
+    pub lines: (u64, u64),
+    pub says: FieldSays,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
     /// Identifies the change within one investigation: the first event's id, or a name made of the
@@ -109,6 +132,8 @@ pub struct Change {
     pub undoes: Option<String>,
     /// Configuration that it changed, with values where AWS knows them.
     pub keys: Vec<KeyChange>,
+    /// What log fields show of these keys.
+    pub shown: Vec<LogField>,
     /// True where the code (package, image) changed as well.
     pub code_changed: bool,
     /// True where it provably changed nothing but labels: same code, same configuration.

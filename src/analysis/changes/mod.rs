@@ -174,6 +174,7 @@ fn draft(kind: ChangeKind, resource: String, at: Timestamp) -> Change {
         undone_at: None,
         undoes: None,
         keys: Vec::new(),
+        shown: Vec::new(),
         code_changed: false,
         no_op: false,
         share: 1.0,

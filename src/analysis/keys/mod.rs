@@ -15,6 +15,7 @@ use quote::quote;
 use super::logs::phrases::Mechanism;
 use super::metrics::Manner;
 use super::quantities::Quantity;
+use super::settings::Standing;
 use super::words;
 use crate::domain::change::KeyChange;
 
@@ -172,33 +173,63 @@ pub fn fit(change: &KeyChange, failure: &Failure) -> Fit {
     Fit { class, direction, ratio: ratio.clamp(0.1, 10.0), named: quote.map(|quote| quote.value), decisive }
 }
 
-/// Two keys that hurt together: callers over what they share. (callers' key index, capacity's key
-/// index, callers, capacity) where callers now exceed the capacity and did not before.
-pub fn starved(changes: &[KeyChange]) -> Option<(usize, usize, f64, f64)> {
-    let classes: Vec<Class> =
-        changes.iter().map(|one| class(&one.key, one.before.as_deref(), one.after.as_deref())).collect();
+/// Callers over what they share, where they were not over it before.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Starved {
+    pub callers: Side,
+    pub pool: Side,
+}
+
+/// One of the two settings whose interaction hurts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Side {
+    pub key: String,
+    /// Its place among the changed keys; `None` where the change left it as it is.
+    pub changed: Option<usize>,
+    pub before: Option<f64>,
+    pub after: f64,
+}
+
+/// Two settings that hurt together, at least one of them changed: callers who now exceed what they share
+/// and did not before.
+pub fn starved(changes: &[KeyChange], standing: &[Standing]) -> Option<Starved> {
     let value = |text: &Option<String>| text.as_deref().and_then(number);
-    for (callers, caller) in changes.iter().enumerate() {
-        if classes[callers] != Class::Concurrency {
-            continue;
-        }
-        for (pool, capacity) in changes.iter().enumerate() {
-            let pooled = words::split(&capacity.key).iter().any(|word| {
-                matches!(
-                    words::stem(word),
-                    "pool" | "connection" | "conn" | "socket" | "slot" | "thread" | "worker"
-                )
-            });
-            if classes[pool] != Class::Capacity || !pooled {
-                continue;
-            }
-            if let (Some(calls), Some(room)) = (value(&caller.after), value(&capacity.after)) {
-                let fitted = match (value(&caller.before), value(&capacity.before)) {
+    let of_changes = changes.iter().enumerate().filter_map(|(index, one)| {
+        let class = class(&one.key, one.before.as_deref(), one.after.as_deref());
+        let after = value(&one.after)?;
+        Some((class, Side { key: one.key.clone(), changed: Some(index), before: value(&one.before), after }))
+    });
+    let of_others = standing.iter().filter_map(|one| {
+        let class = class(&one.key, Some(&one.value), Some(&one.value));
+        let after = number(&one.value)?;
+        Some((class, Side { key: one.key.clone(), changed: None, before: Some(after), after }))
+    });
+    let sides: Vec<(Class, Side)> = of_changes.chain(of_others).collect();
+    let pooled = |key: &str| {
+        words::split(key).iter().any(|word| {
+            matches!(
+                words::stem(word),
+                "pool" | "connection" | "conn" | "socket" | "slot" | "thread" | "worker"
+            )
+        })
+    };
+    let callers = || sides.iter().filter(|(class, _)| *class == Class::Concurrency).map(|(_, side)| side);
+    let pools = || {
+        let capacity = |(class, side): &&(Class, Side)| *class == Class::Capacity && pooled(&side.key);
+        sides.iter().filter(capacity).map(|(_, side)| side)
+    };
+    // Where the change set both, the pair is told as one.
+    for together in [true, false] {
+        for callers in callers() {
+            for pool in pools() {
+                let changed = (callers.changed.is_some(), pool.changed.is_some());
+                let asked = if together { changed == (true, true) } else { changed != (false, false) };
+                let fitted = match (callers.before, pool.before) {
                     (Some(calls), Some(room)) => calls <= room,
                     _ => true,
                 };
-                if calls > room && fitted {
-                    return Some((callers, pool, calls, room));
+                if asked && callers.after > pool.after && fitted {
+                    return Some(Starved { callers: callers.clone(), pool: pool.clone() });
                 }
             }
         }
@@ -305,8 +336,29 @@ mod tests {
     #[test]
     fn eight_callers_starve_a_pool_of_five() {
         let keys = [change("DB_POOL_SIZE", "10", "5"), change("MAX_CONCURRENT", "5", "8")];
-        assert_eq!(starved(&keys), Some((1, 0, 8.0, 5.0)));
-        assert_eq!(starved(&[change("DB_POOL_SIZE", "10", "9"), change("MAX_CONCURRENT", "5", "8")]), None);
+        let found = starved(&keys, &[]).unwrap();
+        assert_eq!((found.callers.changed, found.pool.changed), (Some(1), Some(0)));
+        assert_eq!((found.callers.after, found.pool.after, found.pool.before), (8.0, 5.0, Some(10.0)));
+        let enough = [change("DB_POOL_SIZE", "10", "9"), change("MAX_CONCURRENT", "5", "8")];
+        assert_eq!(starved(&enough, &[]), None);
+    }
+
+    #[test]
+    fn one_setting_starves_callers_that_the_change_left_alone() {
+        let standing = |key: &str, value: &str| [Standing { key: key.to_owned(), value: value.to_owned() }];
+        let lowered = [change("DB_POOL_SIZE", "10", "5")];
+        let found = starved(&lowered, &standing("max_concurrent", "8")).unwrap();
+        assert_eq!((found.callers.changed, found.callers.after, found.pool.after), (None, 8.0, 5.0));
+        let raised = [change("MAX_CONCURRENT", "5", "12")];
+        let found = starved(&raised, &standing("db_pool_size", "10")).unwrap();
+        assert_eq!((found.pool.changed, found.callers.after, found.pool.after), (None, 12.0, 10.0));
+        // Room for all of them, callers who were too many before, and what is no pool.
+        assert_eq!(starved(&lowered, &standing("max_concurrent", "5")), None);
+        assert_eq!(starved(&lowered, &standing("max_concurrent", "64")), None);
+        assert_eq!(starved(&raised, &standing("page_size", "10")), None);
+        // Two settings that nobody touched are nobody's fault.
+        let untouched = [standing("max_concurrent", "8"), standing("db_pool_size", "5")].concat();
+        assert_eq!(starved(&[change("GREETING", "a", "b")], &untouched), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! means what it means there (`err.name` is the error's type, `user.name` is not).
 
 use super::json::Member;
-use super::line::{Level, Line, Scalar};
+use super::line::{Field, Level, Line, Scalar};
 
 /// Longest name that is compared.
 const LONGEST: usize = 32;
@@ -32,12 +32,8 @@ impl Name {
 }
 
 /// Takes a field for what its name says it is, or hands it on.
-pub(super) fn assign<'a>(
-    line: &mut Line<'a>,
-    member: &Member<'a>,
-    field: &mut dyn FnMut(&'a str, Scalar<'a>),
-) {
-    let Member { parent, key, value, depth } = *member;
+pub(super) fn assign<'a>(line: &mut Line<'a>, member: &Member<'a>, field: &mut dyn FnMut(Field<'a>)) {
+    let Member { parent, key, value, depth, firm } = *member;
     let name = Name::of(key);
     let taken = match value {
         Scalar::Text(text) => take_text(line, name.text(), key, parent, text, depth),
@@ -51,8 +47,32 @@ pub(super) fn assign<'a>(
         }
     };
     if !taken {
-        field(key, value);
+        field(Field { key, value, firm });
     }
+}
+
+/// Whether an object holds what somebody sent.
+pub(super) fn is_of_request(key: &str) -> bool {
+    matches!(
+        Name::of(key).text(),
+        "request"
+            | "req"
+            | "headers"
+            | "header"
+            | "query"
+            | "querystring"
+            | "querystringparameters"
+            | "params"
+            | "parameters"
+            | "args"
+            | "body"
+            | "payload"
+            | "form"
+            | "cookies"
+            | "input"
+            | "event"
+            | "data"
+    )
 }
 
 fn take_text<'a>(

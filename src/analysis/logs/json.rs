@@ -3,6 +3,7 @@
 //! The rule that is not obvious: a log line is cut off or broken as often as not. The reader gives up
 //! without a word, and the line is read as plain text instead.
 
+use super::fields;
 use super::line::Scalar;
 
 /// The deepest nesting whose fields are looked at.
@@ -15,6 +16,8 @@ pub(super) struct Member<'a> {
     pub key: &'a str,
     pub value: Scalar<'a>,
     pub depth: usize,
+    /// Neither it nor any object around it is what somebody sent.
+    pub firm: bool,
 }
 
 /// A reader of JSON objects that hands out slices and accepts rubbish by giving up.
@@ -22,12 +25,13 @@ pub(super) struct Json<'a> {
     bytes: &'a [u8],
     text: &'a str,
     at: usize,
+    firm: bool,
 }
 
 impl<'a> Json<'a> {
     /// A reader that stands behind the opening brace of `text`.
     pub fn within(text: &'a str) -> Self {
-        Self { bytes: text.as_bytes(), text, at: 1 }
+        Self { bytes: text.as_bytes(), text, at: 1, firm: true }
     }
 
     /// How far it has read, in bytes.
@@ -71,7 +75,8 @@ impl<'a> Json<'a> {
         depth: usize,
         member: &mut dyn FnMut(Member<'a>),
     ) -> bool {
-        let mut tell = |value| member(Member { parent, key, value, depth });
+        let firm = self.firm;
+        let mut tell = |value| member(Member { parent, key, value, depth, firm });
         match self.bytes.get(self.at) {
             Some(b'"') => {
                 let Some(text) = self.string() else { return false };
@@ -80,7 +85,10 @@ impl<'a> Json<'a> {
             }
             Some(b'{') if depth < DEEPEST => {
                 self.at += 1;
-                self.object(depth + 1, key, member)
+                self.firm = firm && !fields::is_of_request(key);
+                let whole = self.object(depth + 1, key, member);
+                self.firm = firm;
+                whole
             }
             Some(b'{' | b'[') => self.skip_nested(),
             Some(_) => {

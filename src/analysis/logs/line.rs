@@ -67,6 +67,16 @@ pub enum Scalar<'a> {
     Bool(bool),
 }
 
+/// A field of a line, by its name (the last part of a nested one).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Field<'a> {
+    pub key: &'a str,
+    pub value: Scalar<'a>,
+    /// Only the program can have put it there: a member of an object that is not the request's, or a pair
+    /// of a line that is nothing but pairs. A pair behind free text may be a stranger's.
+    pub firm: bool,
+}
+
 /// What a line says, apart from its other fields.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Line<'a> {
@@ -103,24 +113,23 @@ impl Line<'_> {
     }
 }
 
-/// Takes a line apart; `field` is called for every field with its name (the last part of a nested
-/// one) and value.
-pub fn read<'a>(message: &'a str, field: &mut dyn FnMut(&'a str, Scalar<'a>)) -> Line<'a> {
+/// Takes a line apart; `field` is called for every field.
+pub fn read<'a>(message: &'a str, field: &mut dyn FnMut(Field<'a>)) -> Line<'a> {
     let text = message.trim_ascii();
     let mut line = Line::default();
     if text.starts_with('{') {
         let mut spoken = "";
         let mut reader = Json::within(text);
         let whole = reader.object(0, "", &mut |member| {
-            fields::assign(&mut line, &member, &mut |key, value| {
+            fields::assign(&mut line, &member, &mut |found| {
                 // Nobody's name for a message: the longest sentence will be it.
-                if let Scalar::Text(text) = value
-                    && fields::is_sentence(key, text)
+                if let Scalar::Text(text) = found.value
+                    && fields::is_sentence(found.key, text)
                     && text.len() > spoken.len()
                 {
                     spoken = text;
                 }
-                field(key, value);
+                field(found);
             });
         });
         if whole {
@@ -167,15 +176,16 @@ pub fn unwrapped(message: &str) -> Cow<'_, str> {
 }
 
 /// Lambda's own lines.
-fn platform<'a>(text: &'a str, line: &mut Line<'a>, field: &mut dyn FnMut(&'a str, Scalar<'a>)) -> bool {
+fn platform<'a>(text: &'a str, line: &mut Line<'a>, field: &mut dyn FnMut(Field<'a>)) -> bool {
     if text.starts_with("REPORT RequestId:") {
         for part in text.split('\t') {
             let Some((name, value)) = part.split_once(": ") else { continue };
             let number = value.split(' ').next().and_then(|number| number.parse::<f64>().ok());
             match (name, number) {
                 ("Duration", Some(number)) => line.duration_ms = Some(number),
-                ("Max Memory Used", Some(number)) => field("Max Memory Used", Scalar::Number(number)),
-                ("Memory Size", Some(number)) => field("Memory Size", Scalar::Number(number)),
+                (key @ ("Max Memory Used" | "Memory Size"), Some(number)) => {
+                    field(Field { key, value: Scalar::Number(number), firm: false });
+                }
                 ("Status", None) if value.starts_with("timeout") || value.starts_with("error") => {
                     line.level = Level::Error;
                     line.succeeded = Some(false);

@@ -13,6 +13,7 @@ pub mod phrases;
 mod plain;
 pub mod survey;
 mod validity;
+pub mod values;
 
 pub use survey::{Kind, LogSurvey};
 

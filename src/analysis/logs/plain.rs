@@ -6,10 +6,10 @@
 use super::fields::assign;
 use super::header;
 use super::json::{Json, Member};
-use super::line::{Level, Line, Scalar};
+use super::line::{Field, Level, Line, Scalar};
 
 /// Header words, `key=value` pairs and the message between them.
-pub(super) fn read<'a>(text: &'a str, line: &mut Line<'a>, field: &mut dyn FnMut(&'a str, Scalar<'a>)) {
+pub(super) fn read<'a>(text: &'a str, line: &mut Line<'a>, field: &mut dyn FnMut(Field<'a>)) {
     let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
     // A Python trace names its exception last; everybody else's first.
     let head = if first.trim_start().starts_with("Traceback") {
@@ -38,8 +38,11 @@ pub(super) fn read<'a>(text: &'a str, line: &mut Line<'a>, field: &mut dyn FnMut
         line.status = Some(status);
         line.text = request;
     }
+    let whole = message.len();
     let message = exception(objects(tail_of_proxy(message, field), line, field), line);
     let (sentence, pairs) = sentence(message);
+    // Where anything stands beside the pairs, a stranger's words may have made one.
+    let firm = sentence.is_empty() && line.text.is_empty() && message.len() == whole;
     if line.text.is_empty() {
         line.text = undecorated(unwrapped(sentence), line);
     }
@@ -49,7 +52,7 @@ pub(super) fn read<'a>(text: &'a str, line: &mut Line<'a>, field: &mut dyn FnMut
         while let Some(pair) = pairs.next() {
             seen_pair = true;
             let value = scalar(pair.value, pair.quoted);
-            assign(line, &Member { parent: "", key: pair.key, value, depth: 0 }, field);
+            assign(line, &Member { parent: "", key: pair.key, value, depth: 0, firm }, field);
         }
     }
     if line.text.is_empty() {
@@ -127,7 +130,7 @@ fn columns<'a>(text: &'a str, line: &mut Line<'a>) -> Option<&'a str> {
 }
 
 /// Without the objects at the end, which are fields: `message\t{"a": 1}`, `message {"a":1} []`.
-fn objects<'a>(message: &'a str, line: &mut Line<'a>, field: &mut dyn FnMut(&'a str, Scalar<'a>)) -> &'a str {
+fn objects<'a>(message: &'a str, line: &mut Line<'a>, field: &mut dyn FnMut(Field<'a>)) -> &'a str {
     const TRIES: usize = 8;
     let end = message.trim_end();
     if !end.ends_with(['}', ']']) {
@@ -158,7 +161,7 @@ fn objects<'a>(message: &'a str, line: &mut Line<'a>, field: &mut dyn FnMut(&'a 
     line.text = undecorated(unwrapped(sentence(before).0), line);
     while rest.starts_with('{') {
         let mut reader = Json::within(rest);
-        reader.object(0, "", &mut |member| assign(line, &member, field));
+        reader.object(0, "", &mut |member| assign(line, &Member { firm: false, ..member }, field));
         rest = rest.get(reader.end()..).unwrap_or("").trim_start();
     }
     before
@@ -174,13 +177,13 @@ fn exception<'a>(message: &'a str, line: &mut Line<'a>) -> &'a str {
 }
 
 /// A proxy's line ends with the request that it is about: `…, client: A, server: B, request: "C"`.
-fn tail_of_proxy<'a>(message: &'a str, field: &mut dyn FnMut(&'a str, Scalar<'a>)) -> &'a str {
+fn tail_of_proxy<'a>(message: &'a str, field: &mut dyn FnMut(Field<'a>)) -> &'a str {
     let Some((before, tail)) = message.split_once(", client: ") else { return message };
     for part in tail.split(", ").skip(1) {
         if let Some((key, value)) = part.split_once(": ")
             && matches!(key, "server" | "request" | "upstream" | "host")
         {
-            field(key, Scalar::Text(value.trim_matches('"')));
+            field(Field { key, value: Scalar::Text(value.trim_matches('"')), firm: false });
         }
     }
     before

@@ -9,16 +9,16 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 
-use super::line::{self, Level, Line, Scalar};
+use super::line::{self, Field, Level, Line, Scalar};
 use super::migration;
 use super::phrases::{self, Mechanism};
+use super::values::FewValues;
 use crate::analysis::grid::Grid;
 use crate::analysis::quantities::{self, Quantity};
 use crate::domain::evidence::LogEvent;
 
 const KINDS_MAX: usize = 2_000;
 const FIELDS_MAX: usize = 64;
-const VALUES_MAX: usize = 12;
 const VERSIONS_MAX: usize = 24;
 const ZONES_MAX: usize = 12;
 const CLAIMS_MAX: usize = 3;
@@ -57,14 +57,7 @@ impl Kind {
 pub struct NumericField {
     pub count: Vec<u32>,
     pub sum: Vec<f64>,
-}
-
-/// Lines by value of a field with few values, by period.
-#[derive(Debug, Clone, Default)]
-pub struct ChoiceField {
-    pub values: HashMap<String, Vec<u32>>,
-    /// It has more values than a field of choices has.
-    pub overflow: bool,
+    pub few: FewValues,
 }
 
 /// What the logs hold.
@@ -82,7 +75,8 @@ pub struct LogSurvey {
     pub versions: Vec<(String, Vec<u32>)>,
     pub kinds: Vec<Kind>,
     pub numeric: HashMap<String, NumericField>,
-    pub choices: HashMap<String, ChoiceField>,
+    /// Fields of words and truth values.
+    pub choices: HashMap<String, FewValues>,
     /// (lines, failing lines) by availability zone and period.
     pub zones: BTreeMap<String, Vec<(u32, u32)>>,
     /// What the application or somebody in its logs asserts about the cause; examples.
@@ -139,6 +133,10 @@ fn sort_versions(out: &mut LogSurvey) {
     }
     let mut old = std::mem::take(&mut out.versions);
     out.versions = order.iter().map(|index| std::mem::take(&mut old[*index])).collect();
+    for few in out.numeric.values_mut().map(|field| &mut field.few).chain(out.choices.values_mut()) {
+        few.renumber(&place);
+        few.sort();
+    }
     for kind in &mut out.kinds {
         kind.counts = kind
             .counts
@@ -160,53 +158,11 @@ impl Survey {
         self.out.events += 1;
         let Some(period) = self.out.grid.index(event.at) else { return };
         let grid_len = self.out.grid.len;
-        let mut hinted = false;
-        let mut field_version: Option<&str> = None;
-        let mut zone: Option<&str> = None;
-        let numeric = &mut self.out.numeric;
-        let choices = &mut self.out.choices;
-        let memory_limit = &mut self.out.memory_limit;
         let message = line::unwrapped(&event.message);
-        let line = line::read(&message, &mut |key, value| {
-            if phrases::is_deployment_hint(key) {
-                hinted = true;
-                return;
-            }
-            match value {
-                Scalar::Number(number) => {
-                    if key == "Memory Size" {
-                        *memory_limit = Some(number);
-                        return;
-                    }
-                    if let Some(field) = slot(numeric, key) {
-                        if field.count.is_empty() {
-                            field.count = vec![0; grid_len];
-                            field.sum = vec![0.0; grid_len];
-                        }
-                        field.count[period] += 1;
-                        field.sum[period] += number;
-                    }
-                }
-                Scalar::Text(text) => {
-                    if is_version_field(key) {
-                        field_version = Some(text);
-                    }
-                    if is_zone_field(key) {
-                        zone = Some(text);
-                    }
-                    if let Some(field) = slot(choices, key) {
-                        choose(field, text, period, grid_len);
-                    }
-                }
-                Scalar::Bool(truth) => {
-                    if let Some(field) = slot(choices, key) {
-                        choose(field, if truth { "true" } else { "false" }, period, grid_len);
-                    }
-                }
-            }
-        });
+        let mut fields: Vec<Field<'_>> = Vec::with_capacity(16);
+        let line = line::read(&message, &mut |field| fields.push(field));
         let claims = phrases::is_claim_quickly(line.text);
-        if hinted || claims {
+        if claims || fields.iter().any(|field| phrases::is_deployment_hint(field.key)) {
             self.out.claim_lines += 1;
             if claims {
                 claim(&mut self.out.claims, line.text);
@@ -221,7 +177,17 @@ impl Survey {
             }
         }
         // The stream's version where there is one, else the application's.
+        let text_of = |is: fn(&str) -> bool| {
+            fields.iter().rev().find_map(|field| match field.value {
+                Scalar::Text(text) if is(field.key) => Some(text),
+                _ => None,
+            })
+        };
+        let (zone, field_version) = (text_of(is_zone_field), text_of(is_version_field));
         let version = event.version().or(field_version).map(|name| self.version(name, grid_len));
+        for field in &fields {
+            self.field(*field, period, version);
+        }
         if !line.platform {
             self.out.lines[period] += 1;
             if let Some(version) = version {
@@ -239,6 +205,33 @@ impl Survey {
             self.out.hard[period] += 1;
         }
         self.failure(event, &line, period, version.unwrap_or(u8::MAX));
+    }
+
+    fn field(&mut self, field: Field<'_>, period: usize, version: Option<u8>) {
+        let Field { key, value, firm } = field;
+        if phrases::is_deployment_hint(key) {
+            return;
+        }
+        let grid_len = self.out.grid.len;
+        let few = if let Scalar::Number(number) = value {
+            if key == "Memory Size" {
+                self.out.memory_limit = Some(number);
+                return;
+            }
+            let Some(numeric) = slot(&mut self.out.numeric, key) else { return };
+            if numeric.count.is_empty() {
+                numeric.count = vec![0; grid_len];
+                numeric.sum = vec![0.0; grid_len];
+            }
+            numeric.count[period] += 1;
+            numeric.sum[period] += number;
+            &mut numeric.few
+        } else {
+            let Some(few) = slot(&mut self.out.choices, key) else { return };
+            few
+        };
+        few.loose |= !firm;
+        few.add(value, period, version, grid_len);
     }
 
     fn zone(&mut self, name: &str, period: usize, failing: bool, grid_len: usize) {
@@ -320,24 +313,6 @@ fn slot<'m, T: Default>(fields: &'m mut HashMap<String, T>, key: &str) -> Option
     fields.get_mut(key)
 }
 
-fn choose(field: &mut ChoiceField, text: &str, period: usize, grid_len: usize) {
-    if field.overflow {
-        return;
-    }
-    if let Some(counts) = field.values.get_mut(text) {
-        counts[period] += 1;
-        return;
-    }
-    if field.values.len() >= VALUES_MAX || text.len() > 64 {
-        field.overflow = true;
-        field.values.clear();
-        return;
-    }
-    let mut counts = vec![0; grid_len];
-    counts[period] = 1;
-    field.values.insert(text.to_owned(), counts);
-}
-
 fn claim(claims: &mut Vec<String>, text: &str) {
     let text = line::unescape(shorten(text));
     if !claims.contains(&text) && claims.len() < 64 {
@@ -346,7 +321,7 @@ fn claim(claims: &mut Vec<String>, text: &str) {
 }
 
 /// A field that names the release that wrote the line.
-fn is_version_field(key: &str) -> bool {
+pub fn is_version_field(key: &str) -> bool {
     matches!(
         key,
         "app_version"

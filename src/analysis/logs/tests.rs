@@ -7,7 +7,7 @@ use super::line::{Level, Line, Scalar, read};
 
 fn parse(message: &str) -> (Line<'_>, Vec<(&str, Scalar<'_>)>) {
     let mut fields = Vec::new();
-    let line = read(message, &mut |key, value| fields.push((key, value)));
+    let line = read(message, &mut |field| fields.push((field.key, field.value)));
     (line, fields)
 }
 

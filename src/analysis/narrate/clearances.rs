@@ -6,7 +6,7 @@ use super::{Findings, clock, what};
 use crate::analysis::keys::Class;
 use crate::analysis::redact;
 use crate::analysis::suspects::Suspect;
-use crate::domain::change::{Effect, Relation};
+use crate::domain::change::{Effect, FieldSays, LogField, Relation};
 use crate::domain::report::{Cause, Cleared};
 
 /// Most changes that are listed; in a busy account the rest are strangers'.
@@ -118,6 +118,13 @@ fn reason(findings: &Findings<'_>, suspect: &Suspect<'_>, onset: i64) -> String 
         && reversal.minutes.is_none()
     {
         return "It was undone, and the symptom went on.".to_owned();
+    }
+    let unread = |shown: &&LogField| shown.says == FieldSays::Stays;
+    if let Some(shown) = change.shown.iter().find(unread) {
+        return format!(
+            "The service has not read it: the field {} of its own lines shows the earlier value in {} lines since.",
+            shown.field, shown.lines.1
+        );
     }
     let minutes = (onset - from) as f64 / 60.0;
     if suspect.mechanism < 0.5 {

@@ -1,11 +1,13 @@
 //! Evidence items: one fact each, with figures, units, times and what was read.
 
 use super::{Findings, clock, figure, links, milliseconds, percent, shown, what};
+use crate::analysis::keys::Side;
 use crate::analysis::logs::phrases::Mechanism;
 use crate::analysis::metrics::{Manner, Trouble};
 use crate::analysis::redact;
 use crate::analysis::suspects::Suspect;
 use crate::analysis::triggers::events::Kind;
+use crate::domain::change::FieldSays;
 use crate::domain::report::{Agent, Cause, EvidenceItem};
 use jiff::Timestamp;
 
@@ -227,21 +229,48 @@ fn changes(writer: &mut Writer<'_>) {
                 }
                 (None, None) => format!("The change set {name}; its values are not recorded."),
             };
-            writer.add(Agent::Deploy, statement, support, Some(source_of_values(suspect)));
+            let shown = change.shown.iter().find(|shown| shown.key == key.key);
+            let alone = shown.is_some_and(|shown| shown.says == FieldSays::Alone);
+            let source = if alone { "log lines".to_owned() } else { source_of_values(suspect) };
+            writer.add(Agent::Deploy, statement, support, Some(source));
+            if let Some(shown) = shown {
+                let field = &shown.field;
+                let lines = match shown.lines {
+                    (0, after) => format!("{after} lines since"),
+                    (before, after) => format!("{before} lines before it and {after} since"),
+                };
+                let statement = match shown.says {
+                    FieldSays::Alone => format!(
+                        "AWS does not show all of {name}: the field {field} of the service's own logs does, in {lines}."
+                    ),
+                    FieldSays::Agrees => format!(
+                        "The service's own logs agree: their field {field} moved with the change, in {lines}."
+                    ),
+                    FieldSays::Stays => format!(
+                        "The field {field} of the service's own logs stays at {} after it.",
+                        key.before.as_deref().map_or_else(String::new, show)
+                    ),
+                };
+                let supports: &[Cause] = if shown.says == FieldSays::Stays { &[] } else { support };
+                writer.add(Agent::Logs, statement, supports, Some(format!("field {field} of log lines")));
+            }
         }
     }
-    if let Some((callers, pool, calls, room)) = suspect.starved
-        && let (Some(callers), Some(pool)) = (change.keys.get(callers), change.keys.get(pool))
-    {
+    if let Some(starved) = &suspect.starved {
+        let name = |side: &Side| {
+            let left = if side.changed.is_none() { ", which it left as it was" } else { "" };
+            format!("{}{left}", side.key)
+        };
+        let before = |side: &Side| side.before.map_or_else(|| "?".to_owned(), figure);
         let statement = format!(
             "{} callers ({}) cannot share {} ({}): at least {} wait at full load; before the change {} shared {}.",
-            figure(calls),
-            callers.key,
-            figure(room),
-            pool.key,
-            figure(calls - room),
-            callers.before.as_deref().unwrap_or("?"),
-            pool.before.as_deref().unwrap_or("?")
+            figure(starved.callers.after),
+            name(&starved.callers),
+            figure(starved.pool.after),
+            name(&starved.pool),
+            figure(starved.callers.after - starved.pool.after),
+            before(&starved.callers),
+            before(&starved.pool)
         );
         writer.add(Agent::Deploy, statement, support, None);
     }

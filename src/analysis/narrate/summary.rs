@@ -214,7 +214,8 @@ fn deployment(findings: &Findings<'_>, suspect: &Suspect<'_>, symptom: &str) -> 
         [rest @ .., last] => format!(" set {} and {last}", rest.join(", ")),
     };
     let verb = if set.is_empty() { " is the likeliest cause".to_owned() } else { set };
-    let interaction = suspect.starved.map_or(String::new(), |(_, _, calls, room)| {
+    let interaction = suspect.starved.as_ref().map_or(String::new(), |starved| {
+        let (calls, room) = (starved.callers.after, starved.pool.after);
         format!("; {} callers cannot share a pool of {}", figure(calls), figure(room))
     });
     let proof = match (&suspect.split, &suspect.reversal) {

@@ -2,6 +2,7 @@
 
 mod incident;
 mod properties;
+mod settings;
 
 use incident::{Incident, MINUTES, ONSET, at};
 

@@ -134,25 +134,26 @@ pub(super) fn mix(symptom: &Symptom, logs: &LogSurvey) -> Option<MixShift> {
     };
     let mut best: Option<MixShift> = None;
     for (name, field) in &logs.choices {
-        if field.overflow || field.values.len() < 3 || !is_of_the_caller(name) {
+        if field.crowded || field.held.len() < 3 || !is_of_the_caller(name) {
             continue;
         }
-        let total = |from, to| field.values.values().map(|counts| sum(counts, from, to)).sum::<f64>();
+        let total = |from, to| field.held.iter().map(|held| sum(&held.periods, from, to)).sum::<f64>();
         let (before_all, during_all) = (total(0, begin), total(begin, len));
         if before_all < 50.0 || during_all < 50.0 {
             continue;
         }
-        for (value, counts) in &field.values {
-            let before = sum(counts, 0, begin) / before_all;
-            let during = sum(counts, begin, len) / during_all;
+        for held in &field.held {
+            let value = held.value.text();
+            let before = sum(&held.periods, 0, begin) / before_all;
+            let during = sum(&held.periods, begin, len) / during_all;
             let jump = during - before;
             let larger = best.as_ref().is_none_or(|best| {
                 jump > best.during - best.before
-                    || (jump >= best.during - best.before && (name, value) < (&best.field, &best.value))
+                    || (jump >= best.during - best.before && (name, &value) < (&best.field, &best.value))
             });
             // From nothing to everything is a switch, not a mix.
             if before >= 0.01 && during <= 0.97 && jump >= 0.25 && during >= 2.5 * before && larger {
-                best = Some(MixShift { field: name.clone(), value: value.clone(), before, during });
+                best = Some(MixShift { field: name.clone(), value, before, during });
             }
         }
     }
@@ -160,7 +161,7 @@ pub(super) fn mix(symptom: &Symptom, logs: &LogSurvey) -> Option<MixShift> {
 }
 
 /// Fields that tell callers or their work apart; not those of the service itself or its release.
-fn is_of_the_caller(name: &str) -> bool {
+pub fn is_of_the_caller(name: &str) -> bool {
     let words = words::split(name);
     let has = |names: &[&str]| words.iter().any(|word| names.contains(&word.as_str()));
     has(&[

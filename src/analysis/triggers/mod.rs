@@ -12,6 +12,8 @@ mod others;
 mod parties;
 mod said;
 
+pub use demand::is_of_the_caller;
+
 use super::logs::LogSurvey;
 use super::logs::phrases::Mechanism;
 use super::metrics::{Gauge, Metrics, Trouble};

@@ -1,7 +1,8 @@
 //! Values that a report names and nothing in the bundle shows.
 //!
 //! The rule that is not obvious: a value may stand in a file inside another text (the content of a
-//! flag is JSON in JSON), so it is looked for as it is and as JSON escapes it.
+//! flag is JSON in JSON), so it is looked for as it is and as JSON escapes it. In log lines, which hold
+//! every number there is, it counts only as the value of a field that is named like the key.
 
 use std::path::Path;
 
@@ -30,8 +31,34 @@ pub fn values(config: &[KeyChange], dir: &Path) -> Vec<String> {
     named
         .into_iter()
         .filter(|(_, value)| !text.contains(value) && !plain.contains(value))
+        .filter(|(key, value)| !logged(dir, key, value))
         .map(|(key, value)| format!("{key}={value}"))
         .collect()
+}
+
+/// Whether a field of a log line holds the value under the key's name.
+fn logged(dir: &Path, key: &str, value: &str) -> bool {
+    let plain = |name: &str| -> String {
+        name.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    };
+    let key = plain(key.rsplit('/').next().unwrap_or(key));
+    let named = |name: &str| {
+        let name = plain(name);
+        name.len() >= 4 && (name.ends_with(&key) || key.ends_with(&name))
+    };
+    let logs = std::fs::read(dir.join("logs.ndjson")).unwrap_or_default();
+    let logs = String::from_utf8_lossy(&logs);
+    let mut before = "";
+    for token in logs.split(|letter: char| " \"\\,{}:=[]()\n\t".contains(letter)) {
+        if token.is_empty() {
+            continue;
+        }
+        if token == value && named(before) {
+            return true;
+        }
+        before = token;
+    }
+    false
 }
 
 /// All that shows a configuration: neither logs nor metrics, nor the truth.
@@ -67,5 +94,11 @@ mod tests {
         };
         let config = [key("limit", "a b", "unreserved"), key("size", "12", "77"), key("all", "\"a b\"", "")];
         assert_eq!(values(&config, folder.path()), ["size=77"]);
+        write(
+            "logs.ndjson",
+            r#"{"message": "{\"pool_size\":12,\"took\":40}"}\n{"message": "order 77 poolSize=9 done"}"#,
+        );
+        let of_logs = [key("POOL_SIZE", "9", "12"), key("POOL_SIZE", "40", "77")];
+        assert_eq!(values(&of_logs, folder.path()), ["POOL_SIZE=40", "POOL_SIZE=77"]);
     }
 }
