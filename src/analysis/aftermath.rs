@@ -44,6 +44,10 @@ pub fn yardsticks(scope: &Scope, series: &[Series], onset: &Onset) -> Vec<Yardst
     let begin = metrics.grid.index(onset.earliest).unwrap_or(0);
     let trouble = metrics.grid.index(onset.latest).map_or(0, |index| index + 1);
     let end = metrics.grid.len;
+    // Periods that lie wholly in the incident tell its level best. An alarm that is fast comes before there is
+    // one: then the period of the onset tells it, of which a healthy part only makes the level lower, and the
+    // word about recovery later.
+    let since = [trouble, metrics.grid.index(onset.at).unwrap_or(trouble), begin];
     let mut found = Vec::new();
     for track in own.of_measure(Measure::Failures) {
         let Some(requests) = requests_of(own, track) else { continue };
@@ -59,7 +63,8 @@ pub fn yardsticks(scope: &Scope, series: &[Series], onset: &Onset) -> Vec<Yardst
             }
             (all > 0.0).then(|| (failed / all).clamp(0.0, 1.0))
         };
-        let Some((before, during)) = share(0, begin).zip(share(trouble, end)) else { continue };
+        let during = since.iter().find_map(|from| share(*from, end));
+        let Some((before, during)) = share(0, begin).zip(during) else { continue };
         if during - before >= RISE_MIN {
             let levels = Symptoms {
                 baseline_error_rate: Some(before),
@@ -70,10 +75,8 @@ pub fn yardsticks(scope: &Scope, series: &[Series], onset: &Onset) -> Vec<Yardst
         }
     }
     for track in own.of_measure(Measure::Latency).filter(|track| track.stat == "p99") {
-        let Some((before, during)) = median(&track.values, 0, begin).zip(median(&track.values, trouble, end))
-        else {
-            continue;
-        };
+        let during = since.iter().find_map(|from| median(&track.values, *from, end));
+        let Some((before, during)) = median(&track.values, 0, begin).zip(during) else { continue };
         if before > 0.0 && during / before >= SLOWDOWN_MIN {
             let levels = Symptoms {
                 baseline_latency_p99: Some(before),
@@ -247,6 +250,17 @@ mod tests {
         let after = measure(first, &scope(later + minutes(1)), &again, since);
         let rates: Vec<f64> = after.error_rate.iter().map(|(_, rate)| *rate).collect();
         assert_eq!(rates, [0.05, 0.0]);
+    }
+
+    #[test]
+    fn an_incident_of_one_minute_is_watched_by_that_minute() {
+        let mut failed = vec![5.0; 30];
+        failed.push(40.0);
+        let stored = [series("Requests", 60, noon(), &[100.0; 31]), series("Failures", 60, noon(), &failed)];
+        let begins = noon() + minutes(30);
+        let onset = Onset { at: begins, earliest: begins, latest: begins + SignedDuration::from_secs(59) };
+        let found = yardsticks(&scope(noon() + minutes(31)), &stored, &onset);
+        assert_eq!(found.first().map(|one| one.levels.incident_error_rate), Some(Some(0.4)));
     }
 
     #[test]

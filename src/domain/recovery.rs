@@ -47,7 +47,7 @@ pub fn judge(levels: &Symptoms, after: &Symptoms) -> Judgement {
         let healthy = baseline.max(FAILURE_FLOOR);
         // Apart by enough to be told within a few hundred requests.
         if incident > healthy * 1.5 && incident - healthy > 0.01 {
-            return judge_errors(healthy, incident.min(0.99), after);
+            return judge_errors(baseline, healthy, incident.min(0.99), after);
         }
     }
     match levels.baseline_latency_p99.zip(levels.incident_latency_p99) {
@@ -62,7 +62,7 @@ pub fn judge(levels: &Symptoms, after: &Symptoms) -> Judgement {
     }
 }
 
-fn judge_errors(healthy: f64, incident: f64, after: &Symptoms) -> Judgement {
+fn judge_errors(baseline: f64, healthy: f64, incident: f64, after: &Symptoms) -> Judgement {
     let mut whole = Count::default();
     // The newest stretch that speaks for recovery: a service that drains its queue first fails on,
     // and that must not count against it for ever (Page's cumulative sum, restarted at zero).
@@ -94,7 +94,7 @@ fn judge_errors(healthy: f64, incident: f64, after: &Symptoms) -> Judgement {
         percent(rate),
         shown.requests,
         percent(incident),
-        percent(healthy)
+        percent(baseline)
     );
     Judgement { word, figures }
 }
@@ -180,6 +180,13 @@ mod tests {
     fn a_queue_that_drains_first_does_not_hide_the_recovery() {
         let draining = measured(&[(30.0, 0.6), (30.0, 0.5), (30.0, 0.03), (30.0, 0.03)]);
         assert_eq!(judge(&levels(), &draining).word, Word::Recovered);
+    }
+
+    #[test]
+    fn the_figures_are_those_that_were_measured() {
+        let quiet = Symptoms { baseline_error_rate: Some(0.001), ..levels() };
+        let figures = judge(&quiet, &measured(&[(30.0, 0.0), (30.0, 0.0)])).figures;
+        assert!(figures.ends_with("40.0 % during the incident, 0.1 % before it."), "{figures}");
     }
 
     #[test]
