@@ -109,6 +109,19 @@ async fn three_agents_read_what_an_account_holds() {
 }
 
 #[tokio::test]
+async fn a_record_after_now_is_left_out_and_is_no_gap() {
+    let account = Account::open().await;
+    fill(&account);
+    let now = at("11:59:10");
+    let request = Request { alert: Alert::about(FUNCTION.to_owned(), now), now, service: service() };
+    let evidence = gather(&account.clients().await, request, Deadlines::default(), |_| {}).await;
+    let trail = evidence.trail.as_ref().unwrap();
+    assert!(trail.iter().any(|record| record.name.starts_with("UpdateFunctionConfiguration")));
+    assert!(trail.iter().all(|record| record.at <= now));
+    assert_eq!(gap(&evidence, "cloudtrail"), "");
+}
+
+#[tokio::test]
 async fn what_was_read_is_exactly_what_a_bundle_holds() {
     let account = Account::open().await;
     fill(&account);
