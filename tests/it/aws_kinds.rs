@@ -260,6 +260,22 @@ async fn a_configuration_in_progress_and_one_that_ended_are_reverted() {
 }
 
 #[tokio::test]
+async fn a_configuration_that_bakes_serves_everybody_and_ends_later() {
+    let account = Account::open().await;
+    let clients = account.clients().await;
+    let target = deploy_flags(&account, 0, "2026-02-02T12:00:00Z");
+    let target = prepared(&clients, &account, &target).await;
+    carry_out(&clients, &account, &target).await;
+    assert_eq!(in_effect(&clients, &target, soon()).await, Ok(InEffect::Yes));
+    // The environment takes no other deployment until it has ended.
+    let undo = target.reversed().unwrap();
+    let obstacle = prepare(&clients, &undo, account.clock.now(), soon()).await.unwrap_err();
+    assert!(matches!(&obstacle, Obstacle::Moved { what } if what.contains("still going on")), "{obstacle:?}");
+    account.clock.advance(Duration::from_mins(10));
+    assert!(prepare(&clients, &undo, account.clock.now(), soon()).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_configuration_older_than_three_days_is_deployed_in_its_earlier_version() {
     let account = Account::open().await;
     let target = deploy_flags(&account, 0, "2026-02-02T12:00:00Z");

@@ -348,7 +348,10 @@ pub(super) async fn in_effect(
         return Ok(InEffect::Yes);
     };
     let newest = all.iter().find(|one| is_of(one, profile, &known.profile));
-    Ok(match newest.filter(|one| is_going_on(one)) {
+    // While it bakes everybody is served already, and only alarms are watched.
+    let spreads =
+        |one: &&DeploymentSummary| is_going_on(one) && one.state() != Some(&DeploymentState::Baking);
+    Ok(match newest.filter(spreads) {
         None => InEffect::Yes,
         Some(one) => InEffect::NotYet {
             what: format!(

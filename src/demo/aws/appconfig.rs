@@ -20,6 +20,9 @@ use super::world::{AwsWorld, Call, State};
 
 /// How long a deployment can be reverted after its end.
 const REVERTIBLE: Duration = Duration::from_hours(72);
+/// For so long `AppConfig.AllAtOnce` watches alarms once it has reached everybody ('Predefined deployment strategies',
+/// AppConfig User Guide).
+const BAKES: Duration = Duration::from_mins(10);
 
 #[derive(Debug, Clone)]
 struct Hosted {
@@ -35,6 +38,7 @@ struct Deployment {
     version: String,
     started_at: Timestamp,
     minutes: i64,
+    bakes: Duration,
     stopped_at: Option<Timestamp>,
     reverted_at: Option<Timestamp>,
 }
@@ -120,11 +124,13 @@ fn id_of(name: &str) -> String {
 
 impl Deployment {
     fn state(&self, now: Timestamp) -> (&'static str, Option<Timestamp>) {
-        let end = self.started_at + Duration::from_secs(self.minutes.unsigned_abs() * 60);
+        let reached = self.started_at + Duration::from_secs(self.minutes.unsigned_abs() * 60);
+        let end = reached + self.bakes;
         match (self.reverted_at, self.stopped_at) {
             (Some(at), _) if at <= now => ("REVERTED", Some(at)),
             (_, Some(at)) if at <= now => ("ROLLED_BACK", Some(at)),
             _ if end <= now => ("COMPLETE", Some(end)),
+            _ if reached <= now => ("BAKING", None),
             _ => ("DEPLOYING", None),
         }
     }
@@ -153,9 +159,9 @@ impl Deployment {
             "ConfigurationName": self.profile,
             "ConfigurationVersion": self.version,
             "DeploymentDurationInMinutes": self.minutes,
-            "GrowthType": "LINEAR", "GrowthFactor": 100.0, "FinalBakeTimeInMinutes": 0,
+            "GrowthType": "LINEAR", "GrowthFactor": 100.0, "FinalBakeTimeInMinutes": self.bakes.as_secs() / 60,
             "State": state,
-            "PercentageComplete": if ended.is_some() { 100.0 } else { 50.0 },
+            "PercentageComplete": if state == "DEPLOYING" { 50.0 } else { 100.0 },
             "StartedAt": self.started_at.to_string(),
             "EventLog": log,
         });
@@ -302,13 +308,15 @@ fn start(configurations: &mut Configurations, call: &Call) -> Result<Value, ApiE
     let wanted = call.text("ConfigurationProfileId").unwrap_or_default();
     let profile = Configurations::name_in(&application.profiles, wanted, "configuration profile")?;
     let version = call.text("ConfigurationVersion").ok_or_else(|| bad("ConfigurationVersion is required"))?;
-    call.text("DeploymentStrategyId").ok_or_else(|| bad("DeploymentStrategyId is required"))?;
+    let strategy =
+        call.text("DeploymentStrategyId").ok_or_else(|| bad("DeploymentStrategyId is required"))?;
+    let bakes = if strategy == "AppConfig.AllAtOnce" { BAKES } else { Duration::ZERO };
     let known = application.hosted.get(&profile).into_iter().flatten();
     if !known.into_iter().any(|one| one.number.to_string() == version) {
         return Err(bad(format!("Configuration version {version} does not exist")));
     }
     let deployments = application.deployments.entry(environment.clone()).or_default();
-    if deployments.iter().any(|one| one.state(call.at).0 == "DEPLOYING") {
+    if deployments.iter().any(|one| matches!(one.state(call.at).0, "DEPLOYING" | "BAKING")) {
         return Err(ApiError::new(
             409,
             "ConflictException",
@@ -325,6 +333,7 @@ fn start(configurations: &mut Configurations, call: &Call) -> Result<Value, ApiE
         version: version.to_owned(),
         started_at: call.at,
         minutes: 0,
+        bakes,
         stopped_at: None,
         reverted_at: None,
     };
@@ -341,6 +350,7 @@ fn stop(configurations: &mut Configurations, call: &Call) -> Result<Value, ApiEr
     let found = found.ok_or_else(|| not_found("deployment", &number.to_string()))?;
     match found.state(call.at) {
         ("DEPLOYING", _) => found.stopped_at = Some(call.at),
+        ("BAKING", _) if revert => found.stopped_at = Some(call.at),
         ("COMPLETE", Some(ended)) if revert && call.at <= ended + REVERTIBLE => {
             found.reverted_at = Some(call.at);
         }
@@ -389,6 +399,7 @@ impl AwsWorld {
             version: version.to_string(),
             started_at: at,
             minutes,
+            bakes: Duration::ZERO,
             stopped_at: None,
             reverted_at: None,
         };
