@@ -92,6 +92,25 @@ pub async fn lookup(clients: &Clients, wanted: &Wanted, deadline: Instant) -> Fo
     found
 }
 
+/// The records of one session's calls: an assumed role's name in CloudTrail is its session's.
+///
+/// # Errors
+/// Why not all of them could be read.
+pub(super) async fn of_session(
+    clients: &Clients,
+    session: &str,
+    since: Timestamp,
+    until: Timestamp,
+    deadline: Instant,
+) -> Result<Vec<Value>, String> {
+    let question = Question { key: LookupAttributeKey::Username, value: session.to_owned(), since };
+    let answered = ask(clients, &question, until, deadline).await;
+    match answered.trouble {
+        Some(trouble) => Err(trouble),
+        None => Ok(answered.events.into_iter().map(|(_, record)| record).collect()),
+    }
+}
+
 /// What one question brought.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Answered {

@@ -182,6 +182,11 @@ impl Clients {
         self.caller.get_or_try_init(ask).await.cloned()
     }
 
+    /// What an approved change is called in CloudTrail, where it has a role of its own.
+    pub fn session(&self, wish: &str) -> Option<String> {
+        self.write_role_arn.as_ref().map(|_| session_name(wish))
+    }
+
     /// The client of one approved change. `session` shows in CloudTrail as the session's name where a
     /// role is assumed: letters, digits and `=,.@-_`; others become `-`.
     pub async fn writer(&self, session: &str) -> Writer {

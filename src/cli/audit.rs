@@ -89,8 +89,16 @@ fn told(what: &What) -> String {
         What::Sending { call, resource, session } => format!("sends {call} as {session}: {resource}"),
         What::Answered { call, answer } => format!("{call} is answered: {answer}"),
         What::ReadBack { call, answer } => format!("reads back by {call}: {answer}"),
-        What::Ended { applied, words } => {
-            format!("{}: {words}", if *applied { "applied" } else { "not applied" })
+        What::Ended { applied, effect, words } => {
+            let word = match (effect, applied) {
+                (Some(effect), _) => effect.as_str().replace('_', " "),
+                (None, Some(true)) => "applied".to_owned(),
+                (None, _) => "not applied".to_owned(),
+            };
+            format!("{word}: {words}")
+        }
+        What::Settled { effect, words } => {
+            format!("settles, {}: {words}", effect.as_str().replace('_', " "))
         }
         What::Judged { word, figures } => format!("{word}: {figures}"),
     }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::execution::Effect;
 use super::incident::IncidentId;
 
 /// What the first row names as the hash before it.
@@ -48,8 +49,16 @@ pub enum What {
     Answered { call: String, answer: String },
     /// What AWS holds, read back.
     ReadBack { call: String, answer: String },
-    /// What came of the approval.
-    Ended { applied: bool, words: String },
+    /// What came of the approval. `applied`: whether the bot's own call changed something, `None` where that is
+    /// not known. Rows of earlier releases have no `effect`.
+    Ended {
+        applied: Option<bool>,
+        #[serde(default)]
+        effect: Option<Effect>,
+        words: String,
+    },
+    /// It is known by now whose hand it was.
+    Settled { effect: Effect, words: String },
     /// Whether it helped.
     Judged { word: String, figures: String },
 }
@@ -176,7 +185,11 @@ mod tests {
             incident: Some(IncidentId(7)),
             approval: Some("a1".into()),
             actor: actor.into(),
-            what: What::Ended { applied: true, words: "Rolled back.".into() },
+            what: What::Ended {
+                applied: Some(true),
+                effect: Some(Effect::Made),
+                words: "Rolled back.".into(),
+            },
         }
     }
 

@@ -41,6 +41,10 @@ pub enum RollbackTarget {
         /// ARN of the service deployment to stop, where one is in progress.
         #[serde(default)]
         deployment: Option<String>,
+        /// ECS's id of the service's primary deployment when the plan was made: another one means that somebody
+        /// has changed the service since.
+        #[serde(default)]
+        primary: Option<String>,
     },
     /// Write an SSM parameter's earlier value again.
     SsmParameter { name: String, from_version: i64, from_value: Option<String>, to_value: String },
@@ -324,9 +328,17 @@ impl RollbackTarget {
             Self::LambdaSettings { function, revision_id, .. } => {
                 vec![format!("{function} is at revision {revision_id}.")]
             }
-            Self::EcsService { service, from_task_definition, to_task_definition, deployment, .. } => {
+            Self::EcsService {
+                service,
+                from_task_definition,
+                to_task_definition,
+                deployment,
+                primary,
+                ..
+            } => {
+                let by = primary.as_ref().map(|id| format!(", by deployment {id}")).unwrap_or_default();
                 let mut all = vec![
-                    format!("{service} is at {}.", short_arn(from_task_definition)),
+                    format!("{service} is at {}{by}.", short_arn(from_task_definition)),
                     format!("{} is ACTIVE.", short_arn(to_task_definition)),
                 ];
                 if deployment.is_some() {
@@ -369,6 +381,23 @@ impl RollbackTarget {
             Self::AppConfigVersion { .. } => "appconfig:StartDeployment",
             Self::LambdaConcurrency { to: Some(_), .. } => "lambda:PutFunctionConcurrency",
             Self::LambdaConcurrency { to: None, .. } => "lambda:DeleteFunctionConcurrency",
+        }
+    }
+
+    /// The one thing that the call changes: calls that name the same get into each other's way.
+    pub fn resource(&self) -> String {
+        match self {
+            Self::LambdaAlias { function, alias, .. } => format!("lambda {function}:{alias}"),
+            Self::LambdaEnvironment { function, .. } | Self::LambdaSettings { function, .. } => {
+                format!("lambda {function}")
+            }
+            Self::LambdaConcurrency { function, .. } => format!("lambda concurrency {function}"),
+            Self::EcsService { cluster, service, .. } => format!("ecs {cluster}/{service}"),
+            Self::SsmParameter { name, .. } => format!("ssm {name}"),
+            Self::AppConfig { application, environment, profile, .. }
+            | Self::AppConfigVersion { application, environment, profile, .. } => {
+                format!("appconfig {application}/{environment}/{profile}")
+            }
         }
     }
 
@@ -427,6 +456,7 @@ impl RollbackTarget {
                     from_task_definition: to_task_definition,
                     to_task_definition: from_task_definition,
                     deployment: None,
+                    primary: None,
                 }
             }
             Self::SsmParameter { name, from_version, from_value, to_value } => {

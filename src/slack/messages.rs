@@ -165,7 +165,7 @@ pub fn state_in_words(state: State) -> (&'static str, &'static str) {
         State::Reported => ("📌", "verdict given, nothing to approve"),
         State::AwaitingApproval => ("⏸️", "waiting for approval of the rollback"),
         State::RollingBack => ("↩️", "rolling back"),
-        State::Verifying => ("⏳", "rolled back, watching whether it helps"),
+        State::Verifying => ("⏳", "the change is undone, watching whether that helps"),
         State::Recovered => ("✅", "recovered"),
         State::NotRecovered => ("❗", "not recovered"),
         State::Resolved => ("☑️", "closed"),

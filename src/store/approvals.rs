@@ -1,7 +1,7 @@
 //! Approvals: asked for once, decided once, carried out at most once.
 //!
-//! The rule that is not obvious: `sent_at` is written before the changing call leaves the process.
-//! Whoever finds it set after a crash reads back what AWS holds; nobody sends again.
+//! The rule that is not obvious: `sent_at` is written before the changing call leaves the process. Whoever finds
+//! it set after a crash reads back what AWS holds, and sends again only what AWS itself would refuse twice.
 
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{Sqlite, Transaction};
@@ -12,9 +12,11 @@ use super::incidents::{ApprovalView, move_state, state_in};
 use super::{JobKind, Result, Store, StoreError, json, time, to_json};
 use crate::domain::approval::Decision;
 use crate::domain::audit::{BOT, Entry, What};
+use crate::domain::execution::{self, Answer, Effect, Sent};
 use crate::domain::incident::{Event, IncidentId, State};
 use crate::domain::plan::Plan;
 use crate::domain::recovery::Word;
+use crate::domain::rollback::RollbackTarget;
 
 #[derive(Debug, Clone)]
 pub struct Approval {
@@ -31,6 +33,11 @@ pub struct Approval {
     pub decided_at: Option<Timestamp>,
     pub reason: Option<String>,
     pub sent_at: Option<Timestamp>,
+    /// What AWS answered to the call, once that is known.
+    pub answer: Option<Answer>,
+    /// What became of the call.
+    pub effect: Option<Effect>,
+    /// Since when the plan's state is there.
     pub applied_at: Option<Timestamp>,
     /// When it served everybody, once AWS said so.
     pub in_effect_at: Option<Timestamp>,
@@ -44,6 +51,20 @@ pub struct Approval {
 }
 
 impl Approval {
+    /// The call that left, where one did.
+    pub fn sent(&self) -> Option<Sent> {
+        Some(Sent {
+            at: self.sent_at?,
+            unanswered: self.answer.is_some(),
+            guard: execution::guard(&self.plan.target),
+        })
+    }
+
+    /// Whether its call left and no answer is known, so that it may yet arrive.
+    fn may_arrive(&self) -> bool {
+        matches!(self.answer, None | Some(Answer::None { .. }))
+    }
+
     fn entry(&self, actor: &str, at: Timestamp, what: What) -> Entry {
         Entry {
             at,
@@ -64,6 +85,7 @@ impl Approval {
             by: self.decided_by,
             at: self.decided_at,
             reason: self.reason,
+            effect: self.effect,
             outcome: self.outcome,
             break_glass: self.break_glass,
             applied_at: self.applied_at,
@@ -88,6 +110,8 @@ struct Row {
     decided_at: Option<i64>,
     reason: Option<String>,
     sent_at: Option<i64>,
+    answer: Option<String>,
+    effect: Option<String>,
     applied_at: Option<i64>,
     in_effect_at: Option<i64>,
     outcome: Option<String>,
@@ -114,6 +138,8 @@ impl TryFrom<Row> for Approval {
             decided_at: row.decided_at.map(time),
             reason: row.reason,
             sent_at: row.sent_at.map(time),
+            answer: row.answer.as_deref().map(json).transpose()?,
+            effect: row.effect.map(word).transpose()?,
             applied_at: row.applied_at.map(time),
             in_effect_at: row.in_effect_at.map(time),
             outcome: row.outcome,
@@ -170,7 +196,7 @@ pub enum Claim {
 /// What became of an approved change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
-    pub applied: bool,
+    pub effect: Effect,
     /// What people are told.
     pub words: String,
     /// Nothing was changed because the world is not as the plan has it: a new investigation follows.
@@ -251,24 +277,30 @@ pub(super) async fn supersede(
     Ok(())
 }
 
-const SELECT: &str = "SELECT id, incident_id, requested_at, expires_at, plan, channel, message_ts, decision,
-    decided_by, decided_at, reason, sent_at, applied_at, in_effect_at, outcome, break_glass, undoes, judged, judged_at
-    FROM approvals WHERE id = ?1";
-
-const SELECT_OF: &str =
-    "SELECT id, incident_id, requested_at, expires_at, plan, channel, message_ts, decision,
-    decided_by, decided_at, reason, sent_at, applied_at, in_effect_at, outcome, break_glass, undoes, judged, judged_at
-    FROM approvals WHERE incident_id = ?1 ORDER BY requested_at, rowid";
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, incident_id, requested_at, expires_at, plan, channel, message_ts, decision, decided_by,
+             decided_at, reason, sent_at, answer, effect, applied_at, in_effect_at, outcome, break_glass, undoes,
+             judged, judged_at FROM approvals ",
+            $rest
+        )
+    };
+}
 
 impl Store {
     pub async fn approval(&self, id: &str) -> Result<Option<Approval>> {
-        let row: Option<Row> = sqlx::query_as(SELECT).bind(id).fetch_optional(&self.readers).await?;
+        let row: Option<Row> =
+            sqlx::query_as(select!("WHERE id = ?1")).bind(id).fetch_optional(&self.readers).await?;
         row.map(TryInto::try_into).transpose()
     }
 
     /// All approvals of an incident, in the order in which they were asked for.
     pub async fn approvals_of(&self, incident: IncidentId) -> Result<Vec<Approval>> {
-        let rows: Vec<Row> = sqlx::query_as(SELECT_OF).bind(incident.0).fetch_all(&self.readers).await?;
+        let rows: Vec<Row> = sqlx::query_as(select!("WHERE incident_id = ?1 ORDER BY requested_at, rowid"))
+            .bind(incident.0)
+            .fetch_all(&self.readers)
+            .await?;
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
@@ -351,14 +383,18 @@ impl Store {
         Ok(Claim::Won)
     }
 
-    /// Notes, before the call leaves, that it is about to be sent. False where it was sent before.
+    /// Notes, before the call leaves, that it is about to be sent. False where it was sent or answered since
+    /// `approval` was read: somebody else is at it.
     pub async fn note_sending(&self, approval: &Approval, what: What, now: Timestamp) -> Result<bool> {
         let mut transaction = self.begin().await?;
-        let done = sqlx::query("UPDATE approvals SET sent_at = ?2 WHERE id = ?1 AND sent_at IS NULL")
-            .bind(&approval.id)
-            .bind(now.as_millisecond())
-            .execute(&mut *transaction)
-            .await?;
+        let done = sqlx::query(
+            "UPDATE approvals SET sent_at = ?2 WHERE id = ?1 AND sent_at IS ?3 AND answer IS NULL AND outcome IS NULL",
+        )
+        .bind(&approval.id)
+        .bind(now.as_millisecond())
+        .bind(approval.sent_at.map(Timestamp::as_millisecond))
+        .execute(&mut *transaction)
+        .await?;
         if done.rows_affected() != 1 {
             return Ok(false);
         }
@@ -367,38 +403,94 @@ impl Store {
         Ok(true)
     }
 
-    /// Writes down what was seen or answered on the way of an approval.
-    pub async fn note_step(&self, approval: &Approval, what: What, now: Timestamp) -> Result<()> {
-        self.audit(&approval.entry(BOT, now, what)).await
+    /// Notes what AWS answered to the call, or that it did not in time.
+    pub async fn note_answer(
+        &self,
+        approval: &Approval,
+        answer: &Answer,
+        what: What,
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut transaction = self.begin().await?;
+        sqlx::query("UPDATE approvals SET answer = ?2 WHERE id = ?1")
+            .bind(&approval.id)
+            .bind(to_json(answer)?)
+            .execute(&mut *transaction)
+            .await?;
+        append(&mut transaction, &approval.entry(BOT, now, what)).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Until when a call of another approval may still arrive that changes the same thing, where one may.
+    pub async fn on_its_way(
+        &self,
+        target: &RollbackTarget,
+        but: &str,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>> {
+        // A signed request lives for minutes; what was sent longer ago is not read.
+        let since = now.saturating_sub(SignedDuration::from_hours(1)).unwrap_or(now);
+        let rows: Vec<Row> = sqlx::query_as(select!("WHERE sent_at > ?1 AND id <> ?2"))
+            .bind(since.as_millisecond())
+            .bind(but)
+            .fetch_all(&self.readers)
+            .await?;
+        let mut until = None;
+        for row in rows {
+            let other = Approval::try_from(row)?;
+            let certain = other.sent().filter(|_| other.may_arrive()).map(|sent| sent.certain_at());
+            if other.plan.target.resource() == target.resource() {
+                until = until.max(certain.filter(|certain| *certain > now));
+            }
+        }
+        Ok(until)
+    }
+
+    /// Writes down what was seen on the way of an approval; `by` is a person, where it was not the bot on its way.
+    pub async fn note_step(
+        &self,
+        approval: &Approval,
+        by: Option<&str>,
+        what: What,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.audit(&approval.entry(by.unwrap_or(BOT), now, what)).await
     }
 
     /// Saves what became of the change: applied, and then verification follows; or not. False where that
     /// was saved before.
     pub async fn note_outcome(&self, approval: &Approval, ended: &Ended, now: Timestamp) -> Result<bool> {
-        let Ended { applied, words, look_again } = ended;
+        let Ended { effect, words, look_again } = ended;
+        let in_place = effect.is_in_place();
         let mut transaction = self.begin().await?;
         let done = sqlx::query(
-            "UPDATE approvals SET applied_at = ?2, outcome = ?3 WHERE id = ?1 AND outcome IS NULL",
+            "UPDATE approvals SET applied_at = ?2, outcome = ?3, effect = ?4 WHERE id = ?1 AND outcome IS NULL",
         )
         .bind(&approval.id)
-        .bind(applied.then(|| now.as_millisecond()))
+        .bind(in_place.then(|| now.as_millisecond()))
         .bind(words)
+        .bind(effect.as_str())
         .execute(&mut *transaction)
         .await?;
         if done.rows_affected() != 1 {
             return Ok(false);
         }
         let undoing = approval.undoes.is_some();
-        let event = match (undoing, *applied) {
+        let event = match (undoing, in_place) {
             (true, _) => Event::TakenBack,
             (false, true) => Event::Applied,
             (false, false) => Event::NotApplied,
         };
         move_state(&mut transaction, approval.incident, event).await?;
         note(&mut transaction, approval.incident, now, words).await?;
-        let what = What::Ended { applied: *applied, words: words.clone() };
+        let what = What::Ended { applied: effect.was_made(), effect: Some(*effect), words: words.clone() };
         append(&mut transaction, &approval.entry(BOT, now, what)).await?;
-        if *applied && !undoing {
+        if effect.is_open() {
+            let job = JobKind::Settle { approval: approval.id.clone() };
+            super::jobs::enqueue(&mut transaction, &job, Some(approval.incident), now).await?;
+        }
+        if in_place && !undoing {
             let job = JobKind::Verify { approval: approval.id.clone() };
             super::jobs::enqueue(&mut transaction, &job, Some(approval.incident), now).await?;
         }
@@ -407,6 +499,31 @@ impl Store {
             super::incidents::look_again(&mut transaction, approval.incident, why, now).await?;
         }
         super::jobs::enqueue(&mut transaction, &JobKind::Headline, Some(approval.incident), now).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Saves what became of a call once it is known whose hand it was. False where that was known before.
+    pub async fn settle(
+        &self,
+        approval: &Approval,
+        effect: Effect,
+        words: &str,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let mut transaction = self.begin().await?;
+        let done = sqlx::query("UPDATE approvals SET effect = ?2 WHERE id = ?1 AND effect IS ?3")
+            .bind(&approval.id)
+            .bind(effect.as_str())
+            .bind(approval.effect.map(Effect::as_str))
+            .execute(&mut *transaction)
+            .await?;
+        if done.rows_affected() != 1 {
+            return Ok(false);
+        }
+        note(&mut transaction, approval.incident, now, words).await?;
+        let what = What::Settled { effect, words: words.to_owned() };
+        append(&mut transaction, &approval.entry(BOT, now, what)).await?;
         transaction.commit().await?;
         Ok(true)
     }

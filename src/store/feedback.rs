@@ -135,7 +135,7 @@ impl Store {
         });
         // Taking a rollback back helps nobody and is no rollback.
         let outcomes: Vec<Option<String>> = sqlx::query_scalar(
-            "SELECT judged FROM approvals WHERE applied_at IS NOT NULL AND undoes IS NULL",
+            "SELECT judged FROM approvals WHERE applied_at IS NOT NULL AND undoes IS NULL AND effect IS NOT 'by_another'",
         )
         .fetch_all(&self.readers)
         .await?;

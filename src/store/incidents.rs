@@ -12,6 +12,7 @@ use crate::domain::alert::{Alert, Symptom};
 use crate::domain::audit::{BOT, Entry, What};
 use crate::domain::cost::Cost;
 use crate::domain::evidence::Gap;
+use crate::domain::execution::Effect;
 use crate::domain::incident::{Event, IncidentId, State, TimelineEvent};
 use crate::domain::plan::Plan;
 use crate::domain::recovery::Word;
@@ -143,6 +144,8 @@ pub struct ApprovalView {
     pub by: Option<String>,
     pub at: Option<Timestamp>,
     pub reason: Option<String>,
+    /// What became of the call: `made`, `overtaken`, `by_another`, `in_place`, `not_made`, `unclear`, `unknown`.
+    pub effect: Option<Effect>,
     pub outcome: Option<String>,
     /// Approved alone, by somebody who may.
     pub break_glass: bool,

@@ -36,6 +36,8 @@ pub enum JobKind {
     RollBack { approval: String },
     /// See whether it helped.
     Verify { approval: String },
+    /// See whose hand changed what is there, where no answer told.
+    Settle { approval: String },
     /// An approval nobody decided.
     Expire { approval: String },
     /// Close an incident of which nothing new was heard.
@@ -58,6 +60,7 @@ impl JobKind {
             Self::Decide { .. } => "decide",
             Self::RollBack { .. } => "roll_back",
             Self::Verify { .. } => "verify",
+            Self::Settle { .. } => "settle",
             Self::Expire { .. } => "expire",
             Self::CloseQuiet => "close_quiet",
             Self::LookAgain { .. } => "look_again",
@@ -116,6 +119,13 @@ pub struct Job {
     pub incident: Option<IncidentId>,
     pub kind: JobKind,
     pub attempts: i64,
+}
+
+impl Job {
+    /// Whether it is put aside where it fails once more.
+    pub fn is_last_attempt(&self) -> bool {
+        self.attempts >= ATTEMPTS_MAX
+    }
 }
 
 #[derive(sqlx::FromRow)]
@@ -247,7 +257,7 @@ impl Store {
     /// The work failed: it is tried again later, each time after a longer wait, and put aside at
     /// last. True where it was put aside.
     pub async fn fail(&self, job: &Job, error: &str, now: Timestamp) -> Result<bool> {
-        let dead = job.attempts >= ATTEMPTS_MAX;
+        let dead = job.is_last_attempt();
         let exponent = u32::try_from(job.attempts.clamp(1, 20) - 1).unwrap_or(0);
         let wait = BACK_OFF.saturating_mul(2u32.saturating_pow(exponent)).min(BACK_OFF_MAX);
         sqlx::query(

@@ -235,7 +235,7 @@ async fn try_plan(bench: &Bench, click: &ClickedButton) -> anyhow::Result<()> {
         return tell(bench, &there, &Message::plain("This request is decided; there is nothing to try."))
             .await;
     }
-    let found = match roll_back::look(bench, &approval).await? {
+    let found = match roll_back::look(bench, &approval, Some(&click.user)).await? {
         Ok(()) => "everything that the plan starts from is there, and so is what it goes back to. \
                    Nothing was changed."
             .to_owned(),

@@ -16,6 +16,7 @@ mod offer;
 mod question;
 mod report;
 mod roll_back;
+mod settle;
 pub mod steps;
 mod take_back;
 mod verify;
@@ -36,11 +37,13 @@ use crate::aws::Clients;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::slack::{Slack, SlackError};
-use crate::store::{Job, Store};
+use crate::store::{Job, JobKind, Store};
 use crate::telemetry::Metrics;
 
 /// How many incidents are worked on at the same time. An investigation waits mostly for AWS.
 const WORKERS: usize = 4;
+/// When an end that cannot be stored is tried again.
+const END_AGAIN: SignedDuration = SignedDuration::from_mins(5);
 /// A look at the queue at least so often, should a wake-up be missed.
 const POLL: Duration = Duration::from_millis(500);
 
@@ -133,6 +136,18 @@ async fn note_failure(
         // Slack named the time; that is no failure of ours.
         let wait = SignedDuration::try_from(*wait).unwrap_or(SignedDuration::from_secs(30));
         return bench.store.again(job.id, now.saturating_add(wait).unwrap_or(now)).await;
+    }
+    if let JobKind::RollBack { approval } = &job.kind
+        && job.is_last_attempt()
+    {
+        match roll_back::give_up(bench, approval, error).await {
+            Ok(()) => return bench.store.finish(job.id).await,
+            // Not even that can be stored: it is never put aside, and tried again much later.
+            Err(trouble) => {
+                tracing::error!(job = job.id, %trouble, "a change that failed cannot be ended");
+                return bench.store.again(job.id, now.saturating_add(END_AGAIN).unwrap_or(now)).await;
+            }
+        }
     }
     let dead = bench.store.fail(job, &format!("{error:#}"), now).await?;
     let incident = job.incident.map(|id| id.to_string()).unwrap_or_default();

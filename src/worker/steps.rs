@@ -4,7 +4,7 @@
 //! ended. Each step is one verb in a file of its own; each reads what is stored, acts, and saves.
 
 use super::{
-    Bench, Done, decide, headline, investigate, look_again, mute, question, report, roll_back, verify,
+    Bench, Done, decide, headline, investigate, look_again, mute, question, report, roll_back, settle, verify,
 };
 use crate::domain::approval::Decision;
 use crate::domain::incident::State;
@@ -21,6 +21,7 @@ pub async fn run(bench: &Bench, job: &Job) -> anyhow::Result<Done> {
         (JobKind::Decide { click }, _) => decide::decide(bench, click).await,
         (JobKind::RollBack { approval }, Some(_)) => roll_back::roll_back(bench, approval).await,
         (JobKind::Verify { approval }, Some(_)) => verify::verify(bench, approval).await,
+        (JobKind::Settle { approval }, Some(_)) => settle::settle(bench, approval).await,
         (JobKind::Headline, Some(id)) => headline::refresh(bench, id, &[], None).await,
         (JobKind::LookAgain { round, times }, Some(id)) => {
             look_again::look_again(bench, id, *round, *times).await

@@ -27,7 +27,7 @@ async fn account_with_rollouts() -> Account {
 }
 
 /// A service with two revisions, of which it was moved to the second at this time.
-fn deploy_service(account: &Account, moved_at: &str) -> RollbackTarget {
+pub fn deploy_service(account: &Account, moved_at: &str) -> RollbackTarget {
     let world = &account.world;
     for pool in ["10", "5"] {
         let members = json!({"family": SERVICE, "containerDefinitions": [{
@@ -43,10 +43,11 @@ fn deploy_service(account: &Account, moved_at: &str) -> RollbackTarget {
         from_task_definition: format!("arn:aws:ecs:us-east-1:{ACCOUNT}:task-definition/refunds:2"),
         to_task_definition: format!("arn:aws:ecs:us-east-1:{ACCOUNT}:task-definition/refunds:1"),
         deployment: None,
+        primary: None,
     }
 }
 
-fn put_limit(account: &Account, kind: &str) -> RollbackTarget {
+pub fn put_limit(account: &Account, kind: &str) -> RollbackTarget {
     for (value, time) in [("50", "08:00:00"), ("5", "12:00:00")] {
         account.world.put_parameter("/checkout/limit", kind, value, &alice(), at(time)).unwrap();
     }
@@ -59,7 +60,7 @@ fn put_limit(account: &Account, kind: &str) -> RollbackTarget {
 }
 
 /// Two deployments of a profile; the second begins at this time and takes so many minutes.
-fn deploy_flags(account: &Account, minutes: i64, begins: &str) -> RollbackTarget {
+pub fn deploy_flags(account: &Account, minutes: i64, begins: &str) -> RollbackTarget {
     let deploy = |content: &str, minutes: i64, begins: &str| {
         let begins = begins.parse().unwrap();
         account.world.deploy_configuration("shop", "prod", "flags", content, minutes, &alice(), begins)
@@ -165,6 +166,7 @@ async fn a_revision_or_service_that_cannot_be_started_is_no_target() {
         from_task_definition,
         to_task_definition,
         deployment: None,
+        primary: None,
     };
     let obstacle = prepare(&clients, &gone, account.clock.now(), soon()).await.unwrap_err();
     assert!(obstacle.to_string().contains("there is no service never-heard-of"), "{obstacle}");

@@ -60,22 +60,13 @@ async fn wherever_the_process_dies_there_is_one_change_one_message_and_a_true_tr
         let approval = ward.of(&bench).await;
         assert_eq!(approval.decision, Some(Decision::Approved), "{point:?}");
         assert_eq!(trail(&bench.store, &["decided"]).await[0]["actor"], id::APPROVER, "{point:?}");
-        assert_eq!(trail(&bench.store, &["sending"]).await.len(), 1, "{point:?}");
+        // What was marked and never left is sent after the restart, and AWS would refuse the second of two.
+        let sendings = if point == Point::Marked { 2 } else { 1 };
+        assert_eq!(trail(&bench.store, &["sending"]).await.len(), sendings, "{point:?}");
         let ended = trail(&bench.store, &["ended"]).await;
         assert_eq!(ended.len(), 1, "{point:?}");
-        if point == Point::Marked {
-            // It was marked and never left: nobody sends again, and the trail says that nothing happened.
-            assert_eq!(ward.changes(&bench.store).await, [], "{point:?}");
-            assert_eq!(ended[0]["applied"], false, "{point:?}");
-            assert_eq!(texts(&ward, "was interrupted and did not take place"), 1, "{point:?}");
-            continue;
-        }
-        assert_eq!(
-            ward.changes(&bench.store).await.len(),
-            1,
-            "{point:?}: {:?}",
-            ward.changes(&bench.store).await
-        );
+        let changes = ward.changes(&bench.store).await;
+        assert_eq!(changes.len(), 1, "{point:?}: {changes:?}");
         assert_eq!(ended[0]["applied"], true, "{point:?}");
         assert_eq!(texts(&ward, "Rolled back: checkout:live"), 1, "{point:?}");
         assert_eq!(approval.judged, Some(Word::Recovered), "{point:?}");
@@ -161,7 +152,6 @@ async fn no_order_of_clicks_crashes_drift_and_errors_makes_two_changes_or_loses_
         let made: Vec<_> =
             ward.changes(&bench.store).await.into_iter().filter(|one| one.error_code.is_none()).collect();
         assert!(made.len() <= 1, "{story:?}: {made:?}");
-        assert!(trail(&bench.store, &["sending"]).await.len() <= 1, "{story:?}");
         assert!(trail(&bench.store, &["decided"]).await.len() <= 1, "{story:?}");
         let may = |user: &str| user != id::STRANGER;
         if pressed.iter().any(|(_, user, _)| may(user)) {
@@ -172,7 +162,9 @@ async fn no_order_of_clicks_crashes_drift_and_errors_makes_two_changes_or_loses_
         } else {
             assert_eq!(made, [], "{story:?}");
         }
-        let applied = trail(&bench.store, &["ended"]).await.iter().any(|row| row["applied"] == true);
-        assert_eq!(applied, made.len() == 1, "the trail is not true: {story:?}");
+        if let Some(ended) = trail(&bench.store, &["ended"]).await.first() {
+            // It may not know; it must not say what is not so.
+            assert_ne!(ended["applied"], made.len() != 1, "the trail is not true: {story:?}");
+        }
     }
 }

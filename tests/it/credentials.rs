@@ -26,14 +26,18 @@ pub const WRITE: &str = "commander-write";
 pub async fn strays(world: &AwsWorld, store: &Store) -> Vec<String> {
     let rows = store.audit_trail().await.unwrap();
     audit::verify(&rows).unwrap();
-    // Session of each approval, and from when on it may be used how often.
+    // Session of each approval, from when on it may be used, and how often: as often as the trail says that it left.
     let mut approved = BTreeMap::new();
     for row in &rows {
         let what: serde_json::Value = serde_json::from_str(&row.what).unwrap();
         if what["kind"] == "decided" && what["decision"] == "approved" {
-            let session = format!("{}-{}", row.incident.unwrap(), row.actor);
-            let (since, times) = approved.entry(session).or_insert((row.at(), 0));
-            *since = row.at().min(*since);
+            let short = &row.approval.as_deref().unwrap()[..8];
+            let session = format!("{}-{}-{short}", row.incident.unwrap(), row.actor);
+            approved.insert(session, (row.at(), 0));
+        }
+        if what["kind"] == "sending"
+            && let Some((_, times)) = approved.get_mut(what["session"].as_str().unwrap())
+        {
             *times += 1;
         }
     }

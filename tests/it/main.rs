@@ -32,4 +32,5 @@ mod slack_double;
 mod sns;
 mod socket_mode;
 mod storm;
+mod truth;
 mod ward;

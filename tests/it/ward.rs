@@ -37,6 +37,8 @@ pub struct Set {
     pub requested_by: Option<String>,
     pub author: Option<String>,
     pub expires_after: SignedDuration,
+    /// What is to be undone: makes it in the account, and says how it goes back. Absent: an alias's move.
+    pub target: Option<fn(&Account) -> RollbackTarget>,
 }
 
 pub struct Ward {
@@ -79,6 +81,7 @@ impl Ward {
             requested_by: None,
             author: None,
             expires_after: SignedDuration::from_mins(30),
+            target: None,
         };
         let role = |name: &str, file: &str| {
             let actions = granted(file);
@@ -107,7 +110,8 @@ impl Ward {
         let origin = Origin { requested_by: set.requested_by, ..Origin::default() };
         let accepted = store.accept(NewAlert { alert: alert.clone(), origin }, clock.now()).await.unwrap();
         let incident = accepted.incident().unwrap();
-        let plan = Plan::of(target(&account).await, set.author, "The error rate goes back.".into());
+        let plan =
+            Plan::of(target(&account, set.target).await, set.author, "The error rate goes back.".into());
         let conclusion = conclusion(alert, plan, set.expires_after);
         assert!(store.conclude(incident, 1, &conclusion, clock.now()).await.unwrap());
         let approval = store.pending_approval(incident).await.unwrap().unwrap().id;
@@ -225,8 +229,8 @@ pub async fn trail(store: &Store, kinds: &[&str]) -> Vec<Value> {
     what.filter(|what| kinds.contains(&what["kind"].as_str().unwrap())).collect()
 }
 
-async fn target(account: &Account) -> RollbackTarget {
-    let target = RollbackTarget::LambdaAlias {
+async fn target(account: &Account, wanted: Option<fn(&Account) -> RollbackTarget>) -> RollbackTarget {
+    let alias = |_: &Account| RollbackTarget::LambdaAlias {
         function: FUNCTION.to_owned(),
         alias: "live".to_owned(),
         from_version: "2".to_owned(),
@@ -234,6 +238,7 @@ async fn target(account: &Account) -> RollbackTarget {
         from_weights: BTreeMap::new(),
         revision_id: String::new(),
     };
+    let target = wanted.unwrap_or(alias)(account);
     rollback::prepare(&account.clients().await, &target, account.clock.now(), soon()).await.unwrap()
 }
 
@@ -325,6 +330,13 @@ impl Ward {
             while deliver_once(bench).await.unwrap() {}
             self.pass(1);
         }
+    }
+
+    /// Changes the database behind the bot's back.
+    pub async fn run_sql(&self, sql: &'static str) {
+        let pool = sqlx::SqlitePool::connect(&self.settings.database_url).await.unwrap();
+        sqlx::query(sql).execute(&pool).await.unwrap();
+        pool.close().await;
     }
 
     /// Somebody else moves the alias.

@@ -364,6 +364,7 @@ impl<'w, 'a> Service<'w, 'a> {
             from_task_definition: service.task_definition.clone(),
             to_task_definition: before.arn.clone(),
             deployment: None,
+            primary: None,
         })
     }
 }

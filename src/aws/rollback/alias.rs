@@ -66,24 +66,29 @@ pub(super) async fn apply(
 
 pub(super) async fn read_back(
     clients: &Clients,
-    function: &str,
-    alias: &str,
-    (from_version, from_weights): (&str, &BTreeMap<String, f64>),
-    to_version: &str,
+    target: &RollbackTarget,
     deadline: Instant,
 ) -> Result<State, ReadError> {
+    let RollbackTarget::LambdaAlias { function, alias, from_version, to_version, from_weights, revision_id } =
+        target
+    else {
+        return Ok(State::Other { what: target.describe() });
+    };
     let call = clients.lambda.get_alias().function_name(function).name(alias);
     let answer = within(deadline, "lambda:GetAlias", call.send()).await?;
     let version = answer.function_version().unwrap_or_default();
     let routing = answer.routing_config().and_then(|routing| routing.additional_version_weights());
     let weights: BTreeMap<String, f64> =
         routing.into_iter().flatten().map(|(version, weight)| (version.clone(), *weight)).collect();
+    let there = || format!("{function}:{alias} is at version {version}{}", tell_weights(&weights));
     Ok(if version == to_version && weights.is_empty() {
         State::Restored
-    } else if version == from_version && weights == *from_weights {
+    } else if version != from_version || weights != *from_weights {
+        State::Other { what: there() }
+    } else if answer.revision_id() == Some(revision_id) {
         State::Unchanged
     } else {
-        State::Other { what: format!("{function}:{alias} is at version {version}{}", tell_weights(&weights)) }
+        State::Alike { what: format!("{} under another revision", there()) }
     })
 }
 

@@ -260,7 +260,7 @@ pub(super) async fn apply(
     match read_back(clients, target, deadline).await {
         Ok(State::Unchanged) => {}
         Ok(State::Restored) => return Outcome::Moved { what: "it was taken back in between".to_owned() },
-        Ok(State::Other { what }) => return Outcome::Moved { what },
+        Ok(State::Alike { what } | State::Other { what }) => return Outcome::Moved { what },
         Err(error) => return Outcome::Refused { error },
     }
     match target {
@@ -318,14 +318,19 @@ pub(super) async fn read_back(
                 None => State::Other { what: format!("{profile} has no deployment {deployment} any more") },
             }
         }
-        RollbackTarget::AppConfigVersion { profile, from_version, to_version, .. } => {
+        RollbackTarget::AppConfigVersion { profile, from_version, to_version, latest, .. } => {
+            let newest = all.first().map(|one| i64::from(one.deployment_number()));
             let mut live =
                 all.iter().filter(|one| is_of(one, profile, &known.profile) && !is_taken_back(one));
             let served = live.next().and_then(DeploymentSummary::configuration_version);
             if served == Some(to_version) {
                 State::Restored
-            } else if served == Some(from_version) {
+            } else if served == Some(from_version) && newest == *latest {
                 State::Unchanged
+            } else if served == Some(from_version) {
+                State::Alike {
+                    what: format!("{profile} serves version {from_version} by a newer deployment"),
+                }
             } else {
                 State::Other { what: format!("{profile} serves version {}", served.unwrap_or("none")) }
             }

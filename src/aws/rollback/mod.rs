@@ -8,14 +8,14 @@ mod alias;
 mod concurrency;
 mod configuration;
 mod function;
+mod hand;
 mod parameter;
 mod service;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use self::parameter::Write;
-use self::service::Move;
+pub use self::hand::{Traced, hand};
 use super::clients::{Clients, Writer};
 use super::errors::ReadError;
 use crate::domain::rollback::RollbackTarget;
@@ -40,8 +40,11 @@ pub enum Outcome {
 pub enum State {
     /// As the plan wants it.
     Restored,
-    /// As it was when the plan was made.
+    /// As it was when the plan was made: AWS's own mark (revision, version, deployment) is the plan's, so that
+    /// nothing can have changed it since.
     Unchanged,
+    /// The same values as when the plan was made, and changed in between by AWS's mark; or there is no mark.
+    Alike { what: String },
     /// Neither.
     Other { what: String },
 }
@@ -89,7 +92,7 @@ pub async fn prepare(
     deadline: Instant,
 ) -> Result<RollbackTarget, Obstacle> {
     match read_back(clients, target, deadline).await {
-        Ok(State::Unchanged) => {}
+        Ok(State::Unchanged | State::Alike { .. }) => {}
         Ok(State::Restored) => return Err(Obstacle::AlreadyThere { what: target.describe() }),
         Ok(State::Other { what }) => return Err(Obstacle::Moved { what }),
         Err(error) => return Err(error.into()),
@@ -100,21 +103,8 @@ pub async fn prepare(
             function::prepare(clients, target, deadline).await
         }
         RollbackTarget::LambdaConcurrency { .. } => Ok(target.clone()),
-        RollbackTarget::EcsService {
-            cluster,
-            service,
-            from_task_definition: from,
-            to_task_definition: to,
-            deployment,
-        } => {
-            let step = Move { cluster, service, from, to, deployment: deployment.as_deref() };
-            service::prepare(clients, target, step, deadline).await
-        }
-        RollbackTarget::SsmParameter { name, from_version, from_value, to_value } => {
-            let from_value = from_value.as_deref();
-            let step = Write { name, from_version: *from_version, from_value, to_value };
-            parameter::prepare(clients, target, step, deadline).await
-        }
+        RollbackTarget::EcsService { .. } => service::prepare(clients, target, deadline).await,
+        RollbackTarget::SsmParameter { .. } => parameter::prepare(clients, target, deadline).await,
         RollbackTarget::AppConfig { .. } | RollbackTarget::AppConfigVersion { .. } => {
             configuration::prepare(clients, target, now, deadline).await
         }
@@ -170,21 +160,8 @@ pub async fn apply(
         RollbackTarget::LambdaConcurrency { function, from, to } => {
             concurrency::apply(clients, writer, function, *from, *to, deadline).await
         }
-        RollbackTarget::EcsService {
-            cluster,
-            service,
-            from_task_definition: from,
-            to_task_definition: to,
-            deployment,
-        } => {
-            let step = Move { cluster, service, from, to, deployment: deployment.as_deref() };
-            service::apply(clients, writer, step, deadline).await
-        }
-        RollbackTarget::SsmParameter { name, from_version, from_value, to_value } => {
-            let from_value = from_value.as_deref();
-            let step = Write { name, from_version: *from_version, from_value, to_value };
-            parameter::apply(clients, writer, step, deadline).await
-        }
+        RollbackTarget::EcsService { .. } => service::apply(clients, writer, target, deadline).await,
+        RollbackTarget::SsmParameter { .. } => parameter::apply(clients, writer, target, deadline).await,
         RollbackTarget::AppConfig { .. } | RollbackTarget::AppConfigVersion { .. } => {
             configuration::apply(clients, writer, target, deadline).await
         }
@@ -201,16 +178,7 @@ pub async fn in_effect(
     deadline: Instant,
 ) -> Result<InEffect, ReadError> {
     match target {
-        RollbackTarget::EcsService {
-            cluster,
-            service,
-            from_task_definition: from,
-            to_task_definition: to,
-            deployment,
-        } => {
-            let step = Move { cluster, service, from, to, deployment: deployment.as_deref() };
-            service::in_effect(clients, step, deadline).await
-        }
+        RollbackTarget::EcsService { .. } => service::in_effect(clients, target, deadline).await,
         RollbackTarget::AppConfig { .. } | RollbackTarget::AppConfigVersion { .. } => {
             configuration::in_effect(clients, target, deadline).await
         }
@@ -232,23 +200,22 @@ pub async fn read_back(
     deadline: Instant,
 ) -> Result<State, ReadError> {
     match target {
-        RollbackTarget::LambdaAlias { function, alias, from_version, to_version, from_weights, .. } => {
-            alias::read_back(clients, function, alias, (from_version, from_weights), to_version, deadline)
-                .await
-        }
-        RollbackTarget::LambdaEnvironment { function, keys, .. } => {
+        RollbackTarget::LambdaAlias { .. } => alias::read_back(clients, target, deadline).await,
+        RollbackTarget::LambdaEnvironment { function, keys, revision_id } => {
             let now = function::current(&clients.lambda, function, deadline).await?;
             let value = |key: &String| now.environment.get(key).cloned();
             Ok(compare(
                 function,
+                now.revision_id == *revision_id,
                 keys.iter().map(|(key, (from, to))| (key, value(key), from.clone(), to.clone())),
             ))
         }
-        RollbackTarget::LambdaSettings { function, settings, .. } => {
+        RollbackTarget::LambdaSettings { function, settings, revision_id } => {
             let now = function::current(&clients.lambda, function, deadline).await?;
             let value = |key: &String| now.settings.get(key.as_str()).cloned();
             Ok(compare(
                 function,
+                now.revision_id == *revision_id,
                 settings
                     .iter()
                     .map(|(key, (from, to))| (key, value(key), Some(from.clone()), Some(to.clone()))),
@@ -258,32 +225,22 @@ pub async fn read_back(
             let now = concurrency::reserved(&clients.lambda, function, deadline).await?;
             let key = "ReservedConcurrentExecutions".to_owned();
             let text = |number: Option<i64>| number.map(|number| number.to_string());
-            Ok(compare(function, [(&key, text(now), text(*from), text(*to))].into_iter()))
+            // Lambda keeps no revision of it.
+            Ok(compare(function, false, [(&key, text(now), text(*from), text(*to))].into_iter()))
         }
-        RollbackTarget::EcsService {
-            cluster,
-            service,
-            from_task_definition: from,
-            to_task_definition: to,
-            deployment,
-        } => {
-            let step = Move { cluster, service, from, to, deployment: deployment.as_deref() };
-            service::read_back(clients, step, deadline).await
-        }
-        RollbackTarget::SsmParameter { name, from_version, from_value, to_value } => {
-            let from_value = from_value.as_deref();
-            let step = Write { name, from_version: *from_version, from_value, to_value };
-            parameter::read_back(clients, step, deadline).await
-        }
+        RollbackTarget::EcsService { .. } => service::read_back(clients, target, deadline).await,
+        RollbackTarget::SsmParameter { .. } => parameter::read_back(clients, target, deadline).await,
         RollbackTarget::AppConfig { .. } | RollbackTarget::AppConfigVersion { .. } => {
             configuration::read_back(clients, target, deadline).await
         }
     }
 }
 
-/// How the values there now compare with those of the plan: key, now, from, to.
+/// How the values there now compare with those of the plan: key, now, from, to. `untouched` where AWS's mark is
+/// still the plan's.
 fn compare<'a>(
     what: &str,
+    untouched: bool,
     keys: impl Iterator<Item = (&'a String, Option<String>, Option<String>, Option<String>)>,
 ) -> State {
     let (mut restored, mut unchanged, mut others) = (true, true, Vec::new());
@@ -296,8 +253,10 @@ fn compare<'a>(
     }
     if restored {
         State::Restored
-    } else if unchanged {
+    } else if unchanged && untouched {
         State::Unchanged
+    } else if unchanged {
+        State::Alike { what: format!("{what} has the values of before") }
     } else if others.is_empty() {
         State::Other { what: format!("{what} is restored only in part") }
     } else {

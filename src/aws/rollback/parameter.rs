@@ -7,9 +7,10 @@
 use aws_sdk_ssm::types::{Parameter, ParameterType};
 use tokio::time::Instant;
 
-use super::{Obstacle, Outcome, State, outcome};
+use super::{Obstacle, Outcome, State, Traced, outcome};
 use crate::aws::clients::{Clients, Writer};
 use crate::aws::errors::{ReadError, within};
+use crate::domain::execution::Hand;
 use crate::domain::rollback::RollbackTarget;
 
 /// Versions that Parameter Store keeps, and asks for in pages of 50.
@@ -17,19 +18,30 @@ const PAGES: usize = 3;
 
 /// The parts of a parameter's step.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Write<'a> {
-    pub name: &'a str,
-    pub from_version: i64,
-    pub from_value: Option<&'a str>,
-    pub to_value: &'a str,
+struct Write<'a> {
+    name: &'a str,
+    from_version: i64,
+    from_value: Option<&'a str>,
+    to_value: &'a str,
+}
+
+impl<'a> Write<'a> {
+    fn of(target: &'a RollbackTarget) -> Option<Self> {
+        let RollbackTarget::SsmParameter { name, from_version, from_value, to_value } = target else {
+            return None;
+        };
+        Some(Self { name, from_version: *from_version, from_value: from_value.as_deref(), to_value })
+    }
 }
 
 pub(super) async fn prepare(
     clients: &Clients,
     target: &RollbackTarget,
-    step: Write<'_>,
     deadline: Instant,
 ) -> Result<RollbackTarget, Obstacle> {
+    let Some(step) = Write::of(target) else {
+        return Err(Obstacle::NotSupported { what: target.describe() });
+    };
     let now = current(clients, step.name, deadline).await?;
     if now.r#type() == Some(&ParameterType::SecureString) {
         let what = format!("{} is a SecureString; the bot neither reads nor writes secrets", step.name);
@@ -51,7 +63,15 @@ pub(super) async fn prepare(
     Err(Obstacle::Gone { what: format!("no earlier version of {} holds that value any more", step.name) })
 }
 
-pub(super) async fn apply(clients: &Clients, writer: &Writer, step: Write<'_>, deadline: Instant) -> Outcome {
+pub(super) async fn apply(
+    clients: &Clients,
+    writer: &Writer,
+    target: &RollbackTarget,
+    deadline: Instant,
+) -> Outcome {
+    let Some(step) = Write::of(target) else {
+        return Outcome::NotSupported { what: target.describe() };
+    };
     match current(clients, step.name, deadline).await {
         Ok(now) if !is_unchanged(&now, step) => {
             return Outcome::Moved { what: format!("{} is at version {} by now", step.name, now.version()) };
@@ -65,9 +85,10 @@ pub(super) async fn apply(clients: &Clients, writer: &Writer, step: Write<'_>, d
 
 pub(super) async fn read_back(
     clients: &Clients,
-    step: Write<'_>,
+    target: &RollbackTarget,
     deadline: Instant,
 ) -> Result<State, ReadError> {
+    let Some(step) = Write::of(target) else { return Ok(State::Other { what: target.describe() }) };
     let now = current(clients, step.name, deadline).await?;
     Ok(if is_unchanged(&now, step) {
         State::Unchanged
@@ -75,6 +96,43 @@ pub(super) async fn read_back(
         State::Restored
     } else {
         State::Other { what: format!("{} is at version {} with another value", step.name, now.version()) }
+    })
+}
+
+/// Whose version came after the plan's: Parameter Store keeps the author of each.
+pub(super) async fn written_by(
+    clients: &Clients,
+    target: &RollbackTarget,
+    session: Option<&str>,
+    deadline: Instant,
+) -> Result<Traced, ReadError> {
+    let unknown = |told: String| Traced { hand: Hand::Unknown, told };
+    let Some(step) = Write::of(target) else { return Ok(unknown(target.describe())) };
+    // Without a role for writing it is the bot's own identity that writes.
+    let own = match session {
+        Some(session) => format!("/{session}"),
+        None => clients.caller(deadline).await?.arn,
+    };
+    let (mut token, mut newest) = (None::<String>, None);
+    for _ in 0..PAGES {
+        let call = clients.ssm.get_parameter_history().name(step.name).set_next_token(token.take());
+        let page = within(deadline, "ssm:GetParameterHistory", call.send()).await?;
+        for one in page.parameters().iter().filter(|one| one.version() > step.from_version) {
+            let author = one.last_modified_user().unwrap_or("nobody that Parameter Store names");
+            let told = format!("version {} was written by {author}", one.version());
+            if author.ends_with(&own) {
+                return Ok(Traced { hand: Hand::Ours, told });
+            }
+            newest = Some(told);
+        }
+        token = page.next_token().map(str::to_owned);
+        if token.is_none() {
+            break;
+        }
+    }
+    Ok(match newest {
+        Some(told) => Traced { hand: Hand::Another, told },
+        None => unknown(format!("{} has no version after the plan's", step.name)),
     })
 }
 

@@ -17,21 +17,42 @@ use crate::domain::rollback::{RollbackTarget, short_arn};
 
 /// The parts of an ECS step.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Move<'a> {
-    pub cluster: &'a str,
-    pub service: &'a str,
-    pub from: &'a str,
-    pub to: &'a str,
-    pub deployment: Option<&'a str>,
+struct Move<'a> {
+    cluster: &'a str,
+    service: &'a str,
+    from: &'a str,
+    to: &'a str,
+    deployment: Option<&'a str>,
+    primary: Option<&'a str>,
+}
+
+impl<'a> Move<'a> {
+    fn of(target: &'a RollbackTarget) -> Option<Self> {
+        let RollbackTarget::EcsService {
+            cluster,
+            service,
+            from_task_definition: from,
+            to_task_definition: to,
+            deployment,
+            primary,
+        } = target
+        else {
+            return None;
+        };
+        let (deployment, primary) = (deployment.as_deref(), primary.as_deref());
+        Some(Self { cluster, service, from, to, deployment, primary })
+    }
 }
 
 /// The step, by stopping the deployment where one is in progress that started from the plan's revision.
 pub(super) async fn prepare(
     clients: &Clients,
     target: &RollbackTarget,
-    step: Move<'_>,
     deadline: Instant,
 ) -> Result<RollbackTarget, Obstacle> {
+    let Some(step) = Move::of(target) else {
+        return Err(Obstacle::NotSupported { what: target.describe() });
+    };
     let now = describe(clients, step, deadline).await?;
     if now.status() != Some("ACTIVE") {
         let status = now.status().unwrap_or("gone");
@@ -61,8 +82,9 @@ pub(super) async fn prepare(
         Err(error) => return Err(error.into()),
     }
     let mut prepared = target.clone();
-    if let RollbackTarget::EcsService { deployment, .. } = &mut prepared {
+    if let RollbackTarget::EcsService { deployment, primary, .. } = &mut prepared {
         *deployment = going_on(clients, step, deadline).await?;
+        *primary = first(&now).and_then(Deployment::id).map(str::to_owned);
     }
     Ok(prepared)
 }
@@ -113,7 +135,15 @@ async fn deployment(
 }
 
 /// ECS checks no revision, so the service is looked at right before it is changed.
-pub(super) async fn apply(clients: &Clients, writer: &Writer, step: Move<'_>, deadline: Instant) -> Outcome {
+pub(super) async fn apply(
+    clients: &Clients,
+    writer: &Writer,
+    target: &RollbackTarget,
+    deadline: Instant,
+) -> Outcome {
+    let Some(step) = Move::of(target) else {
+        return Outcome::NotSupported { what: target.describe() };
+    };
     if let Some(arn) = step.deployment {
         let call = writer
             .ecs
@@ -124,7 +154,7 @@ pub(super) async fn apply(clients: &Clients, writer: &Writer, step: Move<'_>, de
         return outcome(answer, || format!("the deployment of {}", step.service));
     }
     match describe(clients, step, deadline).await {
-        Ok(now) if !primary(&now).is_some_and(|now| is_same(now, step.from)) => {
+        Ok(now) if !is_untouched(&now, step) => {
             return Outcome::Moved { what: format!("{} was moved in between", step.service) };
         }
         Ok(_) => {}
@@ -137,9 +167,10 @@ pub(super) async fn apply(clients: &Clients, writer: &Writer, step: Move<'_>, de
 
 pub(super) async fn read_back(
     clients: &Clients,
-    step: Move<'_>,
+    target: &RollbackTarget,
     deadline: Instant,
 ) -> Result<State, ReadError> {
+    let Some(step) = Move::of(target) else { return Ok(State::Other { what: target.describe() }) };
     if let Some(arn) = step.deployment
         && let Some(found) = deployment(clients, arn, deadline).await?
     {
@@ -161,8 +192,12 @@ pub(super) async fn read_back(
     }
     let now = describe(clients, step, deadline).await?;
     Ok(match primary(&now) {
-        Some(now) if is_same(now, step.to) => State::Restored,
-        Some(now) if is_same(now, step.from) => State::Unchanged,
+        Some(there) if is_same(there, step.to) => State::Restored,
+        Some(there) if is_same(there, step.from) && is_untouched(&now, step) => State::Unchanged,
+        Some(there) if is_same(there, step.from) => {
+            let service = step.service;
+            State::Alike { what: format!("{service} is at {} by another deployment", short_arn(there)) }
+        }
         other => {
             let there = other.map_or("no task definition", short_arn);
             State::Other { what: format!("{} is at {there}", step.service) }
@@ -173,9 +208,10 @@ pub(super) async fn read_back(
 /// Whether the tasks of the earlier revision have taken over.
 pub(super) async fn in_effect(
     clients: &Clients,
-    step: Move<'_>,
+    target: &RollbackTarget,
     deadline: Instant,
 ) -> Result<InEffect, ReadError> {
+    let Some(step) = Move::of(target) else { return Ok(InEffect::Yes) };
     let now = describe(clients, step, deadline).await?;
     let to = short_arn(step.to);
     let Some(first) = first(&now).filter(|one| one.task_definition().is_some_and(|at| is_same(at, step.to)))
@@ -220,6 +256,12 @@ fn first(service: &Service) -> Option<&Deployment> {
 /// What the service starts tasks of now.
 fn primary(service: &Service) -> Option<&str> {
     first(service).and_then(Deployment::task_definition).or_else(|| service.task_definition())
+}
+
+/// Whether the service is at the plan's revision by the very deployment that was there when the plan was made.
+fn is_untouched(now: &Service, step: Move<'_>) -> bool {
+    primary(now).is_some_and(|there| is_same(there, step.from))
+        && step.primary.is_none_or(|id| first(now).and_then(Deployment::id) == Some(id))
 }
 
 /// One of the two may be an ARN and the other `family:revision`.
