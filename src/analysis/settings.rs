@@ -11,7 +11,7 @@
 
 use super::keys::{self, Class, class};
 use super::logs::LogSurvey;
-use super::logs::phrases;
+use super::logs::claims;
 use super::logs::values::{FewValues, Held, Value};
 use super::suspects::version_of;
 use super::{triggers, words};
@@ -372,7 +372,7 @@ fn is_setting(name: &str, step: &Step) -> bool {
         && !counted
         && !triggers::is_of_the_caller(name)
         && !super::logs::survey::is_version_field(name)
-        && !phrases::is_deployment_hint(name)
+        && !claims::is_deployment_hint(name)
 }
 
 /// Settings that stand beside what a change set: of the version that it brought, and of its lines.

@@ -21,6 +21,9 @@ const LONGEST_ROLLOUT: i64 = 2 * 3600;
 /// A rollout that takes longer goes out in steps.
 const STEPWISE: i64 = 10 * 60;
 
+/// The least share of the new failing lines that a kind or a mechanism must have to be spoken of.
+const TELLING: f64 = 0.1;
+
 /// More keys than this, none of which stands out, are a list and no answer.
 const NAMED_TOGETHER: usize = 3;
 
@@ -175,14 +178,15 @@ pub fn failure(symptom: &Symptom, logs: Option<&LogSurvey>) -> Failure {
     }
     if let Some(logs) = logs {
         for (kind, share) in symptom.new_kinds(logs) {
-            if share < 0.1 {
-                continue;
-            }
+            // Many rare kinds of one mechanism are as telling as one that is common.
             if let Some(mechanism) = kind.mechanism {
                 match failure.mechanisms.iter_mut().find(|(known, _)| *known == mechanism) {
                     Some((_, sum)) => *sum += share,
                     None => failure.mechanisms.push((mechanism, share)),
                 }
+            }
+            if share < TELLING {
+                continue;
             }
             let mut text = kind.example.to_lowercase();
             if let Some(name) = &kind.error_type {
@@ -192,6 +196,7 @@ pub fn failure(symptom: &Symptom, logs: Option<&LogSurvey>) -> Failure {
             failure.said.push((kind.mechanism, kind.steady.clone()));
             failure.texts.push(text);
         }
+        failure.mechanisms.retain(|(_, share)| *share >= TELLING);
     }
     failure
 }

@@ -52,6 +52,8 @@ pub struct Held {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct FewValues {
     pub held: Vec<Held>,
+    /// Lines that have the field, however many values it has.
+    pub lines: u64,
     /// It has more values than a field of few has.
     pub crowded: bool,
     /// Some line holds it where a stranger could have put it.

@@ -358,7 +358,7 @@ fn errors(writer: &mut Writer<'_>) {
         return;
     }
     for (kind, share) in findings.symptom.new_kinds(logs).into_iter().take(3) {
-        if share < 0.1 {
+        if share < 0.1 || kind.example.is_empty() {
             continue;
         }
         let before = kind.between(0, findings.symptom.begin.saturating_sub(1));

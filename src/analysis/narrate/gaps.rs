@@ -1,6 +1,7 @@
 //! What was missing, and could have refuted the verdict.
 
 use super::Findings;
+use crate::analysis::logs::LogSurvey;
 use crate::analysis::metrics::{Measure, Role};
 use crate::analysis::symptom::ENOUGH_REQUESTS;
 use crate::domain::change::ChangeKind;
@@ -17,6 +18,11 @@ pub fn gaps(findings: &Findings<'_>) -> Vec<Gap> {
     let evidence = findings.evidence;
     if evidence.logs.is_some() && findings.logs.is_some_and(|logs| logs.events == 0) {
         add("logs", "The logs were read and hold no event in the window.".to_owned());
+    }
+    if let Some(logs) = findings.logs {
+        for reason in untold(logs) {
+            add("logs", reason);
+        }
     }
     if let Some(metrics) = findings.metrics {
         if metrics.own().is_none() {
@@ -79,4 +85,26 @@ pub fn gaps(findings: &Findings<'_>) -> Vec<Gap> {
         }
     }
     gaps
+}
+
+/// What the logs hold too much of to be told apart.
+fn untold(logs: &LogSurvey) -> Vec<String> {
+    let untold = logs.untold;
+    let mut told = Vec::new();
+    if untold.failing > 0 {
+        told.push(format!(
+            "{} failing lines are of kinds too many to be told apart: they are counted together.",
+            untold.failing
+        ));
+    }
+    for (left_out, what) in
+        [(untold.versions, "versions"), (untold.zones, "availability zones"), (untold.fields, "fields")]
+    {
+        if left_out > 0 {
+            told.push(format!(
+                "Of the {what} in the logs the commonest are told apart; {left_out} others are not."
+            ));
+        }
+    }
+    told
 }

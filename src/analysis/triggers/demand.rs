@@ -2,7 +2,7 @@
 
 use super::{Heavier, MixShift, Surge, Triggers, lag};
 use crate::analysis::logs::LogSurvey;
-use crate::analysis::logs::phrases;
+use crate::analysis::logs::claims;
 use crate::analysis::metrics::entities::{Entity, mean};
 use crate::analysis::metrics::{Metrics, Role};
 use crate::analysis::symptom::{ENOUGH_REQUESTS, Symptom};
@@ -187,5 +187,5 @@ pub fn is_of_the_caller(name: &str) -> bool {
         "category",
         "kind",
         "action",
-    ]) && !phrases::is_deployment_hint(name)
+    ]) && !claims::is_deployment_hint(name)
 }

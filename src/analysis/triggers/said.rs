@@ -42,11 +42,7 @@ pub(super) fn read(
     // A call that AWS throttles is the provider's doing only where nobody here calls more or differently:
     // a weaker sign than its own failure.
     let throttled = said(Mechanism::Throttled).filter(|(text, _)| {
-        let text = text.to_lowercase();
-        phrases::speaks_of_aws(&text)
-            && !phrases::is_own_limit(&text)
-            && found.surge.is_none()
-            && found.demand_flat.is_some()
+        phrases::is_of_the_provider(text) && found.surge.is_none() && found.demand_flat.is_some()
     });
     for ((text, share), weight) in
         said(Mechanism::Provider).map(|said| (said, 1.0)).into_iter().chain(throttled.map(|said| (said, 0.3)))
