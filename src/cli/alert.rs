@@ -25,9 +25,9 @@ pub fn parse(file: &Path, config: Option<&Path>) -> anyhow::Result<()> {
     let reading = reading::read(&value);
     let mut shown = serde_json::to_value(&reading)?;
     if let Some(config) = config {
-        let names: Vec<&str> =
-            [&reading.service, &reading.alert_name].into_iter().flatten().map(String::as_str).collect();
-        shown["services"] = match matching::meant(&Config::load(config)?, &names) {
+        let config = Config::load(config)?;
+        let meant = matching::meant(&config, reading.service.as_deref(), reading.alert_name.as_deref());
+        shown["services"] = match meant {
             Meant::One(service) => json!([service]),
             Meant::Several(services) => json!(services),
             Meant::Nobody => json!([]),

@@ -12,6 +12,7 @@ pub mod console;
 pub mod cost;
 pub mod evidence;
 pub mod execution;
+pub mod firing;
 pub mod incident;
 pub mod measure;
 pub mod plan;

@@ -9,12 +9,13 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Edge, Shared, authorise, error};
-use crate::domain::alert::Alert;
+use crate::domain::alert::{Alert, AlertError, AlertState};
 use crate::domain::incident::{IncidentId, State as IncidentState};
-use crate::store::{Accepted, Origin};
+use crate::intake::reading;
+use crate::store::{Accepted, Origin, Resolved};
 
 /// Longer than any investigation; a client that waits longer is told to look again.
 const WAIT_MAX: Duration = Duration::from_secs(120);
@@ -34,13 +35,19 @@ pub(super) async fn accept(
     if let Err(refused) = authorise(&edge, &headers) {
         return refused;
     }
-    let alert = match Alert::from_body(&body) {
-        Ok(alert) => alert,
+    let read = serde_json::from_slice(&body).map_err(|error| AlertError::NotJson(error.to_string()));
+    let (alert, state) = match read
+        .and_then(|body: Value| Alert::from_json(&body).map(|alert| (alert, reading::read(&body).state)))
+    {
+        Ok(read) => read,
         Err(reason) => {
             edge.metrics.count("alerts_refused");
             return error(StatusCode::BAD_REQUEST, &reason.to_string());
         }
     };
+    if state == Some(AlertState::Resolved) {
+        return resolved(&edge, &alert).await;
+    }
     let accepted = match edge.desk.alert(alert, Origin::default()).await {
         Ok(accepted) => accepted,
         Err(failure) => {
@@ -71,6 +78,24 @@ pub(super) async fn accept(
     let url = format!("{}/incidents/{id}", edge.public_url);
     let body = json!({ "incident": id, "status": "investigating", "url": url });
     (StatusCode::ACCEPTED, axum::Json(body)).into_response()
+}
+
+/// The alert is over: what became of the incident that it belongs to.
+async fn resolved(edge: &Edge, alert: &Alert) -> Response {
+    match edge.desk.resolve(alert, vec![alert.service.clone()], None).await {
+        Ok(Resolved::Incidents { closed, open }) => {
+            edge.metrics.count("alerts_accepted");
+            let incident = closed.first().or(open.first());
+            let status = if closed.is_empty() && !open.is_empty() { "open" } else { "resolved" };
+            let body = json!({ "incident": incident, "status": status, "closed": closed });
+            (StatusCode::ACCEPTED, axum::Json(body)).into_response()
+        }
+        Ok(Resolved::Duplicate) => error(StatusCode::CONFLICT, "this delivery was accepted before"),
+        Err(failure) => {
+            tracing::error!(error = %failure, "that an alert resolved cannot be stored");
+            error(StatusCode::SERVICE_UNAVAILABLE, "the alert could not be stored; send it again")
+        }
+    }
 }
 
 /// The stored incident with its report as Markdown, as soon as it has a verdict.

@@ -104,6 +104,8 @@ impl Desk {
                 channel: click.channel.clone(),
                 thread_ts: click.thread_ts.clone(),
                 delivery: None,
+                response_url: None,
+                is_member: false,
             };
             self.whisper(&asker, Message::plain(refusal.to_string()));
         }

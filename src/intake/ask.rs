@@ -16,10 +16,11 @@ use crate::domain::incident::IncidentId;
 use crate::slack::answers::{self, ListLine, MuteLine, TimeRead};
 use crate::slack::feedback;
 use crate::slack::inbound;
+use crate::slack::interaction::Press;
 use crate::slack::messages::Message;
 use crate::slack::text::escape;
 use crate::slack::views;
-use crate::store::{Accepted, NewMute, Origin, Result, StoreError};
+use crate::store::{Accepted, Closing, NewMute, Once, Origin, Result, StoreError};
 
 /// So many services of earlier incidents are known by name.
 const SEEN_MAX: i64 = 200;
@@ -33,9 +34,33 @@ pub(super) struct Asker {
     /// The thread in which an incident's messages go; a headline begins one where this is `None`.
     pub thread_ts: Option<String>,
     pub delivery: Option<String>,
+    /// Answers them where the bot is not in the channel.
+    pub response_url: Option<String>,
+    /// Slack told of this as it tells members of a channel: the bot is one.
+    pub is_member: bool,
+}
+
+/// Where an incident that somebody asks for is told of.
+enum Place {
+    Here,
+    /// The bot is not where they asked; the service's channel is the next best.
+    There(String),
+    Nowhere,
 }
 
 impl Asker {
+    /// Whoever pressed a button.
+    pub fn of(press: Press) -> Self {
+        Self {
+            user: press.user,
+            channel: press.channel,
+            thread_ts: press.thread_ts,
+            delivery: Some(press.delivery),
+            response_url: press.response_url,
+            is_member: false,
+        }
+    }
+
     fn origin(&self) -> Origin {
         Origin {
             delivery: self.delivery.clone(),
@@ -47,7 +72,10 @@ impl Asker {
 
     /// What a form carries along, so that its answer finds back.
     pub fn to_metadata(&self) -> String {
-        json!({ "channel": self.channel, "thread_ts": self.thread_ts }).to_string()
+        json!({
+            "channel": self.channel, "thread_ts": self.thread_ts, "response_url": self.response_url,
+        })
+        .to_string()
     }
 }
 
@@ -87,6 +115,8 @@ impl Desk {
             user: command.user,
             channel: command.channel,
             thread_ts: None,
+            response_url: command.response_url,
+            is_member: false,
         };
         let directory = self.directory().await?;
         let answer = match command::read(&command.text, &|name| directory.knows(name)) {
@@ -135,7 +165,7 @@ impl Desk {
             Command::Scorecard => Ok(Answer::Told(feedback::scorecard(&self.store.scorecard().await?))),
             Command::Status(id) => self.status(id).await,
             Command::Again(id) => self.again(asker, id).await,
-            Command::Close { id, reason } => self.close(asker, id, reason).await,
+            Command::Close { id, reason } => self.close(asker, id, &reason).await,
             Command::Mute { service, period, reason } => {
                 let service = match directory.find(&service) {
                     Fit::Known(service) => service,
@@ -152,29 +182,35 @@ impl Desk {
                 let now = self.clock.now();
                 let until = now.saturating_add(period).unwrap_or(now);
                 let new = NewMute {
+                    delivery: asker.delivery.clone(),
                     service: service.clone(),
                     reason,
                     by: asker.user.clone(),
                     channel: Some(asker.channel.clone()),
                     until,
                 };
-                let anew = self.store.mute(&new, now).await?;
-                Ok(Answer::Told(answers::muted(&service, until, anew)))
+                Ok(match self.store.mute(&new, now).await? {
+                    Once::Done(anew) => Answer::Told(answers::muted(&service, until, anew)),
+                    Once::Before => done_before(),
+                })
             }
             Command::Unmute { service } => {
                 let service = match directory.find(&service) {
                     Fit::Known(known) => known,
                     Fit::Nearly(_) | Fit::Unheard => service,
                 };
-                let ended = self.store.unmute(&service, &asker.user, self.clock.now()).await?;
+                let (now, delivery) = (self.clock.now(), asker.delivery.as_deref());
+                let ended = self.store.unmute(&service, &asker.user, delivery, now).await?;
                 self.wake.notify_one();
                 let shown = escape(&service);
-                Ok(if ended {
-                    Answer::told(format!(
+                Ok(match ended {
+                    Once::Done(true) => Answer::told(format!(
                         "{shown} is no longer muted; what was held back is listed in a moment."
-                    ))
-                } else {
-                    Answer::refused(format!("{shown} is not muted. `/investigate mutes` shows what is."))
+                    )),
+                    Once::Done(false) => {
+                        Answer::refused(format!("{shown} is not muted. `/investigate mutes` shows what is."))
+                    }
+                    Once::Before => done_before(),
                 })
             }
             Command::Mutes => {
@@ -221,9 +257,25 @@ impl Desk {
         read: Option<&TimeRead>,
     ) -> Result<Answer> {
         let service = alert.service.clone();
-        Ok(match self.alert(alert, asker.origin()).await? {
-            Accepted::Opened(id) => Answer::Opened(answers::looking(id, &service, read)),
-            Accepted::Joined(id) => {
+        let place = self.place_of(asker, &service).await;
+        let origin = match &place {
+            Place::Here => asker.origin(),
+            Place::There(channel) => {
+                Origin { channel: Some(channel.clone()), thread_ts: None, ..asker.origin() }
+            }
+            Place::Nowhere => {
+                return Ok(Answer::refused(
+                    "I am not in this channel, and no other is configured for that service. Invite me here, \
+                     and ask again.",
+                ));
+            }
+        };
+        Ok(match (self.alert(alert, origin).await?, place) {
+            (Accepted::Opened(id), Place::There(channel)) => {
+                Answer::Told(answers::looking(id, &service, read, Some(&channel)))
+            }
+            (Accepted::Opened(id), _) => Answer::Opened(answers::looking(id, &service, read, None)),
+            (Accepted::Joined(id), _) => {
                 let row = self.store.incident_row(id).await?;
                 let state =
                     row.as_ref().map_or(crate::domain::incident::State::Investigating, |row| row.state);
@@ -231,8 +283,23 @@ impl Desk {
                 Answer::Told(answers::open_already(id, &service, state, link.as_deref()))
             }
             // Somebody who asks is never held back.
-            Accepted::Held { .. } | Accepted::Duplicate => Answer::told("Already on it."),
+            (Accepted::Held { .. } | Accepted::Duplicate, _) => Answer::told("Already on it."),
         })
+    }
+
+    /// Where the verdict for whoever asks can be posted. Where Slack does not say in time whether the bot is there,
+    /// it is tried.
+    async fn place_of(&self, asker: &Asker, service: &str) -> Place {
+        if asker.is_member
+            || self.config.slack.alert_channels.contains(&asker.channel)
+            || self.slack.is_in(&asker.channel).await != Some(false)
+        {
+            return Place::Here;
+        }
+        match self.config.channel_for(service) {
+            Some(channel) if channel != asker.channel => Place::There(channel.to_owned()),
+            _ => Place::Nowhere,
+        }
     }
 
     /// A time as typed, on the clock of whoever typed it.
@@ -304,9 +371,13 @@ impl Desk {
 
     async fn again(&self, asker: &Asker, id: IncidentId) -> Result<Answer> {
         let why = format!("asked for by <@{}>", asker.user);
-        let answer = match self.store.investigate_again(id, &why, self.clock.now()).await {
-            Ok(true) => Answer::told(format!("*{id}*: looking again. The verdict comes in its thread.")),
-            Ok(false) => unknown(id),
+        let (now, delivery) = (self.clock.now(), asker.delivery.as_deref());
+        let answer = match self.store.investigate_again_once(id, &why, delivery, now).await {
+            Ok(Once::Before) => done_before(),
+            Ok(Once::Done(true)) => {
+                Answer::told(format!("*{id}*: looking again. The verdict comes in its thread."))
+            }
+            Ok(Once::Done(false)) => unknown(id),
             Err(StoreError::Misfit(misfit)) => Answer::refused(cannot_look_again(id, misfit.state)),
             Err(error) => return Err(error),
         };
@@ -314,15 +385,17 @@ impl Desk {
         Ok(answer)
     }
 
-    async fn close(&self, asker: &Asker, id: IncidentId, reason: String) -> Result<Answer> {
-        let reason = if reason.is_empty() { "no reason given".to_owned() } else { reason };
-        let why = format!("{reason} (<@{}>)", asker.user);
-        let answer = match self.store.close_incident(id, &why, self.clock.now()).await {
-            Ok(true) => Answer::told(format!("*{id}* is closed.")),
-            Ok(false) if self.store.incident_row(id).await?.is_some() => {
+    /// Closes an incident, by words or by its button.
+    pub(super) async fn close(&self, asker: &Asker, id: IncidentId, reason: &str) -> Result<Answer> {
+        let closing = Closing { reason, by: Some(&asker.user) };
+        let (now, delivery) = (self.clock.now(), asker.delivery.as_deref());
+        let answer = match self.store.close_once(id, &closing, delivery, now).await {
+            Ok(Once::Before) => done_before(),
+            Ok(Once::Done(true)) => Answer::told(format!("*{id}* is closed.")),
+            Ok(Once::Done(false)) if self.store.incident_row(id).await?.is_some() => {
                 Answer::refused(format!("*{id}* is closed already."))
             }
-            Ok(false) => unknown(id),
+            Ok(Once::Done(false)) => unknown(id),
             Err(StoreError::Misfit(_)) => Answer::refused(format!(
                 "*{id}* is being rolled back at the moment. Close it once the thread says how that ended."
             )),
@@ -335,6 +408,11 @@ impl Desk {
     pub(super) fn asked(&self, service: String, at: Option<Timestamp>) -> Alert {
         Alert::about(service, at.unwrap_or_else(|| self.clock.now()))
     }
+}
+
+/// Slack tells of it once more.
+fn done_before() -> Answer {
+    Answer::told("That is done already.")
 }
 
 fn unknown(id: IncidentId) -> Answer {

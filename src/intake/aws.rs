@@ -1,10 +1,11 @@
 //! What is done with what AWS says: an alarm is an alert like any other, a change is evidence.
 
 use super::aws_event::{self, Alarm, Message};
-use super::desk::{Desk, Heard};
-use crate::domain::alert::{Alert, AlertState};
+use super::desk::{Came, Desk, Heard};
+use super::matching::{self, Meant};
+use crate::domain::alert::Alert;
 use crate::domain::incident::IncidentId;
-use crate::store::{AwsEvent, JobKind, Origin, Result};
+use crate::store::{AwsEvent, JobKind, Result};
 
 /// Dimensions whose value is the name of what serves, the most telling first.
 const NAMING: &[&str] = &[
@@ -30,8 +31,9 @@ impl Desk {
             Message::Nothing(why) => Ok(Heard::Nothing(why)),
             Message::Change(event) => self.aws_change(&delivery, &event).await,
             Message::Alarm(alarm) => {
+                let meant = self.service_of(&alarm);
                 let alert = Alert {
-                    service: self.service_of(&alarm),
+                    service: alarm.name.clone(),
                     at: alarm.at.unwrap_or_else(|| self.clock.now()),
                     metric: alarm.metric,
                     value: None,
@@ -40,18 +42,14 @@ impl Desk {
                     alert_name: Some(alarm.name),
                     source: Some("CloudWatch".to_owned()),
                 };
-                if alarm.state == AlertState::Resolved {
-                    return self.resolve(&alert, &delivery).await;
-                }
-                let origin = Origin { delivery: Some(delivery), ..Origin::default() };
-                Ok(Heard::Incident(self.alert(alert, origin).await?))
+                self.heard(alert, alarm.state, meant, Came { delivery, channel: None, thread_ts: None }).await
             }
         }
     }
 
     /// The service that an alarm is about: whose resource it watches, by configuration or by AWS's own
-    /// naming; else whom its name mentions; else the alarm's own name, so that nothing is lost.
-    fn service_of(&self, alarm: &Alarm) -> String {
+    /// naming; else whom its name mentions.
+    fn service_of(&self, alarm: &Alarm) -> Meant {
         let configured = self.config.services.iter().find(|service| {
             let lambda = |name: &str| service.lambda.iter().any(|lambda| lambda.function == name);
             let ecs = |name: &str| service.ecs.iter().any(|ecs| ecs.service == name);
@@ -61,21 +59,20 @@ impl Desk {
                 _ => service.metrics.iter().any(|metric| metric.dimensions.get(dimension) == Some(value)),
             })
         });
-        if let Some(service) = configured {
-            return service.name.clone();
-        }
         let named: Vec<&str> = NAMING
             .iter()
             .flat_map(|wanted| alarm.dimensions.iter().filter(move |(name, _)| name == wanted))
             .map(|(_, value)| resource_name(value))
             .collect();
-        let known = named.iter().copied().chain(std::iter::once(alarm.name.as_str()));
-        let known =
-            known.clone().find_map(|name| self.config.service(name).map(|service| service.name.clone()));
-        known
-            .or_else(|| named.first().map(|name| (*name).to_owned()))
-            .or_else(|| self.known_service(&alarm.name))
-            .unwrap_or_else(|| alarm.name.clone())
+        let known = || {
+            let names = named.iter().copied().chain(std::iter::once(alarm.name.as_str()));
+            names.into_iter().find_map(|name| self.config.service(name))
+        };
+        match (configured.or_else(known), named.first()) {
+            (Some(service), _) => Meant::One(service.name.clone()),
+            (None, Some(name)) => Meant::One((*name).to_owned()),
+            (None, None) => matching::meant(&self.config, None, Some(&alarm.name)),
+        }
     }
 
     /// Keeps a change; the open incidents of the services that it names look again.

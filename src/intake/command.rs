@@ -37,6 +37,20 @@ pub enum Command {
     Scorecard,
 }
 
+impl Command {
+    /// Whether it does more than answer.
+    pub fn changes_something(&self) -> bool {
+        match self {
+            Self::Investigate { .. }
+            | Self::Close { .. }
+            | Self::Again(_)
+            | Self::Mute { .. }
+            | Self::Unmute { .. } => true,
+            Self::Form | Self::Help | Self::List | Self::Status(_) | Self::Mutes | Self::Scorecard => false,
+        }
+    }
+}
+
 /// What can be typed, and what it does.
 pub const COMMANDS: &[(&str, &str)] = &[
     ("/investigate", "opens a form"),

@@ -4,18 +4,19 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use jiff::tz::TimeZone;
+use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::matching::{self, Meant};
 use super::reading::{self, Reading};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::alert::{Alert, AlertState, Symptom};
+use crate::domain::alert::{Alert, AlertState};
 use crate::domain::incident::IncidentId;
 use crate::slack::Slack;
 use crate::slack::client::Identity;
 use crate::slack::inbound::{Event, IncomingMessage};
-use crate::store::{Accepted, NewAlert, Origin, Result, Store, StoreError};
+use crate::store::{Accepted, NewAlert, Origin, Resolve, Resolved, Result, Store};
 
 /// Takes in alerts, commands and clicks.
 #[derive(Debug, Clone)]
@@ -33,6 +34,27 @@ pub struct Desk {
     pub time_zones: Arc<Mutex<HashMap<String, TimeZone>>>,
 }
 
+/// How an alert came, so that it is taken in once and answered where it is.
+#[derive(Debug, Clone)]
+pub(super) struct Came {
+    /// The sender's own id of this delivery.
+    pub delivery: String,
+    /// Of the alert's own message, where it is one.
+    pub channel: Option<String>,
+    pub thread_ts: Option<String>,
+}
+
+impl Came {
+    pub fn origin(self) -> Origin {
+        Origin {
+            delivery: Some(self.delivery),
+            channel: self.channel,
+            thread_ts: self.thread_ts,
+            requested_by: None,
+        }
+    }
+}
+
 /// What became of something that was heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Heard {
@@ -42,6 +64,15 @@ pub enum Heard {
     Asked,
     /// Not for us, with the reason for the log.
     Nothing(&'static str),
+}
+
+impl From<Resolved> for Heard {
+    fn from(resolved: Resolved) -> Self {
+        match resolved {
+            Resolved::Incidents { closed, .. } => Self::Closed(closed),
+            Resolved::Duplicate => Self::Incident(Accepted::Duplicate),
+        }
+    }
 }
 
 impl Desk {
@@ -94,15 +125,16 @@ impl Desk {
         let Some(state) = reading.state.filter(|_| reading.is_alert) else {
             return Ok(Heard::Nothing("not an alert"));
         };
+        if message.edit.as_ref().is_some_and(|edit| !is_news(&edit.previous, state)) {
+            return Ok(Heard::Nothing("an edit that says nothing new of the alert's state"));
+        }
+        if reading.acknowledged {
+            return Ok(Heard::Nothing("somebody has seen an alert: nothing new fires"));
+        }
         let meant = self.meant(&reading);
-        let service = match &meant {
-            Meant::One(service) => service.clone(),
-            // Which one is not known yet; until then the alert bears the name that it came with.
-            Meant::Several(_) => reading.service.clone().or(reading.alert_name.clone()).unwrap_or_default(),
-            Meant::Nobody => return Ok(Heard::Nothing("an alert that names no service")),
-        };
         let alert = Alert {
-            service,
+            // Until somebody says which it is, the alert bears the name that it came with.
+            service: reading.service.or(reading.alert_name.clone()).unwrap_or_default(),
             at: reading.at.unwrap_or_else(|| self.clock.now()),
             metric: reading.metric,
             value: None,
@@ -111,68 +143,78 @@ impl Desk {
             alert_name: reading.alert_name,
             source: reading.source,
         };
-        if let Meant::Several(candidates) = meant {
-            return self.doubtful(alert, state, candidates, message).await;
-        }
-        if state == AlertState::Resolved {
-            return self.resolve(&alert, &message.event_id).await;
-        }
-        let origin = Origin {
-            delivery: Some(message.event_id),
-            channel: Some(message.channel),
-            thread_ts: Some(message.ts),
-            requested_by: None,
+        let came =
+            Came { delivery: message.event_id, channel: Some(message.channel), thread_ts: Some(message.ts) };
+        self.heard(alert, state, meant, came).await
+    }
+
+    /// Takes in an alert, whatever it came by, once it is read and it is known whom it may be about.
+    pub(super) async fn heard(
+        &self,
+        mut alert: Alert,
+        state: AlertState,
+        meant: Meant,
+        came: Came,
+    ) -> Result<Heard> {
+        let services = match meant {
+            Meant::One(service) => {
+                alert.service.clone_from(&service);
+                if state == AlertState::Resolved {
+                    return Ok(self.resolve(&alert, vec![service], Some(&came.delivery)).await?.into());
+                }
+                return Ok(Heard::Incident(self.alert(alert, came.origin()).await?));
+            }
+            Meant::Several(services) => services,
+            Meant::Nobody => Vec::new(),
         };
-        Ok(Heard::Incident(self.alert(alert, origin).await?))
+        self.doubtful(alert, state, services, came).await
     }
 
     /// The service that an alert means: a configured one, or one that AWS's own naming gives away.
     pub(super) fn meant(&self, reading: &Reading) -> Meant {
-        let names: Vec<&str> =
-            [&reading.service, &reading.alert_name].into_iter().flatten().map(String::as_str).collect();
-        matching::meant(&self.config, &names)
+        matching::meant(&self.config, reading.service.as_deref(), reading.alert_name.as_deref())
     }
 
-    /// The service that one name means, where it is one.
-    pub(super) fn known_service(&self, name: &str) -> Option<String> {
-        match matching::meant(&self.config, &[name]) {
-            Meant::One(service) => Some(service),
-            Meant::Several(_) | Meant::Nobody => None,
-        }
+    /// An alert that resolved: its incident closes where none of its alerts fires any more. `services` are those
+    /// that it may be about, under any of their names; empty where it names none.
+    pub async fn resolve(
+        &self,
+        alert: &Alert,
+        services: Vec<String>,
+        delivery: Option<&str>,
+    ) -> Result<Resolved> {
+        self.resolve_asked(Resolve { alert, services, delivery, doubt: None }).await
     }
 
-    /// An alert that resolved closes its incidents.
-    pub(super) async fn resolve(&self, alert: &Alert, delivery: &str) -> Result<Heard> {
-        let now = self.clock.now();
-        if !self.store.note_delivery(delivery, now).await? {
-            return Ok(Heard::Incident(Accepted::Duplicate));
-        }
-        let symptom: Option<Symptom> = alert.symptom();
-        let mut closed = Vec::new();
-        for id in self.store.open_incidents(Some(&alert.service)).await? {
-            let Some(row) = self.store.incident_row(id).await? else { continue };
-            if symptom.is_some() && row.symptom.is_some() && row.symptom != symptom {
-                continue;
-            }
-            match self.store.close_incident(id, "the alert resolved", now).await {
-                Ok(true) => closed.push(id),
-                Ok(false) => {}
-                // A change is under way: its own verification says how it ends.
-                Err(StoreError::Misfit(_)) => {
-                    self.store.note(id, "the alert resolved while the change was under way", now).await?;
-                }
-                Err(error) => return Err(error),
+    pub(super) async fn resolve_asked(&self, mut resolve: Resolve<'_>) -> Result<Resolved> {
+        for service in &mut resolve.services {
+            if let Some(known) = self.config.service(service) {
+                service.clone_from(&known.name);
             }
         }
+        let resolved = self.store.resolve(&resolve, self.clock.now()).await?;
         self.wake.notify_one();
-        Ok(Heard::Closed(closed))
+        Ok(resolved)
     }
 
+    /// Slack's event says whose app wrote it; what it leaves open is told by who the bot is, once that is known.
     pub(super) fn is_own(&self, message: &IncomingMessage) -> bool {
-        self.identity.get().is_some_and(|own| {
-            let same =
-                |mine: &str, theirs: &Option<String>| !mine.is_empty() && theirs.as_deref() == Some(mine);
-            same(&own.bot_id, &message.bot_id) || same(&own.user_id, &message.user)
-        })
+        message.is_own
+            || self.identity.get().is_some_and(|own| {
+                let same =
+                    |mine: &str, theirs: &Option<String>| !mine.is_empty() && theirs.as_deref() == Some(mine);
+                same(&own.bot_id, &message.bot_id) || same(&own.user_id, &message.user)
+            })
     }
+}
+
+/// Whether an edit says something new: another state than before. A link that was unfolded, a name of somebody who
+/// has seen it, a count: none of these is an alert. Where Slack does not say what it was before, only an end is
+/// believed: it can close too early, but a firing that is told again and again would open for ever.
+fn is_news(previous: &Value, state: AlertState) -> bool {
+    if previous.is_null() {
+        return state == AlertState::Resolved;
+    }
+    let before = reading::read_message(previous);
+    before.state != Some(state)
 }

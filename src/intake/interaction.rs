@@ -14,8 +14,8 @@ use crate::slack::approvals;
 use crate::slack::evidence;
 use crate::slack::feedback::{self, About};
 use crate::slack::interaction::{self, Interaction, Press, Shortcut, Submission, Suggestion};
-use crate::slack::messages::Message;
-use crate::slack::{questions, views};
+use crate::slack::messages::{self, Message};
+use crate::slack::{SlackError, questions, views};
 use crate::store::{ClickedButton, Result};
 
 /// `callback_id` of 'Investigate this' in a message's menu.
@@ -52,7 +52,9 @@ impl Desk {
             Interaction::Submission(form) if form.callback_id == approvals::REASON_FORM => {
                 self.reason_given(&form).await
             }
-            Interaction::Suggestion(suggestion) if suggestion.action_id == "service" => {
+            Interaction::Suggestion(suggestion)
+                if ["service", questions::CHOOSE_OTHER].contains(&suggestion.action_id.as_str()) =>
+            {
                 self.suggest(&suggestion).await.map(Some)
             }
             Interaction::Shortcut(_) | Interaction::Submission(_) | Interaction::Suggestion(_) => {
@@ -82,8 +84,18 @@ impl Desk {
         }
         match press.action_id.as_str() {
             "rollback_reject" | "rollback_break_glass" | "show_plan" => self.press_on_plan(press).await,
+            messages::CLOSE => self.press_close(press).await,
             _ => self.store_click(press).await,
         }
+    }
+
+    /// 'Close' under a headline, confirmed.
+    async fn press_close(&self, press: Press) -> Result<()> {
+        let Ok(id) = press.value.parse::<IncidentId>() else { return Ok(()) };
+        let asker = Asker::of(press);
+        let answer = self.close(&asker, id, "").await?;
+        self.whisper(&asker, answer.into_message());
+        Ok(())
     }
 
     /// Opens the short form behind 'It was something else'; where it does not open, the press itself counts.
@@ -150,12 +162,7 @@ impl Desk {
         let Some(service) = value["service"].as_str().filter(|service| !service.is_empty()) else {
             return Ok(());
         };
-        let asker = Asker {
-            user: press.user,
-            channel: press.channel,
-            thread_ts: press.thread_ts,
-            delivery: Some(press.delivery),
-        };
+        let asker = Asker::of(press);
         let answer = self.investigate_in_words(&asker, service.to_owned(), value["when"].as_str()).await?;
         self.whisper(&asker, answer.into_message());
         Ok(())
@@ -175,6 +182,8 @@ impl Desk {
             channel: metadata["channel"].as_str().unwrap_or_default().to_owned(),
             thread_ts: metadata["thread_ts"].as_str().map(str::to_owned),
             delivery: Some(form.delivery.clone()),
+            response_url: metadata["response_url"].as_str().map(str::to_owned),
+            is_member: false,
         };
         let picked = form.date_time("at", "at");
         let words = form.text("words", "words");
@@ -244,6 +253,8 @@ impl Desk {
             channel: shortcut.channel,
             thread_ts: Some(shortcut.thread_ts.unwrap_or(shortcut.message_ts)),
             delivery: Some(shortcut.delivery),
+            response_url: shortcut.response_url,
+            is_member: false,
         };
         let said = self.said_by(&shortcut.message);
         if let Some(question) = said.question() {
@@ -279,7 +290,12 @@ impl Desk {
     pub(super) fn whisper(&self, asker: &Asker, message: Message) {
         let (slack, asker) = (self.slack.clone(), asker.clone());
         tokio::spawn(async move {
-            let told = slack.tell(&asker.channel, asker.thread_ts.as_deref(), &asker.user, &message).await;
+            let mut told =
+                slack.tell(&asker.channel, asker.thread_ts.as_deref(), &asker.user, &message).await;
+            // Where the bot is not in the channel, Slack takes its answer at the address that came along.
+            if let (Err(SlackError::Refused { .. }), Some(url)) = (&told, &asker.response_url) {
+                told = slack.respond(url, &message).await;
+            }
             if let Err(error) = told {
                 tracing::warn!(%error, "a private answer could not be given");
             }

@@ -1,7 +1,8 @@
 //! Which known service the names in an alert mean: by its own names, by AWS's, as a part, by similarity.
 //!
 //! The rule that is not obvious: the surest kind of match decides alone, and a tie within it is a
-//! question for a person, never a guess. A name that fits nothing may still be AWS's own.
+//! question for a person, never a guess. A service that is named and fits nothing may still be AWS's own; an
+//! alert's name that fits nothing is no service.
 
 use crate::config::{Config, Service};
 
@@ -19,8 +20,10 @@ pub enum Meant {
 /// A part of a name that is shorter says nothing by itself.
 const PART_MIN: usize = 3;
 
-/// What `names` mean; the first that says anything decides, those after it may settle a tie.
-pub fn meant(config: &Config, names: &[&str]) -> Meant {
+/// What an alert means that names a service, and itself. The service decides where it says anything; the alert's
+/// name may settle a tie, or speak where no service is named.
+pub fn meant(config: &Config, service: Option<&str>, alert_name: Option<&str>) -> Meant {
+    let names: Vec<&str> = [service, alert_name].into_iter().flatten().collect();
     for (index, name) in names.iter().enumerate() {
         let mut fitting = fitting(config, name);
         for other in names.iter().skip(index + 1) {
@@ -38,7 +41,7 @@ pub fn meant(config: &Config, names: &[&str]) -> Meant {
             }
         }
         match fitting.as_slice() {
-            [] if !name.is_empty() && !name.contains(char::is_whitespace) => {
+            [] if service == Some(*name) && !name.is_empty() && !name.contains(char::is_whitespace) => {
                 return Meant::One((*name).to_owned());
             }
             [] => {}
@@ -199,36 +202,45 @@ mod tests {
             ("orders-1", "orders-1"),
             ("orders 1 lag", "orders-1"),
         ] {
-            assert_eq!(meant(&config(), &[name]), one(service), "{name}");
+            assert_eq!(meant(&config(), Some(name), None), one(service), "{name}");
+            assert_eq!(meant(&config(), None, Some(name)), one(service), "{name}");
         }
     }
 
     #[test]
     fn where_two_fit_both_are_named() {
         let both = Meant::Several(vec!["checkout-api".into(), "checkout-worker".into()]);
-        assert_eq!(meant(&config(), &["checkout"]), both);
+        assert_eq!(meant(&config(), Some("checkout"), None), both);
         let two = Meant::Several(vec!["checkout-api".into(), "payments".into()]);
-        assert_eq!(meant(&config(), &["shop to payments: errors"]), two);
+        assert_eq!(meant(&config(), None, Some("shop to payments: errors")), two);
     }
 
     #[test]
     fn what_else_the_alert_says_settles_a_tie() {
-        assert_eq!(meant(&config(), &["checkout", "checkout-worker lag"]), one("checkout-worker"));
+        assert_eq!(meant(&config(), Some("checkout"), Some("checkout-worker lag")), one("checkout-worker"));
     }
 
     #[test]
     fn a_name_that_fits_nothing_may_be_awss_own() {
-        assert_eq!(meant(&config(), &["search-indexer", "PaymentsHighLatency"]), one("search-indexer"));
-        assert_eq!(meant(&config(), &["orders-2"]), one("orders"));
-        assert_eq!(meant(&config(), &["two words"]), Meant::Nobody);
-        assert_eq!(meant(&config(), &["", "payments"]), one("payments"));
-        assert_eq!(meant(&config(), &[]), Meant::Nobody);
+        let named = |service| meant(&config(), Some(service), Some("PaymentsHighLatency"));
+        assert_eq!(named("search-indexer"), one("search-indexer"));
+        assert_eq!(named("two words"), one("payments"), "AWS's names have no spaces");
+        assert_eq!(named(""), one("payments"));
+        assert_eq!(meant(&config(), Some("orders-2"), None), one("orders"));
+    }
+
+    #[test]
+    fn an_alerts_name_is_no_service() {
+        for name in ["HighErrorRate", "search-errors", "two words", ""] {
+            assert_eq!(meant(&config(), None, Some(name)), Meant::Nobody, "{name}");
+        }
+        assert_eq!(meant(&config(), None, None), Meant::Nobody);
     }
 
     proptest! {
         #[test]
         fn anything_means_something_or_nobody(name in "\\PC{0,40}") {
-            let _ = meant(&config(), &[&name, &name]);
+            let _ = meant(&config(), Some(&name), Some(&name));
         }
     }
 }

@@ -110,6 +110,8 @@ impl Desk {
             channel: message.channel.clone(),
             thread_ts: Some(thread.clone().unwrap_or_else(|| message.ts.clone())),
             delivery: Some(message.event_id.clone()),
+            response_url: None,
+            is_member: true,
         };
         let words = words_of(&message.text);
         let directory = self.directory().await?;
@@ -127,9 +129,10 @@ impl Desk {
                 return Ok(Heard::Nothing("a mention that cannot be read"));
             }
         };
-        // An alert notes its own delivery; everything else is done once, however often Slack tells of it.
-        let opens = matches!(command, Command::Investigate { .. });
-        if !opens && !self.store.note_delivery(&message.event_id, self.clock.now()).await? {
+        // What changes something notes its own delivery with the change; an answer is given once.
+        if !command.changes_something()
+            && !self.store.note_delivery(&message.event_id, self.clock.now()).await?
+        {
             return Ok(Heard::Incident(Accepted::Duplicate));
         }
         let answer = self.mentioned(&asker, command).await?;

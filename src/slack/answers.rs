@@ -55,13 +55,15 @@ impl TimeRead {
     }
 }
 
-/// An investigation has begun.
-pub fn looking(id: IncidentId, service: &str, at: Option<&TimeRead>) -> Message {
+/// An investigation has begun. `elsewhere` is the channel that its verdict comes in, where the bot is not in the one
+/// in which it was asked for.
+pub fn looking(id: IncidentId, service: &str, at: Option<&TimeRead>, elsewhere: Option<&str>) -> Message {
     let around = at.map(|at| format!(" as it was at {}", at.in_words())).unwrap_or_default();
-    Message::plain(format!(
-        "*{id}*: looking at {}{around}. The verdict comes in its thread.",
-        escape(service)
-    ))
+    let place = match elsewhere {
+        Some(channel) => format!("I am not in this channel, so the verdict comes in <#{}>.", escape(channel)),
+        None => "The verdict comes in its thread.".to_owned(),
+    };
+    Message::plain(format!("*{id}*: looking at {}{around}. {place}", cut(&escape(service), 200)))
 }
 
 /// The service has an open incident already.
@@ -247,7 +249,7 @@ mod tests {
     fn a_time_is_repeated_on_both_clocks() {
         let read =
             TimeRead { at: at("2026-02-06T12:05:00Z"), zone: Some(TimeZone::get("Europe/Berlin").unwrap()) };
-        let answer = looking(IncidentId(8), "checkout", Some(&read)).text;
+        let answer = looking(IncidentId(8), "checkout", Some(&read), None).text;
         assert!(answer.contains("2026-02-06 12:05 UTC (13:05 on your clock)"), "{answer}");
     }
 

@@ -5,14 +5,56 @@
 
 use std::time::Duration;
 
+use axum::body::Bytes;
+use axum::http::{Request, header};
+use http_body_util::Full;
 use serde_json::{Value, json};
 
+use super::answers;
 use super::client::{Slack, SlackError};
+use super::messages::Message;
 
 /// What is left of Slack's three seconds after the way here and the database.
 const ANSWER_WITHIN: Duration = Duration::from_millis(1_800);
 
+/// A look at a channel leaves time for a look at somebody's clock.
+const LOOK_WITHIN: Duration = Duration::from_millis(900);
+/// Nobody waits for an answer that goes to an address of Slack's.
+const RESPOND_WITHIN: Duration = Duration::from_secs(10);
+
 impl Slack {
+    /// Whether the bot is in a channel; `None` where Slack does not say in time. Asked with the scopes that are
+    /// granted anyway: whoever may read a channel is in it.
+    pub async fn is_in(&self, channel: &str) -> Option<bool> {
+        let read = tokio::time::timeout(LOOK_WITHIN, self.can_read(channel)).await.ok()?;
+        match read {
+            Ok(()) => Some(true),
+            // Between two people: the bot is in no such conversation.
+            Err(SlackError::Refused { code, .. }) => (["not_in_channel", "channel_not_found"]
+                .contains(&code.as_str())
+                || (code == "missing_scope" && channel.starts_with('D')))
+            .then_some(false),
+            Err(_) => None,
+        }
+    }
+
+    /// Answers whoever typed or pressed, at the address that Slack sent along: it works in channels that the bot is
+    /// not in, five times within half an hour.
+    pub async fn respond(&self, response_url: &str, message: &Message) -> Result<(), SlackError> {
+        const METHOD: &str = "response_url";
+        let unreachable = |reason: String| SlackError::Unreachable { method: METHOD, reason };
+        let mut body = answers::to_command(message);
+        body["replace_original"] = json!(false);
+        let request = Request::post(response_url)
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Full::<Bytes>::from(body.to_string()))
+            .map_err(|error| unreachable(error.to_string()))?;
+        let answer = tokio::time::timeout(RESPOND_WITHIN, self.http().request(request)).await;
+        let answer = answer.map_err(|_| SlackError::Deadline { method: METHOD })?;
+        let status = answer.map_err(|error| unreachable(error.to_string()))?.status();
+        if status.is_success() { Ok(()) } else { Err(unreachable(format!("HTTP {}", status.as_u16()))) }
+    }
+
     /// Opens a form for whoever triggered it.
     pub async fn open_view(&self, trigger_id: &str, view: &Value) -> Result<(), SlackError> {
         let body = json!({ "trigger_id": trigger_id, "view": view });

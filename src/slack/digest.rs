@@ -8,10 +8,19 @@ use serde_json::Value;
 use super::answers::alerts;
 use super::messages::{Message, chunks, clock, context, day_and_clock, section};
 use super::text::{cut, escape};
-use crate::domain::alert::Alert;
+use crate::domain::alert::{Alert, AlertState};
 
 /// So many kinds of alert are listed; the rest is counted.
 const KINDS_MAX: usize = 20;
+
+/// An alert that came in the meantime.
+#[derive(Debug, Clone, Copy)]
+pub struct HeldAlert<'a> {
+    /// When it was received.
+    pub at: Timestamp,
+    pub alert: &'a Alert,
+    pub state: AlertState,
+}
 
 /// A mute that has ended.
 #[derive(Debug, Clone)]
@@ -24,27 +33,28 @@ pub struct Ended<'a> {
     pub ended_at: Timestamp,
     /// Slack user id of who ended it early.
     pub ended_by: Option<&'a str>,
-    /// With the time at which each was received.
-    pub held: &'a [(Timestamp, Alert)],
+    pub held: &'a [HeldAlert<'a>],
 }
 
 /// The list of what was held back, alerts of one name as one line.
 pub fn digest(ended: &Ended<'_>) -> Message {
     let service = cut(&escape(ended.service), 120);
-    let count = i64::try_from(ended.held.len()).unwrap_or(i64::MAX);
+    let fired = ended.held.iter().filter(|held| held.state == AlertState::Firing).count();
+    let count = i64::try_from(fired).unwrap_or(i64::MAX);
     let early = ended.ended_by.map(|by| format!(", ended early by <@{}>", escape(by))).unwrap_or_default();
     let begin = if count == 0 { "Nothing".to_owned() } else { alerts(count) };
     let text = format!("🔔 *{service}* is no longer muted{early}. {begin} came in the meantime.");
-    let mut kinds: BTreeMap<String, Vec<Timestamp>> = BTreeMap::new();
-    for (at, alert) in ended.held {
-        kinds.entry(name_of(alert)).or_default().push(*at);
+    let mut kinds: BTreeMap<String, Vec<&HeldAlert<'_>>> = BTreeMap::new();
+    for held in ended.held {
+        kinds.entry(name_of(held.alert)).or_default().push(held);
     }
-    let mut kinds: Vec<(String, Vec<Timestamp>)> = kinds.into_iter().collect();
-    kinds.sort_by_key(|(_, times)| std::cmp::Reverse(times.len()));
+    let mut kinds: Vec<(String, Vec<&HeldAlert<'_>>)> = kinds.into_iter().collect();
+    // What fires still is what somebody has to look at.
+    kinds.sort_by_key(|(_, held)| (has_ended(held), std::cmp::Reverse(held.len())));
     let mut lines: Vec<String> = kinds
         .iter()
         .take(KINDS_MAX)
-        .map(|(name, times)| format!("• {}: {}", cut(&escape(name), 250), when(times)))
+        .map(|(name, held)| format!("• {}: {}", cut(&escape(name), 250), when(held)))
         .collect();
     if kinds.len() > KINDS_MAX {
         lines.push(format!("and {} more kinds", kinds.len() - KINDS_MAX));
@@ -65,19 +75,29 @@ pub fn digest(ended: &Ended<'_>) -> Message {
 
 /// What an alert calls itself, else what it measures.
 fn name_of(alert: &Alert) -> String {
-    let name = alert.alert_name.as_deref().or(alert.metric.as_deref()).unwrap_or("alert without a name");
-    match &alert.severity {
-        Some(severity) => format!("{name} ({severity})"),
-        None => name.to_owned(),
-    }
+    let name = alert.alert_name.as_deref().or(alert.metric.as_deref());
+    name.unwrap_or("alert without a name").to_owned()
 }
 
-fn when(times: &[Timestamp]) -> String {
-    match times {
-        [] => "never".to_owned(),
-        [once] => format!("once, at {}", clock(*once)),
-        [first, .., last] => format!("{} times, {} to {}", times.len(), clock(*first), clock(*last)),
-    }
+fn has_ended(held: &[&HeldAlert<'_>]) -> bool {
+    held.last().is_some_and(|last| last.state == AlertState::Resolved)
+}
+
+/// How bad it was, how often it came, and whether it resolved.
+fn when(held: &[&HeldAlert<'_>]) -> String {
+    let fired: Vec<&&HeldAlert<'_>> = held.iter().filter(|held| held.state == AlertState::Firing).collect();
+    let severity = fired.iter().rev().find_map(|held| held.alert.severity.as_deref());
+    let severity = severity.map(|severity| format!("{}, ", cut(&escape(severity), 40))).unwrap_or_default();
+    let times = match fired.as_slice() {
+        [] => "began before".to_owned(),
+        [once] => format!("once, at {}", clock(once.at)),
+        [first, .., last] => format!("{} times, {} to {}", fired.len(), clock(first.at), clock(last.at)),
+    };
+    let end = match held.last() {
+        Some(last) if last.state == AlertState::Resolved => format!(", resolved at {}", clock(last.at)),
+        _ => String::new(),
+    };
+    format!("{severity}{times}{end}")
 }
 
 #[cfg(test)]
@@ -101,7 +121,11 @@ mod tests {
         }
     }
 
-    fn ended(held: &[(Timestamp, Alert)]) -> Ended<'_> {
+    fn firing(at: Timestamp, alert: &Alert) -> HeldAlert<'_> {
+        HeldAlert { at, alert, state: AlertState::Firing }
+    }
+
+    fn ended<'a>(held: &'a [HeldAlert<'a>]) -> Ended<'a> {
         Ended {
             service: "checkout",
             reason: "load test",
@@ -115,24 +139,27 @@ mod tests {
 
     #[test]
     fn alerts_of_one_name_are_one_line() {
+        let (errors, slow) = (alert("HighErrorRate"), alert("SlowResponses"));
         let held = [
-            (at("2026-02-06T12:15:00Z"), alert("HighErrorRate")),
-            (at("2026-02-06T12:20:00Z"), alert("SlowResponses")),
-            (at("2026-02-06T12:25:00Z"), alert("HighErrorRate")),
+            firing(at("2026-02-06T12:15:00Z"), &errors),
+            firing(at("2026-02-06T12:20:00Z"), &slow),
+            firing(at("2026-02-06T12:25:00Z"), &errors),
+            HeldAlert { state: AlertState::Resolved, ..firing(at("2026-02-06T12:40:00Z"), &errors) },
         ];
         let body = digest(&ended(&held)).to_json().to_string();
         assert!(body.contains("3 alerts came"), "{body}");
-        assert!(body.contains("HighErrorRate (critical): 2 times, 12:15 UTC to 12:25 UTC"), "{body}");
-        assert!(body.contains("SlowResponses (critical): once, at 12:20 UTC"), "{body}");
+        let errors = "HighErrorRate: critical, 2 times, 12:15 UTC to 12:25 UTC, resolved at 12:40 UTC";
+        let slow = "SlowResponses: critical, once, at 12:20 UTC";
+        assert!(body.contains(errors) && body.contains(slow), "{body}");
+        assert!(body.find(slow) < body.find(errors), "what fires still comes first: {body}");
     }
 
     #[test]
     fn a_thousand_hostile_names_fit_and_are_inert() {
-        let held: Vec<(Timestamp, Alert)> = (0..1_000)
-            .map(|number| {
-                (at("2026-02-06T12:15:00Z"), alert(&format!("<!channel> {number} {}", "x".repeat(500))))
-            })
-            .collect();
+        let alerts: Vec<Alert> =
+            (0..1_000).map(|number| alert(&format!("<!channel> {number} {}", "x".repeat(500)))).collect();
+        let held: Vec<HeldAlert<'_>> =
+            alerts.iter().map(|alert| firing(at("2026-02-06T12:15:00Z"), alert)).collect();
         let body = digest(&ended(&held)).to_json();
         assert!(body["blocks"].as_array().unwrap().len() <= 50);
         assert!(!body.to_string().contains("<!channel>"));

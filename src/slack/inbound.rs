@@ -29,12 +29,20 @@ pub struct IncomingMessage {
     pub thread_ts: Option<String>,
     pub user: Option<String>,
     pub bot_id: Option<String>,
-    pub app_id: Option<String>,
     pub text: String,
-    /// True for `message_changed`: an alert may resolve by an edit.
-    pub edited: bool,
+    /// `message_changed`: an alert may resolve by an edit.
+    pub edit: Option<Edit>,
+    /// Slack's own word that the app which hears this wrote it.
+    pub is_own: bool,
     /// The message itself (for an edit, the new one), as Slack sent it.
     pub raw: Value,
+}
+
+/// What an edited message was before.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Edit {
+    /// `Null` where Slack does not say.
+    pub previous: Value,
 }
 
 /// Reads a verified body of the Events API. Never fails: what cannot be read is ignored, with a reason.
@@ -55,9 +63,11 @@ fn read_callback(body: &Value) -> Event {
     match kind {
         "message" | "app_mention" => {
             let subtype = event["subtype"].as_str();
-            let (message, edited) = match subtype {
-                None | Some("bot_message" | "thread_broadcast" | "file_share") => (event, false),
-                Some("message_changed") => (&event["message"], true),
+            let (message, edit) = match subtype {
+                None | Some("bot_message" | "thread_broadcast" | "file_share") => (event, None),
+                Some("message_changed") => {
+                    (&event["message"], Some(Edit { previous: event["previous_message"].clone() }))
+                }
                 Some(_) => return Event::Ignored { why: "a message subtype that says nothing new" },
             };
             let Some(channel) = event["channel"].as_str() else {
@@ -68,15 +78,16 @@ fn read_callback(body: &Value) -> Event {
             };
             let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
             let incoming = Box::new(IncomingMessage {
-                event_id: text(&body["event_id"]).unwrap_or_else(|| format!("{channel}/{ts}/{edited}")),
+                event_id: text(&body["event_id"])
+                    .unwrap_or_else(|| format!("{channel}/{ts}/{}", edit.is_some())),
                 channel: channel.to_owned(),
                 ts: ts.to_owned(),
                 thread_ts: text(&message["thread_ts"]),
                 user: text(&message["user"]),
                 bot_id: text(&message["bot_id"]),
-                app_id: text(&message["app_id"]).or_else(|| text(&message["bot_profile"]["app_id"])),
                 text: message["text"].as_str().unwrap_or_default().to_owned(),
-                edited,
+                is_own: is_own(body, message),
+                edit,
                 raw: message.clone(),
             });
             if kind == "app_mention" { Event::Mention(incoming) } else { Event::Message(incoming) }
@@ -91,12 +102,25 @@ fn read_callback(body: &Value) -> Event {
     }
 }
 
+/// Whether the app that hears an event wrote the message itself: by its app's id, else by the user that it is in
+/// this workspace. Holds before anybody asked Slack who the bot is.
+pub fn is_own(body: &Value, message: &Value) -> bool {
+    let ours = |field: &Value, own: &Value| field.is_string() && field == own;
+    ours(&message["app_id"], &body["api_app_id"])
+        || ours(&message["bot_profile"]["app_id"], &body["api_app_id"])
+        || body["authorizations"].as_array().into_iter().flatten().any(|authorization| {
+            authorization["is_bot"] == true && ours(&message["user"], &authorization["user_id"])
+        })
+}
+
 /// A slash command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
     pub user: String,
     pub channel: String,
     pub text: String,
+    /// Answers whoever typed it, in channels that the bot is not in as well.
+    pub response_url: Option<String>,
     /// Opens a form within three seconds; empty where Slack sent none.
     pub trigger_id: String,
 }
@@ -121,6 +145,7 @@ pub fn read_command(form: &[(String, String)]) -> CommandBody {
             user,
             channel,
             text: get("text").unwrap_or_default().trim().to_owned(),
+            response_url: get("response_url").filter(|url| !url.is_empty()),
             trigger_id: get("trigger_id").unwrap_or_default(),
         }),
         _ => CommandBody::Unreadable,
@@ -154,7 +179,7 @@ mod tests {
                        "message": { "ts": "1.2", "text": "Resolved" }, "previous_message": { "text": "Firing" } }
         });
         let Event::Message(message) = read_event(&body) else { panic!("not a message") };
-        assert!(message.edited);
+        assert_eq!(message.edit.unwrap().previous["text"], "Firing");
         assert_eq!(message.text, "Resolved");
     }
 

@@ -28,11 +28,15 @@ pub struct Press {
     /// Unique per press: Slack's retries carry the same.
     pub delivery: String,
     pub action_id: String,
+    /// Of the block that the button or select stands in.
+    pub block_id: String,
     pub value: String,
     pub user: String,
     pub channel: String,
     pub message_ts: String,
     pub thread_ts: Option<String>,
+    /// Answers whoever pressed, in channels that the bot is not in as well.
+    pub response_url: Option<String>,
     /// Opens a form within three seconds; empty where Slack sent none.
     pub trigger_id: String,
 }
@@ -55,6 +59,7 @@ pub struct Shortcut {
     pub channel: String,
     pub message_ts: String,
     pub thread_ts: Option<String>,
+    pub response_url: Option<String>,
     pub trigger_id: String,
     /// The message as Slack sent it.
     pub message: Value,
@@ -141,8 +146,10 @@ pub fn read_press(payload: &Value) -> Option<Press> {
     let action_ts = or_empty(&action["action_ts"]);
     Some(Press {
         delivery: format!("press/{channel}/{message_ts}/{action_id}/{user}/{action_ts}"),
+        block_id: or_empty(&action["block_id"]),
         value: value_of(action),
         thread_ts: text(&payload["message"]["thread_ts"]).or_else(|| text(&container["thread_ts"])),
+        response_url: text(&payload["response_url"]),
         trigger_id: or_empty(&payload["trigger_id"]),
         action_id,
         user,
@@ -176,6 +183,7 @@ fn read_shortcut(payload: &Value) -> Option<Shortcut> {
         delivery: format!("shortcut/{channel}/{message_ts}/{user}/{action_ts}"),
         callback_id: text(&payload["callback_id"])?,
         thread_ts: text(&message["thread_ts"]),
+        response_url: text(&payload["response_url"]),
         trigger_id: or_empty(&payload["trigger_id"]),
         message: message.clone(),
         user,

@@ -201,7 +201,12 @@ pub struct Headline<'a> {
     pub progress: &'a [String],
     /// What happened last, such as an approval or the figures of the recovery.
     pub latest: Option<&'a str>,
+    /// Why it is closed, and the Slack user id of who closed it; once it is.
+    pub closed: Option<(&'a str, Option<&'a str>)>,
 }
+
+/// `action_id` of the button under a headline; its value is the incident's name.
+pub const CLOSE: &str = "close_incident";
 
 /// Each agent says one line.
 const PROGRESS_MAX: usize = 4;
@@ -218,6 +223,12 @@ pub fn headline(view: &Headline<'_>) -> Message {
     if let Some(latest) = view.latest {
         lines.push(shorten(&escape(latest), SMALL_MAX, &rest_of(view.id)));
     }
+    if let Some((reason, by)) = view.closed {
+        let by = by.map(|by| format!(" by <@{}>", escape(by))).unwrap_or_default();
+        let why = shorten(&escape(reason), SMALL_MAX, &rest_of(view.id));
+        let why = if why.trim().is_empty() { ".".to_owned() } else { format!(": {why}") };
+        lines.push(format!("Closed{by}{why}"));
+    }
     if view.state == State::Investigating {
         let progress = view.progress.iter().take(PROGRESS_MAX);
         lines.extend(progress.map(|line| format!("• {}", cut(&escape(line), NAME_MAX))));
@@ -233,8 +244,24 @@ pub fn headline(view: &Headline<'_>) -> Message {
         small.push_str(&format!(" · seen before as {previous}"));
     }
     let text = format!("{} {service}: {state}", view.id);
-    Message { text, blocks: vec![section(&lines.join("\n")), context(&small)], about: None }
-        .of(Kind::Headline, view.id)
+    let mut blocks = vec![section(&lines.join("\n")), context(&small)];
+    // A change under way is ended first.
+    if view.state.is_open() && view.state != State::RollingBack {
+        blocks.push(json!({ "type": "actions", "elements": [close(view.id)] }));
+    }
+    Message { text, blocks, about: None }.of(Kind::Headline, view.id)
+}
+
+/// The button that closes an incident, which asks once more.
+fn close(id: IncidentId) -> Value {
+    let mut close = button(CLOSE, "Close", &id.to_string());
+    close["confirm"] = json!({
+        "title": { "type": "plain_text", "text": format!("Close {id}?") },
+        "text": { "type": "plain_text", "text": "Nothing is changed in AWS. What fires after this is a new incident." },
+        "confirm": { "type": "plain_text", "text": "Close" },
+        "deny": { "type": "plain_text", "text": "Not now" },
+    });
+    close
 }
 
 /// What the result is made of.
@@ -523,6 +550,7 @@ mod tests {
             report: Some(&long),
             progress: &[],
             latest: None,
+            closed: None,
         });
         let said = headline.to_json()["blocks"].to_string();
         assert!(said.contains("exhausted. … The result in the thread says more."), "{said}");

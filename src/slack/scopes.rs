@@ -12,7 +12,11 @@ pub const METHODS: &[(&str, &[&str], &str)] = &[
     ("chat.postEphemeral", &["chat:write"], "to answer one person"),
     ("chat.postMessage", &["chat:write"], "to post verdicts"),
     ("chat.update", &["chat:write"], "to keep the headline up to date"),
-    ("conversations.history", HISTORY, "to find a message whose outcome is not known"),
+    (
+        "conversations.history",
+        HISTORY,
+        "to find a message whose outcome is not known, and to see whether it was invited",
+    ),
     ("conversations.replies", HISTORY, "to read the alert that a thread is about"),
     ("files.completeUploadExternal", &["files:write"], "to show charts"),
     ("files.getUploadURLExternal", &["files:write"], "to show charts"),

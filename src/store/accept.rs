@@ -1,10 +1,15 @@
 //! Taking an alert in: delivery, alert, incident and job in one transaction, or nothing.
+//!
+//! The rule that is not obvious: an open incident takes alerts of its own problem. One that recovered has none any
+//! more: what fires next is a new incident. One that was reported has been looked at as its alerts were then: an
+//! alert of another name is looked at anew.
 
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{Sqlite, Transaction};
 
-use super::{JobKind, Result, Store, StoreError, json, time, to_json};
-use crate::domain::alert::{Alert, Symptom};
+use super::{Closing, JobKind, Result, Store, StoreError, json, time, to_json};
+use crate::domain::alert::{Alert, AlertState, Symptom};
+use crate::domain::firing::{is_same_kind, name_of};
 use crate::domain::incident::{IncidentId, State};
 
 /// Where an alert came from, so that the answer goes there.
@@ -49,15 +54,27 @@ impl Accepted {
 impl Store {
     /// Stores an alert. When this returns it is on disk and its work is queued.
     pub async fn accept(&self, new: NewAlert, now: Timestamp) -> Result<Accepted> {
-        let mut transaction = self.begin().await?;
-        if let Some(delivery) = &new.origin.delivery
-            && !note_delivery(&mut transaction, delivery, now).await?
-        {
+        let Some(mut transaction) = self.begin_once(new.origin.delivery.as_deref(), now).await? else {
             return Ok(Accepted::Duplicate);
-        }
+        };
         let accepted = accept_in(&mut transaction, &new, now).await?;
         transaction.commit().await?;
         Ok(accepted)
+    }
+
+    /// Begins a transaction that notes a delivery; `None` where it was noted before.
+    pub(super) async fn begin_once(
+        &self,
+        delivery: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Option<Transaction<'static, Sqlite>>> {
+        let mut transaction = self.begin().await?;
+        if let Some(delivery) = delivery
+            && !note_delivery(&mut transaction, delivery, now).await?
+        {
+            return Ok(None);
+        }
+        Ok(Some(transaction))
     }
 
     /// Notes a delivery that is no alert; false where it was noted before.
@@ -75,37 +92,109 @@ pub(super) async fn accept_in(
     new: &NewAlert,
     now: Timestamp,
 ) -> Result<Accepted> {
+    let asked_for = new.origin.requested_by.is_some();
     // Whoever asks wants an answer; only what tools send is held back.
-    if new.origin.requested_by.is_none()
-        && let Some(until) = super::mutes::hold(transaction, &new.alert, now).await?
+    if !asked_for
+        && let Some(until) = super::mutes::hold(transaction, &new.alert, AlertState::Firing, now).await?
     {
         return Ok(Accepted::Held { until });
     }
     let symptom = new.alert.symptom();
-    let accepted = match open_incident(transaction, new, symptom).await? {
-        Some(id) => {
-            sqlx::query(
-                "UPDATE incidents SET alerts_received = alerts_received + 1, heard_at = ?2,
-                        symptom = coalesce(symptom, ?3) WHERE id = ?1",
-            )
-            .bind(id)
-            .bind(now.as_millisecond())
-            .bind(symptom.map(Symptom::as_str))
-            .execute(&mut **transaction)
-            .await?;
-            super::jobs::enqueue_headline(transaction, IncidentId(id), now).await?;
-            Accepted::Joined(IncidentId(id))
+    let (accepted, joined) = match open_incident(transaction, new, symptom).await? {
+        Some((id, State::Recovered)) if !asked_for => {
+            super::incidents::close_in(transaction, id, &Closing::because("it fires again"), now).await?;
+            (Accepted::Opened(open_new(transaction, new, symptom, Some(id), now).await?), None)
         }
-        None => Accepted::Opened(open_new(transaction, new, symptom, now).await?),
+        Some((id, state)) => {
+            join(transaction, id, symptom, now).await?;
+            (Accepted::Joined(id), Some(state))
+        }
+        None => (Accepted::Opened(open_new(transaction, new, symptom, None, now).await?), None),
     };
-    let id = accepted.incident().map_or(0, |incident| incident.0);
-    sqlx::query("INSERT INTO alerts (incident_id, received_at, body) VALUES (?1, ?2, ?3)")
-        .bind(id)
-        .bind(now.as_millisecond())
-        .bind(to_json(&new.alert)?)
+    let Some(id) = accepted.incident() else { return Ok(accepted) };
+    let alert: i64 = sqlx::query_scalar(
+        "INSERT INTO alerts (incident_id, received_at, body) VALUES (?1, ?2, ?3) RETURNING id",
+    )
+    .bind(id.0)
+    .bind(now.as_millisecond())
+    .bind(to_json(&new.alert)?)
+    .fetch_one(&mut **transaction)
+    .await?;
+    if asked_for {
+        return Ok(accepted);
+    }
+    let is_new = note_firing(transaction, id, &name_of(&new.alert)).await?;
+    if let Some(state) = joined.filter(|_| is_new) {
+        look_at_new_alert(transaction, id, state, (alert, &new.alert), now).await?;
+    }
+    Ok(accepted)
+}
+
+async fn join(
+    transaction: &mut Transaction<'static, Sqlite>,
+    id: IncidentId,
+    symptom: Option<Symptom>,
+    now: Timestamp,
+) -> Result<()> {
+    sqlx::query(
+        "UPDATE incidents SET alerts_received = alerts_received + 1, heard_at = ?2,
+                symptom = coalesce(symptom, ?3) WHERE id = ?1",
+    )
+    .bind(id.0)
+    .bind(now.as_millisecond())
+    .bind(symptom.map(Symptom::as_str))
+    .execute(&mut **transaction)
+    .await?;
+    super::jobs::enqueue_headline(transaction, id, now).await
+}
+
+/// Notes that an alert fires. True where the incident heard of none of that kind before.
+async fn note_firing(
+    transaction: &mut Transaction<'static, Sqlite>,
+    id: IncidentId,
+    name: &str,
+) -> Result<bool> {
+    let known: Vec<String> = sqlx::query_scalar("SELECT name FROM firing WHERE incident_id = ?1")
+        .bind(id.0)
+        .fetch_all(&mut **transaction)
+        .await?;
+    sqlx::query(
+        "INSERT INTO firing (incident_id, name, fires) VALUES (?1, ?2, 1)
+         ON CONFLICT (incident_id, name) DO UPDATE SET fires = 1",
+    )
+    .bind(id.0)
+    .bind(name)
+    .execute(&mut **transaction)
+    .await?;
+    // An alert without a name is another one of whatever was heard already.
+    Ok(!name.is_empty() && !known.iter().any(|known| is_same_kind(known, name)))
+}
+
+/// An alert of another name joined: what was reported before it is looked at anew, as of this alert. A button that
+/// waits for somebody is not taken from under their finger, and a change under way is finished first.
+async fn look_at_new_alert(
+    transaction: &mut Transaction<'static, Sqlite>,
+    id: IncidentId,
+    state: State,
+    (row, alert): (i64, &Alert),
+    now: Timestamp,
+) -> Result<()> {
+    let name = alert.alert_name.as_deref().or(alert.metric.as_deref()).unwrap_or_default();
+    let waits: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM approvals WHERE incident_id = ?1 AND decision IS NULL)",
+    )
+    .bind(id.0)
+    .fetch_one(&mut **transaction)
+    .await?;
+    if waits || !matches!(state, State::Reported | State::NotRecovered) {
+        return note(transaction, id, now, &format!("another alert: {name}")).await;
+    }
+    sqlx::query("UPDATE incidents SET about_alert = ?2 WHERE id = ?1")
+        .bind(id.0)
+        .bind(row)
         .execute(&mut **transaction)
         .await?;
-    Ok(accepted)
+    super::incidents::look_again(transaction, id, &format!("another alert: {name}"), now).await
 }
 
 pub(super) async fn note_delivery(
@@ -128,9 +217,9 @@ async fn open_incident(
     transaction: &mut Transaction<'static, Sqlite>,
     new: &NewAlert,
     symptom: Option<Symptom>,
-) -> Result<Option<i64>> {
-    let open: Vec<(i64, i64, bool, Option<String>)> = sqlx::query_as(
-        "SELECT id, opened_at, requested_by IS NOT NULL,
+) -> Result<Option<(IncidentId, State)>> {
+    let open: Vec<(i64, String, i64, bool, Option<String>)> = sqlx::query_as(
+        "SELECT id, state, opened_at, requested_by IS NOT NULL,
                 (SELECT body FROM alerts WHERE incident_id = incidents.id ORDER BY id LIMIT 1)
          FROM incidents
          WHERE service = ?1 AND state <> 'resolved' AND (?2 IS NULL OR symptom IS NULL OR symptom = ?2)
@@ -140,12 +229,12 @@ async fn open_incident(
     .bind(symptom.map(Symptom::as_str))
     .fetch_all(&mut **transaction)
     .await?;
-    for (id, opened_at, asked_for, first) in open {
+    for (id, state, opened_at, asked_for, first) in open {
         let about =
             first.map(|body| json::<Alert>(&body)).transpose()?.map_or(time(opened_at), |alert| alert.at);
         let is_past = asked_for && time(opened_at).duration_since(about) > NEAR;
         if is_same_time(new, about, is_past) {
-            return Ok(Some(id));
+            return Ok(Some((IncidentId(id), state.parse().map_err(StoreError::Content)?)));
         }
     }
     Ok(None)
@@ -170,9 +259,10 @@ async fn open_new(
     transaction: &mut Transaction<'static, Sqlite>,
     new: &NewAlert,
     symptom: Option<Symptom>,
+    follows: Option<IncidentId>,
     now: Timestamp,
 ) -> Result<IncidentId> {
-    let previous: Option<i64> = sqlx::query_scalar(
+    let closed: Option<i64> = sqlx::query_scalar(
         "SELECT id FROM incidents
          WHERE service = ?1 AND state = 'resolved' AND (?2 IS NULL OR symptom IS NULL OR symptom = ?2)
          ORDER BY id DESC LIMIT 1",
@@ -181,6 +271,7 @@ async fn open_new(
     .bind(symptom.map(Symptom::as_str))
     .fetch_optional(&mut **transaction)
     .await?;
+    let previous = follows.map(|id| id.0).or(closed);
     let id: i64 = sqlx::query_scalar(
         "INSERT INTO incidents (service, symptom, state, opened_at, heard_at, previous, alerts_received,
                                 channel, thread_ts, requested_by)

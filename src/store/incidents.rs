@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::accept::note;
-use super::{Approval, Asked, JobKind, Result, Store, StoreError, json, time, to_json};
+use super::{Approval, Asked, JobKind, Once, Result, Store, StoreError, json, time, to_json};
 use crate::domain::alert::{Alert, Symptom};
 use crate::domain::audit::{BOT, Entry, What};
 use crate::domain::cost::Cost;
@@ -40,6 +40,8 @@ pub struct IncidentRow {
     pub report: Option<Report>,
     pub symptoms: Symptoms,
     pub close_reason: Option<String>,
+    /// Slack user id; `None` where nobody closed it.
+    pub closed_by: Option<String>,
     /// Why a rollback that the report recommends has no button.
     pub not_offered: Option<String>,
 }
@@ -62,6 +64,7 @@ struct Row {
     report: Option<String>,
     symptoms: Option<String>,
     close_reason: Option<String>,
+    closed_by: Option<String>,
     not_offered: Option<String>,
 }
 
@@ -86,6 +89,7 @@ impl TryFrom<Row> for IncidentRow {
             report: row.report.as_deref().map(json).transpose()?,
             symptoms: row.symptoms.as_deref().map(json).transpose()?.unwrap_or_default(),
             close_reason: row.close_reason,
+            closed_by: row.closed_by,
             not_offered: row.not_offered,
         })
     }
@@ -96,7 +100,8 @@ fn symptom_of(text: &str) -> Option<Symptom> {
 }
 
 const SELECT: &str = "SELECT id, service, symptom, state, opened_at, heard_at, previous, alerts_received,
-    channel, thread_ts, headline_ts, requested_by, round, report, symptoms, close_reason, not_offered
+    channel, thread_ts, headline_ts, requested_by, round, report, symptoms, close_reason, closed_by,
+    not_offered
     FROM incidents WHERE id = ?1";
 
 /// The stored incident as the one JSON object that is promised to users.
@@ -166,6 +171,20 @@ pub struct IncidentLine {
     pub opened_at: Timestamp,
     pub alerts_received: i64,
     pub verdict: Option<Verdict>,
+}
+
+/// Why an incident is closed, and by whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Closing<'a> {
+    pub reason: &'a str,
+    /// Slack user id; `None` where nobody decided it.
+    pub by: Option<&'a str>,
+}
+
+impl<'a> Closing<'a> {
+    pub fn because(reason: &'a str) -> Self {
+        Self { reason, by: None }
+    }
 }
 
 /// What an investigation came to.
@@ -272,6 +291,18 @@ impl Store {
                 .fetch_all(&self.readers)
                 .await?;
         bodies.iter().map(|body| json(body)).collect()
+    }
+
+    /// The alert that the newest investigation is about: the first one, or the one for which it was looked anew.
+    pub async fn alert_in_question(&self, id: IncidentId) -> Result<Option<Alert>> {
+        let body: Option<String> = sqlx::query_scalar(
+            "SELECT body FROM alerts WHERE incident_id = ?1
+             ORDER BY id = (SELECT about_alert FROM incidents WHERE id = ?1) DESC, id LIMIT 1",
+        )
+        .bind(id.0)
+        .fetch_optional(&self.readers)
+        .await?;
+        body.map(|body| json(&body)).transpose()
     }
 
     async fn timeline(&self, id: IncidentId) -> Result<Vec<TimelineEvent>> {
@@ -391,29 +422,52 @@ impl Store {
         Ok(true)
     }
 
+    /// The same, asked for by a delivery.
+    ///
+    /// # Errors
+    /// [`StoreError::Misfit`] where a change is under way or the incident is closed.
+    pub async fn investigate_again_once(
+        &self,
+        id: IncidentId,
+        why: &str,
+        delivery: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Once<bool>> {
+        let Some(mut transaction) = self.begin_once(delivery, now).await? else { return Ok(Once::Before) };
+        if state_in(&mut transaction, id).await?.is_none() {
+            return Ok(Once::Done(false));
+        }
+        look_again(&mut transaction, id, why, now).await?;
+        transaction.commit().await?;
+        Ok(Once::Done(true))
+    }
+
     /// Closes an incident; false where it is closed already or unknown.
     ///
     /// # Errors
     /// [`StoreError::Misfit`] where a change is under way.
     pub async fn close_incident(&self, id: IncidentId, reason: &str, now: Timestamp) -> Result<bool> {
         let mut transaction = self.begin().await?;
-        let Some(state) = state_in(&mut transaction, id).await? else { return Ok(false) };
-        if state == State::Resolved {
-            return Ok(false);
-        }
-        let next = state.after(Event::Closed)?;
-        sqlx::query("UPDATE incidents SET state = ?2, closed_at = ?3, close_reason = ?4 WHERE id = ?1")
-            .bind(id.0)
-            .bind(next.as_str())
-            .bind(now.as_millisecond())
-            .bind(reason)
-            .execute(&mut *transaction)
-            .await?;
-        super::approvals::supersede(&mut transaction, id, now).await?;
-        note(&mut transaction, id, now, &format!("closed: {reason}")).await?;
-        super::jobs::enqueue(&mut transaction, &JobKind::Headline, Some(id), now).await?;
+        let closed = close_in(&mut transaction, id, &Closing::because(reason), now).await?;
         transaction.commit().await?;
-        Ok(true)
+        Ok(closed)
+    }
+
+    /// The same, asked for by a delivery.
+    ///
+    /// # Errors
+    /// [`StoreError::Misfit`] where a change is under way.
+    pub async fn close_once(
+        &self,
+        id: IncidentId,
+        closing: &Closing<'_>,
+        delivery: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Once<bool>> {
+        let Some(mut transaction) = self.begin_once(delivery, now).await? else { return Ok(Once::Before) };
+        let closed = close_in(&mut transaction, id, closing, now).await?;
+        transaction.commit().await?;
+        Ok(Once::Done(closed))
     }
 
     /// The open incidents of a service, the newest first; of all services where none is named.
@@ -447,6 +501,35 @@ impl Store {
         transaction.commit().await?;
         Ok(())
     }
+}
+
+/// Closes an incident within a transaction.
+pub(super) async fn close_in(
+    transaction: &mut sqlx::Transaction<'static, sqlx::Sqlite>,
+    id: IncidentId,
+    closing: &Closing<'_>,
+    now: Timestamp,
+) -> Result<bool> {
+    let Some(state) = state_in(transaction, id).await? else { return Ok(false) };
+    if state == State::Resolved {
+        return Ok(false);
+    }
+    let next = state.after(Event::Closed)?;
+    sqlx::query(
+        "UPDATE incidents SET state = ?2, closed_at = ?3, close_reason = ?4, closed_by = ?5 WHERE id = ?1",
+    )
+    .bind(id.0)
+    .bind(next.as_str())
+    .bind(now.as_millisecond())
+    .bind(closing.reason)
+    .bind(closing.by)
+    .execute(&mut **transaction)
+    .await?;
+    super::approvals::supersede(transaction, id, now).await?;
+    let by = closing.by.map(|by| format!(" by <@{by}>")).unwrap_or_default();
+    note(transaction, id, now, &format!("closed{by}: {}", closing.reason)).await?;
+    super::jobs::enqueue(transaction, &JobKind::Headline, Some(id), now).await?;
+    Ok(true)
 }
 
 async fn save_evidence(

@@ -14,6 +14,7 @@ mod jobs;
 mod mutes;
 mod outbox;
 mod questions;
+mod resolve;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -27,13 +28,14 @@ pub use accept::{Accepted, NewAlert, Origin};
 pub use approvals::{Approval, Asked, Claim, Decided, Ended};
 pub use aws_events::{AwsEvent, TRAIL_RECORD};
 pub use feedback::{Feedback, NewFeedback};
-pub use incidents::{Conclusion, Incident, IncidentRow};
+pub use incidents::{Closing, Conclusion, Incident, IncidentRow};
 pub use jobs::{ClickedButton, Job, JobKind};
-pub use mutes::{Mute, NewMute};
+pub use mutes::{Held, Mute, NewMute};
 pub use outbox::{
     Candidate, Cause as UndeliveredCause, GRACE, HEADLINE, OutboxDepth, Owed, Parcel, Undelivered, Way,
 };
 pub use questions::{Chosen, Doubt, GivenAnswer, Question, Settled};
+pub use resolve::{Resolve, Resolved};
 
 /// How long a statement waits for a lock that another process holds (`incidents list` beside `serve`).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -60,6 +62,15 @@ pub enum StoreError {
 }
 
 pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// What came of something that somebody asked for: it is noted with its delivery, so that it is done once, however
+/// often it is delivered and wherever the process dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Once<T> {
+    Done(T),
+    /// This very delivery was taken in before.
+    Before,
+}
 
 /// The database. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -1,4 +1,4 @@
-//! Alerts that are held back for a time.
+//! Alerts that are held back for a time, and that they resolved in the meantime.
 //!
 //! The rule that is not obvious: a held alert is kept like any other, and its delivery is noted with
 //! it; only the incident is missing. A service has one mute at a time: another one replaces its end.
@@ -6,8 +6,8 @@
 use jiff::Timestamp;
 use sqlx::{Sqlite, Transaction};
 
-use super::{JobKind, Result, Store, json, time, to_json};
-use crate::domain::alert::Alert;
+use super::{JobKind, Once, Result, Store, json, time, to_json};
+use crate::domain::alert::{Alert, AlertState};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mute {
@@ -26,6 +26,15 @@ pub struct Mute {
     pub held: i64,
 }
 
+/// An alert that came while its service was muted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Held {
+    /// When it was received.
+    pub at: Timestamp,
+    pub alert: Alert,
+    pub state: AlertState,
+}
+
 /// A mute that is asked for.
 #[derive(Debug, Clone)]
 pub struct NewMute {
@@ -34,6 +43,8 @@ pub struct NewMute {
     pub by: String,
     pub channel: Option<String>,
     pub until: Timestamp,
+    /// The delivery that asks for it.
+    pub delivery: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -73,6 +84,7 @@ impl From<Row> for Mute {
 pub(super) async fn hold(
     transaction: &mut Transaction<'static, Sqlite>,
     alert: &Alert,
+    state: AlertState,
     now: Timestamp,
 ) -> Result<Option<Timestamp>> {
     let mute: Option<(i64, i64)> =
@@ -82,10 +94,11 @@ pub(super) async fn hold(
             .fetch_optional(&mut **transaction)
             .await?;
     let Some((id, until)) = mute else { return Ok(None) };
-    sqlx::query("INSERT INTO held_alerts (mute_id, received_at, body) VALUES (?1, ?2, ?3)")
+    sqlx::query("INSERT INTO held_alerts (mute_id, received_at, body, resolved) VALUES (?1, ?2, ?3, ?4)")
         .bind(id)
         .bind(now.as_millisecond())
         .bind(to_json(alert)?)
+        .bind(state == AlertState::Resolved)
         .execute(&mut **transaction)
         .await?;
     Ok(Some(time(until)))
@@ -94,8 +107,10 @@ pub(super) async fn hold(
 impl Store {
     /// Holds a service's alerts back until a time. False where it was muted already: then the end and
     /// the reason are the new ones.
-    pub async fn mute(&self, new: &NewMute, now: Timestamp) -> Result<bool> {
-        let mut transaction = self.begin().await?;
+    pub async fn mute(&self, new: &NewMute, now: Timestamp) -> Result<Once<bool>> {
+        let Some(mut transaction) = self.begin_once(new.delivery.as_deref(), now).await? else {
+            return Ok(Once::Before);
+        };
         let active: Option<i64> =
             sqlx::query_scalar("SELECT id FROM mutes WHERE service = ?1 AND ended_at IS NULL")
                 .bind(&new.service)
@@ -130,12 +145,18 @@ impl Store {
         // The job of an earlier end finds that it is not time yet, or no more.
         super::jobs::enqueue(&mut transaction, &JobKind::EndMute { mute: id }, None, new.until).await?;
         transaction.commit().await?;
-        Ok(active.is_none())
+        Ok(Once::Done(active.is_none()))
     }
 
     /// Ends a service's mute now; false where there is none.
-    pub async fn unmute(&self, service: &str, by: &str, now: Timestamp) -> Result<bool> {
-        let mut transaction = self.begin().await?;
+    pub async fn unmute(
+        &self,
+        service: &str,
+        by: &str,
+        delivery: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Once<bool>> {
+        let Some(mut transaction) = self.begin_once(delivery, now).await? else { return Ok(Once::Before) };
         let id: Option<i64> = sqlx::query_scalar(
             "UPDATE mutes SET until = ?2, ended_at = ?2, ended_by = ?3
              WHERE service = ?1 AND ended_at IS NULL RETURNING id",
@@ -149,7 +170,7 @@ impl Store {
             super::jobs::enqueue(&mut transaction, &JobKind::EndMute { mute }, None, now).await?;
         }
         transaction.commit().await?;
-        Ok(id.is_some())
+        Ok(Once::Done(id.is_some()))
     }
 
     /// Notes that a mute's time is up.
@@ -175,7 +196,7 @@ impl Store {
     pub async fn mute_of(&self, id: i64) -> Result<Option<Mute>> {
         let row: Option<Row> = sqlx::query_as(
             "SELECT id, service, reason, muted_by, channel, began_at, until, ended_at, ended_by, told_at,
-                    (SELECT count(*) FROM held_alerts WHERE mute_id = mutes.id) AS held
+                    (SELECT count(*) FROM held_alerts WHERE mute_id = mutes.id AND NOT resolved) AS held
              FROM mutes WHERE id = ?1",
         )
         .bind(id)
@@ -188,7 +209,7 @@ impl Store {
     pub async fn active_mutes(&self, now: Timestamp) -> Result<Vec<Mute>> {
         let rows: Vec<Row> = sqlx::query_as(
             "SELECT id, service, reason, muted_by, channel, began_at, until, ended_at, ended_by, told_at,
-                    (SELECT count(*) FROM held_alerts WHERE mute_id = mutes.id) AS held
+                    (SELECT count(*) FROM held_alerts WHERE mute_id = mutes.id AND NOT resolved) AS held
              FROM mutes WHERE ended_at IS NULL AND until > ?1 ORDER BY until, id",
         )
         .bind(now.as_millisecond())
@@ -197,14 +218,19 @@ impl Store {
         Ok(rows.into_iter().map(Into::into).collect())
     }
 
-    /// The alerts that a mute held, in the order in which they came, with the time of each.
-    pub async fn held_alerts(&self, mute: i64) -> Result<Vec<(Timestamp, Alert)>> {
-        let rows: Vec<(i64, String)> =
-            sqlx::query_as("SELECT received_at, body FROM held_alerts WHERE mute_id = ?1 ORDER BY id")
-                .bind(mute)
-                .fetch_all(&self.readers)
-                .await?;
-        rows.into_iter().map(|(at, body)| Ok((time(at), json(&body)?))).collect()
+    /// What a mute held, in the order in which it came.
+    pub async fn held_alerts(&self, mute: i64) -> Result<Vec<Held>> {
+        let rows: Vec<(i64, String, bool)> = sqlx::query_as(
+            "SELECT received_at, body, resolved FROM held_alerts WHERE mute_id = ?1 ORDER BY id",
+        )
+        .bind(mute)
+        .fetch_all(&self.readers)
+        .await?;
+        let held = rows.into_iter().map(|(at, body, resolved)| {
+            let state = if resolved { AlertState::Resolved } else { AlertState::Firing };
+            Ok(Held { at: time(at), alert: json(&body)?, state })
+        });
+        held.collect()
     }
 
     /// Names of services that had incidents, the latest first.

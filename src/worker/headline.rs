@@ -40,7 +40,8 @@ pub async fn refresh(
         owner: bench.settings.config.service(&row.service).and_then(|service| service.owner.as_deref()),
         report: row.report.as_ref(),
         progress,
-        latest: latest.or(stored_latest.as_deref()).or(row.close_reason.as_deref()),
+        latest: latest.or(stored_latest.as_deref()),
+        closed: row.close_reason.as_deref().map(|reason| (reason, row.closed_by.as_deref())),
     });
     let channel = row.channel.as_deref().or_else(|| bench.settings.config.channel_for(&row.service));
     let Some(channel) = channel else {

@@ -31,7 +31,7 @@ pub async fn investigate(bench: &Bench, id: IncidentId) -> anyhow::Result<Done> 
     if row.state != State::Investigating {
         return Ok(Done::Finished);
     }
-    let Some(alert) = bench.store.alerts(id).await?.into_iter().next() else { return Ok(Done::Finished) };
+    let Some(alert) = bench.store.alert_in_question(id).await? else { return Ok(Done::Finished) };
     let started = tokio::time::Instant::now();
     if let Err(error) = headline::refresh(bench, id, &[], None).await {
         // The verdict matters more than its announcement; the report posts what is missing.

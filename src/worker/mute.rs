@@ -1,7 +1,7 @@
 //! The end of a mute: people are told what was held back.
 
 use super::{Bench, Done, delivery};
-use crate::slack::digest::{self, Ended};
+use crate::slack::digest::{self, Ended, HeldAlert};
 use crate::store::Owed;
 
 /// Ends a mute whose time is up and tells, once, what it held.
@@ -22,6 +22,10 @@ pub async fn end(bench: &Bench, id: i64) -> anyhow::Result<Done> {
     let channel = mute.channel.as_deref().or_else(|| bench.settings.config.channel_for(&mute.service));
     if let Some(channel) = channel.filter(|_| bench.slack.is_configured()) {
         let held = bench.store.held_alerts(id).await?;
+        let held: Vec<HeldAlert<'_>> = held
+            .iter()
+            .map(|held| HeldAlert { at: held.at, alert: &held.alert, state: held.state })
+            .collect();
         let message = digest::digest(&Ended {
             service: &mute.service,
             reason: &mute.reason,

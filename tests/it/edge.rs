@@ -87,6 +87,33 @@ async fn repeats_are_counted_in_one_incident() {
 }
 
 #[tokio::test]
+async fn a_body_that_says_resolved_closes_its_incident_and_opens_none() {
+    let house = House::open(|_| {}).await;
+    let body = |state: &str, name: &str| {
+        json!({ "alert": { "service": "checkout", "alert_name": name, "status": state,
+                           "triggered_at": "2026-02-06T12:15:00Z" } })
+        .to_string()
+    };
+    let (status, answer) = house.post("/alert", body("resolved", "HighErrorRate")).await;
+    assert_eq!((status, &answer["incident"]), (202, &json!(null)), "{answer}");
+    assert_eq!(house.get("/incidents/INC-1").await.0, 404, "nothing fires");
+    house.post("/alert", body("firing", "HighErrorRate")).await;
+    house.post("/alert", body("firing", "Checkout5xx")).await;
+    let (_, answer) = house.post("/alert", body("resolved", "HighErrorRate")).await;
+    assert_eq!((&answer["incident"], &answer["status"]), (&json!("INC-1"), &json!("open")), "{answer}");
+    let (_, answer) = house.post("/alert", body("resolved", "Checkout5xx")).await;
+    assert_eq!((&answer["status"], &answer["closed"]), (&json!("resolved"), &json!(["INC-1"])), "{answer}");
+    assert_eq!(house.get("/incidents/INC-1").await.1["state"], "resolved");
+}
+
+#[tokio::test]
+async fn slack_checks_the_certificate_without_a_signature() {
+    let house = House::open(|_| {}).await;
+    assert_eq!(house.post("/slack/commands", "ssl_check=1&token=t").await.0, 200);
+    assert_eq!(house.post("/slack/commands", "ssl_check=0&user_id=U1&channel_id=C1").await.0, 401);
+}
+
+#[tokio::test]
 async fn once_a_token_is_set_nobody_passes_without_it() {
     let house = House::open(|settings| settings.alert_token = Some(Secret::Value("t0ken".into()))).await;
     assert_eq!(house.post("/alert", ALERT).await.0, 401);

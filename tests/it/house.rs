@@ -42,11 +42,11 @@ pub fn settings(folder: &std::path::Path) -> Settings {
     }
 }
 
-/// The routes of a bot whose work is stepped by hand, on a port of their own; their address.
-pub async fn serve(bench: &Bench, settings: &Settings) -> String {
+/// What takes in for a bot whose work is stepped by hand.
+pub async fn desk(bench: &Bench, settings: &Settings) -> Desk {
     let identity = Arc::new(OnceLock::new());
     identity.set(bench.slack.identity().await.unwrap()).unwrap();
-    let desk = Desk {
+    Desk {
         store: bench.store.clone(),
         slack: bench.slack.clone(),
         config: Arc::new(settings.config.clone()),
@@ -54,7 +54,12 @@ pub async fn serve(bench: &Bench, settings: &Settings) -> String {
         wake: bench.wake.clone(),
         identity,
         time_zones: Arc::default(),
-    };
+    }
+}
+
+/// The routes of such a bot, on a port of their own; their address.
+pub async fn serve(bench: &Bench, settings: &Settings) -> String {
+    let desk = desk(bench, settings).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let router = http::router(Edge {

@@ -1,4 +1,5 @@
 mod accuracy;
+mod alerts;
 mod aws_account;
 mod aws_faults;
 mod aws_kinds;

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 
 use incident_commander::demo::slack::limits::{self, Surface};
-use incident_commander::domain::alert::Alert;
+use incident_commander::domain::alert::{Alert, AlertState};
 use incident_commander::domain::approval::Decision;
 use incident_commander::domain::change::{ChangeKind, KeyChange};
 use incident_commander::domain::evidence::Gap;
@@ -218,11 +218,23 @@ fn everything(from: &Outside) -> Vec<(&'static str, Surface, Value)> {
     let mut names = from.list(Outside::known);
     // A question is put only where more than one fits.
     names.extend([from.known(), from.known()]);
-    let held = from.list(|from| (from.at(), an_alert(from)));
+    let alerts = from.list(an_alert);
+    let states = [AlertState::Firing, AlertState::Resolved];
+    let held: Vec<digest::HeldAlert<'_>> = alerts
+        .iter()
+        .map(|alert| digest::HeldAlert { at: from.at(), alert, state: from.one_of(&states) })
+        .collect();
     let progress = from.list(Outside::text);
     let (service, latest, typed, figures) = (from.name(), from.maybe(), from.name(), from.text());
     let name = from.maybe();
-    let which = questions::Asked { id: 3, alert_name: name.as_deref(), candidates: &names };
+    let which = questions::Asked {
+        id: 3,
+        alert_name: name.as_deref(),
+        offered: &names,
+        is_open: from.turn().is_multiple_of(2),
+        otherwise: &service,
+        until: noon(),
+    };
     let settled = questions::Ended {
         service: from.one_of(&[None, Some(service.as_str())]),
         by: from.one_of(&[None, Some("U0ALEX")]),
@@ -240,6 +252,7 @@ fn everything(from: &Outside) -> Vec<(&'static str, Surface, Value)> {
         report: Some(&report),
         progress: &progress,
         latest: latest.as_deref(),
+        closed: from.one_of(&[None, Some((typed.as_str(), Some("U0DANA"))), Some(("", Some("U0DANA")))]),
     };
     let view = ResultView {
         id: ID,
@@ -277,7 +290,7 @@ fn everything(from: &Outside) -> Vec<(&'static str, Surface, Value)> {
         now: noon(),
     };
     let said: Vec<(&'static str, Message)> = vec![
-        ("looking", answers::looking(ID, &service, Some(&read))),
+        ("looking", answers::looking(ID, &service, Some(&read), from.one_of(&[None, Some("C0CHECKOUT")]))),
         ("open_already", answers::open_already(ID, &service, state, None)),
         (
             "which_service",
@@ -305,6 +318,7 @@ fn everything(from: &Outside) -> Vec<(&'static str, Surface, Value)> {
         ("notice", messages::notice(ID, &format!("It cannot be taken back: {figures}"))),
         ("question", questions::question(&which, None)),
         ("question", questions::question(&which, Some(&settled))),
+        ("reminder", questions::reminder(&which)),
         ("too_late", questions::too_late(&settled)),
         ("scorecard", feedback::scorecard(&card)),
     ];
@@ -321,8 +335,13 @@ fn everything(from: &Outside) -> Vec<(&'static str, Surface, Value)> {
 }
 
 /// What our own marks begin with.
-const OURS: &[&str] =
-    &["<@U0ALEX>", "<@U0DANA>", "<https://console.aws.amazon.com/", "<https://shop.slack.com/archives/"];
+const OURS: &[&str] = &[
+    "<@U0ALEX>",
+    "<@U0DANA>",
+    "<#C0CHECKOUT>",
+    "<https://console.aws.amazon.com/",
+    "<https://shop.slack.com/archives/",
+];
 
 /// Texts in which Slack reads marks: nothing of somebody else's lives in them, and what looks like a link does
 /// not become one.

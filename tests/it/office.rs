@@ -17,16 +17,18 @@ use incident_commander::domain::plan::Plan;
 use incident_commander::domain::report::{
     Action, ActionKind, Agent, Cause, EvidenceItem, Report, Symptoms, Verdict,
 };
+use incident_commander::intake::Desk;
 use incident_commander::store::{Conclusion, JobKind};
 use incident_commander::worker::{Bench, Done, deliver_once, steps};
 use jiff::SignedDuration;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::house::{PATIENCE, serve, settings};
+use crate::house::{PATIENCE, desk, serve, settings};
 
 pub struct Office {
     pub bench: Bench,
+    pub desk: Desk,
     pub slack: SlackWorld,
     slack_clock: WorldClock,
     /// The plan that investigations come to, where they come to one.
@@ -79,8 +81,9 @@ impl Office {
         settings.slack_api_url = Some(api);
         let bench = app::assemble(&settings, Clock::manual(noon)).await.unwrap();
         let url = serve(&bench, &settings).await;
+        let desk = desk(&bench, &settings).await;
         slack.set_bot(&url, "signing");
-        Self { bench, slack, slack_clock, plan: None, _folder: folder }
+        Self { bench, desk, slack, slack_clock, plan: None, _folder: folder }
     }
 
     /// With two services, one approver, and a Slack that sets no pace.

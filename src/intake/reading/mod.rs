@@ -18,13 +18,18 @@ use serde::Serialize;
 use serde_json::Value;
 
 use self::parts::Parts;
+use self::words::Said;
 use crate::domain::alert::{Alert, AlertState};
+use crate::slack::inbound;
 
 /// What was read from one message or webhook body; `None` where it says nothing.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Reading {
     pub is_alert: bool,
     pub state: Option<AlertState>,
+    /// It fires, and says no more than that somebody has seen it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub acknowledged: bool,
     pub service: Option<String>,
     pub metric: Option<String>,
     pub severity: Option<String>,
@@ -52,8 +57,10 @@ pub fn read(body: &Value) -> Reading {
             is_alert: true,
             // A body of `POST /alert` fires unless it says otherwise.
             state: state::of(&parts)
+                .map(Said::state)
                 .filter(|state| *state == AlertState::Resolved)
                 .or(Some(AlertState::Firing)),
+            acknowledged: false,
             service: Some(alert.service),
             metric: alert.metric,
             severity: alert.severity,
@@ -68,13 +75,8 @@ pub fn read(body: &Value) -> Reading {
 fn read_event(event: &Value) -> Reading {
     let inner = &event["event"];
     let message = inner.get("message").filter(|message| message.is_object()).unwrap_or(inner);
-    let ours = |field: &Value, own: &Value| field.is_string() && field == own;
-    let own = ours(&message["app_id"], &event["api_app_id"])
-        || event["authorizations"].as_array().into_iter().flatten().any(|authorization| {
-            authorization["is_bot"] == true && ours(&message["user"], &authorization["user_id"])
-        });
     let by_a_person = message.get("bot_id").is_none_or(Value::is_null);
-    if own || by_a_person { Reading::default() } else { read_message(message) }
+    if inbound::is_own(event, message) || by_a_person { Reading::default() } else { read_message(message) }
 }
 
 /// Reads a Slack message of another bot.
@@ -84,11 +86,12 @@ pub fn read_message(message: &Value) -> Reading {
 
 fn read_parts(parts: &Parts) -> Reading {
     let source = parts.source.clone();
-    let Some(state) = state::of(parts) else { return Reading { source, ..Reading::default() } };
+    let Some(said) = state::of(parts) else { return Reading { source, ..Reading::default() } };
     let named = names::of(parts);
     Reading {
         is_alert: true,
-        state: Some(state),
+        state: Some(said.state()),
+        acknowledged: said == Said::Acknowledged,
         service: named.service,
         metric: named.metric,
         severity: named.severity,

@@ -11,10 +11,9 @@ use super::markup::Sign;
 use super::measures;
 use super::parts::{Line, Parts, pattern};
 use super::words::{
-    ALERT_STATE_FIELDS, STATE_FIELDS, evidence, fields_of_work, is_code, is_severity, is_work, state_of,
-    words,
+    ALERT_STATE_FIELDS, STATE_FIELDS, Said, evidence, fields_of_work, is_code, is_severity, is_work,
+    state_of, words,
 };
-use crate::domain::alert::AlertState;
 
 /// `[FIRING:2] …`, `[OK] …`, `[Triggered on {…}] …`, and the same after another bracket.
 static BRACKET: LazyLock<Regex> = LazyLock::new(|| {
@@ -49,7 +48,7 @@ static DEED: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// What the message states; `None` where it states nothing.
-pub fn of(parts: &Parts) -> Option<AlertState> {
+pub fn of(parts: &Parts) -> Option<Said> {
     if let Some(stated) =
         ALERT_STATE_FIELDS.iter().find_map(|name| parts.values(name).find_map(|value| field(value, true)))
     {
@@ -75,7 +74,7 @@ pub fn of(parts: &Parts) -> Option<AlertState> {
         return Some(state);
     }
     if heads().any(|line| ANNOUNCED.is_match(&line.text)) {
-        return Some(AlertState::Firing);
+        return Some(Said::Firing);
     }
     if work && evidence < 2 {
         return None;
@@ -99,12 +98,12 @@ pub fn of(parts: &Parts) -> Option<AlertState> {
         evidence >= 2 || (evidence == 1 && (measured || parts.has(&["severity", "urgency", "threshold"])));
     if let Some(sign) = sign.filter(|_| enough) {
         return Some(match sign {
-            Sign::Alarm => AlertState::Firing,
-            Sign::Fine => AlertState::Resolved,
+            Sign::Alarm => Said::Firing,
+            Sign::Fine => Said::Resolved,
         });
     }
     // A report of a provider about its own service states no condition, but names what it affects.
-    parts.has(&["affectedservice", "affectedservices"]).then_some(AlertState::Firing)
+    parts.has(&["affectedservice", "affectedservices"]).then_some(Said::Firing)
 }
 
 /// Where a title may stand, the most telling first.
@@ -120,7 +119,7 @@ fn sign(parts: &Parts) -> Option<Sign> {
 /// The state that a field's value is: `ALARM`, `OK → ALARM`, `firing (2)`, `incident.triggered`. The inner
 /// `None` is a state that is neither firing nor resolved.
 #[expect(clippy::option_option, reason = "a value that is no state is not the state that is neither")]
-fn field(value: &str, weak: bool) -> Option<Option<AlertState>> {
+fn field(value: &str, weak: bool) -> Option<Option<Said>> {
     let value =
         ARROW.captures(value).and_then(|found| found.name("word")).map_or(value, |word| word.as_str());
     let compacted = super::parts::compact(value);
@@ -147,7 +146,7 @@ fn field(value: &str, weak: bool) -> Option<Option<AlertState>> {
 }
 
 /// A state in brackets at a title's head. `[OK]` and `[Warning]` are weak, `[FIRING:1]` is not.
-fn bracket_state(text: &str, weak: bool) -> Option<AlertState> {
+fn bracket_state(text: &str, weak: bool) -> Option<Said> {
     let found = BRACKET.captures(text.trim_start_matches(['*', ' ']))?;
     let word = found.name("word")?.as_str();
     let short = found.name("rest").is_none_or(|rest| words(rest.as_str()).count() <= 12);
@@ -155,7 +154,7 @@ fn bracket_state(text: &str, weak: bool) -> Option<AlertState> {
 }
 
 /// A strong state at a title's head, followed by what is in that state.
-fn strong_head(text: &str) -> Option<AlertState> {
+fn strong_head(text: &str) -> Option<Said> {
     let text = text.trim_start_matches(['*', ' ', '#']);
     let found = HEAD.captures(text)?;
     let word = found.name("word")?.as_str();
@@ -172,7 +171,7 @@ static ANNOUNCED: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// A weak state at a title's head: `OK: "…"`, `Warn: …`, `CRITICAL - …`, `P1: …`, `Alert: …`.
-fn weak_head(text: &str) -> Option<AlertState> {
+fn weak_head(text: &str) -> Option<Said> {
     let text = text.trim_start_matches(['*', ' ', '#']);
     let word: String = text.chars().take_while(|c| c.is_alphanumeric() || *c == '-').collect();
     let rest = text.get(word.len()..)?.trim_start();
@@ -185,13 +184,13 @@ fn weak_head(text: &str) -> Option<AlertState> {
         || is_severity(&word)
         || ["alert", "outage", "incident"].contains(&word.to_lowercase().as_str())
     {
-        return Some(AlertState::Firing);
+        return Some(Said::Firing);
     }
     state_of(&word, true)
 }
 
 /// A state said in a sentence of a title: shouted, of a check, of an alert, or beside a sign that agrees.
-fn statement(line: &Line, sign: Option<Sign>, evidence: usize) -> Option<AlertState> {
+fn statement(line: &Line, sign: Option<Sign>, evidence: usize) -> Option<Said> {
     let text = line.text.as_str();
     if let Some(word) = CHANGED.captures(text).and_then(|found| found.name("word")) {
         return state_of(word.as_str(), true);
@@ -217,7 +216,7 @@ fn statement(line: &Line, sign: Option<Sign>, evidence: usize) -> Option<AlertSt
         ]
         .contains(&word.as_str())
     });
-    let signed = sign.is_some_and(|sign| (sign == Sign::Alarm) == (state == AlertState::Firing));
+    let signed = sign.is_some_and(|sign| (sign == Sign::Alarm) == (state != Said::Resolved));
     let asked = text.trim_end().ends_with('?');
     ((shouted || checked || signed || evidence > 1) && !asked && words(before).count() <= 16).then_some(state)
 }

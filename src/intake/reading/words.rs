@@ -17,10 +17,7 @@ pub const FIRING_STRONG: &[&str] = &[
     "retriggered",
     "breached",
     "breaching",
-    "acknowledged",
-    "acknowledgement",
     "unacknowledged",
-    "acked",
     "problem",
     "fired",
     "activated",
@@ -28,6 +25,9 @@ pub const FIRING_STRONG: &[&str] = &[
     "escalated",
     "renotified",
 ];
+/// It fires still, and somebody has seen it.
+pub const ACKNOWLEDGED_STRONG: &[&str] = &["acknowledged", "acknowledgement", "acked"];
+pub const ACKNOWLEDGED_WEAK: &[&str] = &["acknowledge"];
 pub const RESOLVED_STRONG: &[&str] =
     &["resolved", "recovered", "recovery", "recovering", "cleared", "deactivated", "autoresolved"];
 pub const FIRING_WEAK: &[&str] = &[
@@ -61,7 +61,6 @@ pub const FIRING_WEAK: &[&str] = &[
     "investigating",
     "identified",
     "monitoring",
-    "acknowledge",
     "trigger",
     "nodata",
     "high",
@@ -283,14 +282,33 @@ pub fn words(text: &str) -> impl Iterator<Item = String> {
         .map(str::to_lowercase)
 }
 
+/// What a word says of an alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    Firing,
+    Acknowledged,
+    Resolved,
+}
+
+impl Said {
+    pub fn state(self) -> AlertState {
+        match self {
+            Self::Firing | Self::Acknowledged => AlertState::Firing,
+            Self::Resolved => AlertState::Resolved,
+        }
+    }
+}
+
 /// What a word says in any strength.
-pub fn state_of(word: &str, weak_too: bool) -> Option<AlertState> {
+pub fn state_of(word: &str, weak_too: bool) -> Option<Said> {
     let word = super::parts::compact(word);
     let among = |list: &[&str]| list.contains(&word.as_str());
     if among(FIRING_STRONG) || (weak_too && among(FIRING_WEAK)) {
-        Some(AlertState::Firing)
+        Some(Said::Firing)
+    } else if among(ACKNOWLEDGED_STRONG) || (weak_too && among(ACKNOWLEDGED_WEAK)) {
+        Some(Said::Acknowledged)
     } else if among(RESOLVED_STRONG) || (weak_too && among(RESOLVED_WEAK)) {
-        Some(AlertState::Resolved)
+        Some(Said::Resolved)
     } else {
         None
     }

@@ -1,3 +1,5 @@
+mod alerts;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::*;
