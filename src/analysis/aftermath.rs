@@ -5,9 +5,10 @@
 
 use jiff::Timestamp;
 
-use super::metrics::{Entity, Measure, Metrics, Track};
+use super::metrics::{Entity, Measure, Metrics, Role, Track};
 use super::ratios;
 use crate::domain::evidence::{Scope, Series};
+use crate::domain::recovery::{Beside, Control};
 use crate::domain::report::{Onset, Report, Symptoms};
 
 /// Failures must have risen by so much, as a share of requests, to be worth watching.
@@ -51,18 +52,7 @@ pub fn yardsticks(scope: &Scope, series: &[Series], onset: &Onset) -> Vec<Yardst
     let mut found = Vec::new();
     for track in own.of_measure(Measure::Failures) {
         let Some(requests) = requests_of(own, track) else { continue };
-        let share = |from: usize, to: usize| {
-            let (mut failed, mut all) = (0.0, 0.0);
-            for index in from..to {
-                if let (Some(bad), Some(total)) =
-                    (track.values.get(index).copied().flatten(), requests.get(index).copied().flatten())
-                {
-                    failed += bad;
-                    all += total;
-                }
-            }
-            (all > 0.0).then(|| (failed / all).clamp(0.0, 1.0))
-        };
+        let share = |from: usize, to: usize| share(&track.values, &requests, from, to);
         let during = since.iter().find_map(|from| share(*from, end));
         let Some((before, during)) = share(0, begin).zip(during) else { continue };
         if during - before >= RISE_MIN {
@@ -158,6 +148,92 @@ pub fn measure(yardstick: &Yardstick, scope: &Scope, series: &[Series], since: T
     symptoms
 }
 
+/// How many controls are told: enough to see whether the trouble was everybody's.
+const CONTROLS: usize = 2;
+/// Traffic is what arrives within so many minutes: long enough to even out, short enough to be 'now'.
+const RECENT_MINUTES: i64 = 5;
+/// A control with fewer requests since the change tells nothing.
+const CONTROL_REQUESTS_MIN: f64 = 20.0;
+
+/// What was measured beside the symptom: then, with the series of the investigation, and now.
+pub fn beside(then: (&Scope, &[Series], &Onset), now: (&Scope, &[Series]), since: Timestamp) -> Beside {
+    let (scope, stored, onset) = then;
+    let (before, after) = (Metrics::of(stored, scope), Metrics::of(now.1, now.0));
+    let begin = before.grid.index(onset.earliest).unwrap_or(0);
+    let trouble = before.grid.index(onset.latest).map_or(0, |index| index + 1);
+    let first = (0..after.grid.len).find(|index| after.grid.at(*index) >= since).unwrap_or(after.grid.len);
+    let controls = before.others(Role::Peer).filter_map(|peer| {
+        let same = after.others(Role::Peer).find(|other| other.name == peer.name)?;
+        let track = peer.of_measure(Measure::Failures).next()?;
+        let again = same.tracks.iter().find(|other| is_same(track, other))?;
+        let (asked, asked_again) = (requests_of(peer, track)?, requests_of(same, again)?);
+        let requests: f64 = asked_again.iter().skip(first).flatten().sum();
+        if requests < CONTROL_REQUESTS_MIN {
+            return None;
+        }
+        Some(Control {
+            service: peer.name.clone(),
+            before: share(&track.values, &asked, 0, begin)?,
+            during: share(&track.values, &asked, trouble, before.grid.len)?,
+            now: share(&again.values, &asked_again, first, after.grid.len)?,
+        })
+    });
+    Beside {
+        usual_and_now: usual_and_now((&before, begin), (&after, now.0.now), first),
+        controls: controls.take(CONTROLS).collect(),
+    }
+}
+
+/// Requests a minute, usual and since `first`: of the series that shows the service's demand best.
+fn usual_and_now(
+    (before, begin): (&Metrics, usize),
+    (after, now): (&Metrics, Timestamp),
+    first: usize,
+) -> Option<(f64, f64)> {
+    let demand = before.own()?.demand()?;
+    let again = after.own()?.tracks.iter().find(|track| is_same(demand, track))?;
+    let end = before.grid.len;
+    // The newest hour is the one of the day that it is now.
+    let hour = end.saturating_sub(before.grid.periods(60));
+    let usual = [
+        median(&demand.values, 0, begin),
+        median(&demand.day_ago, hour, end),
+        median(&demand.week_ago, hour, end),
+    ];
+    let usual = usual.into_iter().flatten().min_by(f64::total_cmp)?;
+    // Periods without a value before the last one that has one had no requests; one that goes on has not all.
+    let is_over = |index: usize| after.grid.second(index) + after.grid.step <= now.as_second();
+    let known = |index: &usize| is_over(*index) && again.values.get(*index).is_some_and(Option::is_some);
+    let last = (first..after.grid.len).rev().find(known)?;
+    // What arrives by now: traffic that stayed away at first may be back.
+    let first = first.max((last + 1).saturating_sub(after.grid.periods(RECENT_MINUTES)));
+    let sum: f64 = again.values.get(first..=last)?.iter().flatten().sum();
+    let periods = (last + 1 - first) as f64;
+    let a_minute = |requests: f64, step: i64| requests * 60.0 / step as f64;
+    Some((a_minute(usual, before.grid.step), a_minute(sum / periods, after.grid.step)))
+}
+
+fn is_same(one: &Track, other: &Track) -> bool {
+    one.namespace == other.namespace
+        && one.metric == other.metric
+        && one.stat == other.stat
+        && one.dimensions == other.dimensions
+}
+
+/// The share of requests that failed; `None` where there were none.
+fn share(failed: &[Option<f64>], requests: &[Option<f64>], from: usize, to: usize) -> Option<f64> {
+    let (mut bad, mut all) = (0.0, 0.0);
+    for index in from..to {
+        if let (Some(failed), Some(requests)) =
+            (failed.get(index).copied().flatten(), requests.get(index).copied().flatten())
+        {
+            bad += failed;
+            all += requests;
+        }
+    }
+    (all > 0.0).then(|| (bad / all).clamp(0.0, 1.0))
+}
+
 /// What a rollback that did not help says of the causes: the one that was undone is less likely, and which
 /// comes next.
 ///
@@ -192,6 +268,7 @@ mod tests {
 
     use super::*;
     use crate::domain::evidence::{MetricScope, Resources};
+    use crate::domain::report::{Action, ActionKind, Cause, Hypothesis, Verdict};
 
     fn noon() -> Timestamp {
         "2026-02-06T12:00:00Z".parse().unwrap()
@@ -279,6 +356,69 @@ mod tests {
         let again = [count(later, 10, &[20.0, 20.0]), series("Failures", 10, later, &[1.0, 1.0])];
         let after = measure(&found[0], &scope(later + minutes(1)), &again, later);
         assert_eq!(after.error_rate.iter().map(|(_, rate)| *rate).collect::<Vec<_>>(), [0.05, 0.05]);
+    }
+
+    fn hypothesis(cause: Cause, probability: f64) -> Hypothesis {
+        Hypothesis { cause, event_id: None, probability, about: None }
+    }
+
+    #[test]
+    fn what_did_not_help_is_less_likely_and_the_next_cause_is_named() {
+        let report = |hypotheses| Report {
+            service: "checkout".into(),
+            onset: None,
+            verdict: Verdict { cause: Cause::Deployment, change: None, confidence: 0.9 },
+            action: Action { kind: ActionKind::Rollback, target: None, reason: String::new() },
+            hypotheses,
+            evidence: vec![],
+            cleared: vec![],
+            gaps: vec![],
+            summary: String::new(),
+            timeline: vec![],
+            cost: None,
+        };
+        let three = vec![
+            hypothesis(Cause::Deployment, 0.9),
+            hypothesis(Cause::Traffic, 0.02),
+            hypothesis(Cause::Dependency, 0.08),
+        ];
+        // 0.9 × 0.05 = 0.045 beside 0.1 of the others.
+        let said = lowered(&report(three));
+        assert!(said.contains("31 % now, 90 % before"), "{said}");
+        assert!(said.contains("Next:") && said.contains("55 %"), "{said}");
+        assert_eq!(lowered(&report(vec![])), "No other cause was weighed.");
+        let alone = lowered(&report(vec![hypothesis(Cause::Deployment, 1.0)]));
+        assert!(!alone.contains("Next") && !alone.contains("NaN"), "{alone}");
+    }
+
+    #[test]
+    fn the_traffic_and_a_peer_are_held_beside_the_symptom() {
+        let of = |service: &str, metric: &str, period, start, values: &[f64]| Series {
+            dimensions: vec![("service".into(), service.into())],
+            ..series(metric, period, start, values)
+        };
+        let failing = |calm: f64, bad: f64| [vec![calm; 30], vec![bad; 10]].concat();
+        let stored = [
+            of("checkout", "Requests", 60, noon(), &[100.0; 40]),
+            of("checkout", "Failures", 60, noon(), &failing(1.0, 40.0)),
+            of("payments", "Requests", 60, noon(), &[50.0; 40]),
+            of("payments", "Failures", 60, noon(), &failing(0.0, 10.0)),
+        ];
+        let begin = noon() + minutes(30);
+        let onset = Onset { at: begin, earliest: begin, latest: begin };
+        let later = noon() + minutes(41);
+        let again = [
+            of("checkout", "Requests", 10, later, &[5.0; 6]),
+            of("checkout", "Failures", 10, later, &[0.0; 6]),
+            of("payments", "Requests", 10, later, &[10.0; 6]),
+            of("payments", "Failures", 10, later, &[0.0; 6]),
+        ];
+        let scope = |now| Scope { peers: vec!["payments".into()], ..scope(now) };
+        let (then, now) = (scope(noon() + minutes(40)), scope(later + minutes(1)));
+        let found = beside((&then, &stored, &onset), (&now, &again), later);
+        assert_eq!(found.usual_and_now, Some((100.0, 30.0)));
+        let control = Control { service: "payments".into(), before: 0.0, during: 0.2, now: 0.0 };
+        assert_eq!(found.controls, [control]);
     }
 
     #[test]

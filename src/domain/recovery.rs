@@ -5,6 +5,10 @@
 //! as early as the traffic allows, with stated error rates, and says 'too early' until then. For
 //! recovery the sum restarts whenever it falls below zero (E. S. Page, 'Continuous Inspection
 //! Schemes', 1954), so that a queue that drains first does not hide the recovery after it.
+//!
+//! The rule that is not obvious: calm is recovery only under load. A pool, a limit or a slow dependency shows
+//! when it is used, so that without the usual traffic a calm service is one that nobody asks. And services that
+//! the change did not touch are told beside it: where they fell alike, something else may have helped.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +20,11 @@ const ERROR_RATE: f64 = 0.001;
 const REQUESTS_MIN: f64 = 20.0;
 /// A healthy service fails now and then: levels below this cannot be told apart usefully.
 const FAILURE_FLOOR: f64 = 0.005;
+/// Of the usual traffic, so much must arrive for calm to count: at half of its load a pool that was too small by a
+/// little already suffices.
+const TRAFFIC_MIN: f64 = 0.5;
+/// A control failed with the service where its share of failures rose by so much.
+const CONTROL_RISE_MIN: f64 = 0.01;
 /// Where errors do not tell the incident from the baseline, latency must: so many times apart.
 const LATENCY_RATIO_MIN: f64 = 1.5;
 /// Periods in a row on one side of the midpoint before latency decides.
@@ -36,12 +45,74 @@ pub struct Judgement {
     pub figures: String,
 }
 
+/// What was measured beside the symptom, against which it is held.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Beside {
+    /// Requests a minute: usual at this hour (before the incident, and at the same hours of earlier days, whichever
+    /// is least), and since the change. `None` where nobody counted them.
+    pub usual_and_now: Option<(f64, f64)>,
+    pub controls: Vec<Control>,
+}
+
+/// A service that the change did not touch: its shares of failing requests.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Control {
+    pub service: String,
+    pub before: f64,
+    pub during: f64,
+    /// Since the change.
+    pub now: f64,
+}
+
+impl Control {
+    /// Whether it failed with the service.
+    fn rose(&self) -> bool {
+        self.during - self.before >= CONTROL_RISE_MIN
+    }
+
+    fn in_words(&self, word: Word) -> String {
+        let Self { service, before, during, now } = self;
+        let figures = format!(
+            "{} before, {} during the incident, {} now",
+            percent(*before),
+            percent(*during),
+            percent(*now)
+        );
+        let fell = *now <= before.midpoint(*during);
+        let means = match word {
+            Word::Recovered if self.rose() && fell => "did the same, so that something else may have helped",
+            Word::NotRecovered if self.rose() && !fell => "still fails as well",
+            _ => "does not explain it",
+        };
+        format!(" {service}, which the change did not touch, {means}: error rate {figures}.")
+    }
+}
+
 /// Compares what was measured since the change took effect with the levels that the investigation
-/// found.
+/// found, and with what was measured beside it.
 ///
 /// `after` holds only periods that began after the change took effect. `levels` is what the
 /// investigation stored.
-pub fn judge(levels: &Symptoms, after: &Symptoms) -> Judgement {
+pub fn judge(levels: &Symptoms, after: &Symptoms, beside: &Beside) -> Judgement {
+    let mut judgement = judge_alone(levels, after);
+    match (judgement.word, beside.usual_and_now) {
+        (Word::Recovered | Word::TooEarly, Some((usual, now))) if now < usual * TRAFFIC_MIN => {
+            judgement.word = Word::TooEarly;
+            judgement.figures.push_str(&format!(
+                " But only {now:.0} requests a minute arrive where {usual:.0} are usual: trouble that shows under \
+                 load may be asleep."
+            ));
+        }
+        (Word::TooEarly, _) => {}
+        (word, _) => {
+            let told: String = beside.controls.iter().map(|control| control.in_words(word)).collect();
+            judgement.figures.push_str(&told);
+        }
+    }
+    judgement
+}
+
+fn judge_alone(levels: &Symptoms, after: &Symptoms) -> Judgement {
     let rates = levels.baseline_error_rate.zip(levels.incident_error_rate);
     if let Some((baseline, incident)) = rates {
         let healthy = baseline.max(FAILURE_FLOOR);
@@ -145,6 +216,42 @@ mod tests {
     use jiff::{SignedDuration, Timestamp};
 
     use super::*;
+
+    fn judge(levels: &Symptoms, after: &Symptoms) -> Judgement {
+        super::judge(levels, after, &Beside::default())
+    }
+
+    #[test]
+    fn calm_without_the_usual_traffic_is_too_early() {
+        let after = measured(&[(30.0, 0.0), (30.0, 0.0)]);
+        let beside = |now| Beside { usual_and_now: Some((100.0, now)), controls: vec![] };
+        let quiet = super::judge(&levels(), &after, &beside(20.0));
+        assert_eq!(quiet.word, Word::TooEarly);
+        assert!(
+            quiet.figures.contains("only 20 requests a minute arrive where 100 are usual"),
+            "{}",
+            quiet.figures
+        );
+        assert_eq!(super::judge(&levels(), &after, &beside(50.0)).word, Word::Recovered);
+        // Trouble under little traffic is trouble all the same.
+        let failing = measured(&[(30.0, 0.4), (30.0, 0.4)]);
+        assert_eq!(super::judge(&levels(), &failing, &beside(20.0)).word, Word::NotRecovered);
+    }
+
+    #[test]
+    fn a_control_that_did_the_same_is_told() {
+        let control = |during, now| Control { service: "payments".into(), before: 0.01, during, now };
+        let told = |after: &[(f64, f64)], control| {
+            let beside = Beside { usual_and_now: None, controls: vec![control] };
+            super::judge(&levels(), &measured(after), &beside).figures
+        };
+        let well = [(30.0, 0.03), (30.0, 0.03)];
+        let alike = told(&well, control(0.3, 0.02));
+        assert!(alike.contains("did the same, so that something else may have helped"), "{alike}");
+        assert!(alike.contains("1.0 % before, 30.0 % during the incident, 2.0 % now"), "{alike}");
+        assert!(told(&well, control(0.01, 0.01)).contains("does not explain it"));
+        assert!(told(&[(30.0, 0.4), (30.0, 0.4)], control(0.3, 0.3)).contains("still fails as well"));
+    }
 
     fn levels() -> Symptoms {
         Symptoms {

@@ -418,6 +418,16 @@ impl RollbackTarget {
         }
     }
 
+    /// Why some may be served as before although it is in effect, where nothing in AWS tells who is; a sentence.
+    pub fn may_reach_late(&self) -> Option<String> {
+        match self {
+            Self::SsmParameter { name, .. } => Some(format!(
+                "Processes that read {name} once, at their start, keep the value of before until they start again."
+            )),
+            _ => None,
+        }
+    }
+
     /// The step that takes this one back, once it was carried out. What only AWS knows (revisions) is as it
     /// was before and has to be prepared anew.
     ///

@@ -41,6 +41,7 @@ pub async fn verify(bench: &Bench, approval: &str) -> anyhow::Result<Done> {
             Ok(at) => look(bench, &row, at.saturating_add(IN_FLIGHT)?).await?,
             Err(how_far) => Judgement { word: Word::TooEarly, figures: how_far.clone() },
         };
+        let judgement = patient(&approval, judgement);
         bench.fail_points.pass(Point::InEffect).await;
         let now = bench.clock.now();
         let time_is_up = now >= took_effect.unwrap_or(applied_at).saturating_add(within)?;
@@ -63,7 +64,10 @@ pub async fn verify(bench: &Bench, approval: &str) -> anyhow::Result<Done> {
                 return Ok(Done::Again(LOOK_AGAIN));
             }
             Word::NotRecovered => {
-                bench.store.note_recovery(&approval, false, &judgement.figures, now).await?;
+                // With what that says of the causes: it is kept with the figures that it follows from.
+                let lowered = row.report.as_ref().map(aftermath::lowered).unwrap_or_default();
+                let words = format!("{} {lowered}", judgement.figures);
+                bench.store.note_recovery(&approval, false, words.trim_end(), now).await?;
             }
         }
     }
@@ -81,6 +85,16 @@ pub async fn verify(bench: &Bench, approval: &str) -> anyhow::Result<Done> {
         take_back::offer(bench, &approval).await?;
     }
     Ok(Done::Finished)
+}
+
+/// Trouble that goes on says nothing against a rollback that may not have reached everybody.
+fn patient(approval: &Approval, judgement: Judgement) -> Judgement {
+    match approval.plan.target.may_reach_late() {
+        Some(why) if judgement.word == Word::NotRecovered => {
+            Judgement { word: Word::TooEarly, figures: format!("{} {why}", judgement.figures) }
+        }
+        _ => judgement,
+    }
 }
 
 /// When the change served everybody, asked of AWS until it did; else how far it is, as a sentence.
@@ -113,11 +127,7 @@ async fn tell(bench: &Bench, approval: &Approval, purpose: &str) -> anyhow::Resu
     let recovered = approval.judged == Some(Word::Recovered);
     bench.metrics.count(if recovered { "recoveries" } else { "recoveries_failed" });
     let figures = approval.outcome.as_deref().unwrap_or_default();
-    let mut told = figures.to_owned();
-    if let Some(report) = row.report.as_ref().filter(|_| !recovered) {
-        told.push_str(&format!(" {}", aftermath::lowered(report)));
-    }
-    say(bench, &row, purpose, Some(recovered), &told).await?;
+    say(bench, &row, purpose, Some(recovered), figures).await?;
     headline::refresh(bench, row.id, &[], Some(figures)).await?;
     Ok(())
 }
@@ -178,7 +188,8 @@ async fn look(bench: &Bench, row: &IncidentRow, since: jiff::Timestamp) -> anyho
             if after == crate::domain::report::Symptoms::default() {
                 continue;
             }
-            let judgement = judge(&yardstick.levels, &after);
+            let beside = aftermath::beside((&evidence.scope, stored, &onset), (&scope, series), since);
+            let judgement = judge(&yardstick.levels, &after, &beside);
             if judgement.word != Word::TooEarly {
                 return Ok(judgement);
             }

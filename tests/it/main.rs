@@ -28,6 +28,7 @@ mod office;
 mod outbox;
 mod page;
 mod questions;
+mod recovery;
 mod rooms;
 mod slack_double;
 mod sns;

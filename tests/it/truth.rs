@@ -105,7 +105,7 @@ async fn a_lost_answer_is_settled_when_cloudtrail_shows_the_call() {
     assert_eq!(ward.changes(&bench.store).await.len(), 1);
 }
 
-fn environment_back(account: &Account) -> RollbackTarget {
+pub fn environment_back(account: &Account) -> RollbackTarget {
     let _ = account;
     let pool = (Some("5".to_owned()), Some("10".to_owned()));
     RollbackTarget::LambdaEnvironment {
@@ -115,7 +115,7 @@ fn environment_back(account: &Account) -> RollbackTarget {
     }
 }
 
-fn settings_back(account: &Account) -> RollbackTarget {
+pub fn settings_back(account: &Account) -> RollbackTarget {
     let alice = Identity::user(ACCOUNT, "alice");
     let input = serde_json::json!({"Timeout": 3});
     account.world.update_function_configuration(FUNCTION, &input, &alice, at("12:00:30")).unwrap();
@@ -126,13 +126,13 @@ fn settings_back(account: &Account) -> RollbackTarget {
     }
 }
 
-fn concurrency_back(account: &Account) -> RollbackTarget {
+pub fn concurrency_back(account: &Account) -> RollbackTarget {
     let alice = Identity::user(ACCOUNT, "alice");
     account.world.set_function_concurrency(FUNCTION, Some(1), &alice, at("12:00:00")).unwrap();
     RollbackTarget::LambdaConcurrency { function: FUNCTION.into(), from: Some(1), to: None }
 }
 
-fn old_flags_back(account: &Account) -> RollbackTarget {
+pub fn old_flags_back(account: &Account) -> RollbackTarget {
     deploy_flags(account, 0, "2026-02-02T12:00:00Z")
 }
 

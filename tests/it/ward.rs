@@ -18,7 +18,9 @@ use incident_commander::domain::alert::Alert;
 use incident_commander::domain::audit;
 use incident_commander::domain::evidence::{Evidence, Resources, Scope, Series};
 use incident_commander::domain::plan::Plan;
-use incident_commander::domain::report::{Action, ActionKind, Cause, Onset, Report, Symptoms, Verdict};
+use incident_commander::domain::report::{
+    Action, ActionKind, Cause, Hypothesis, Onset, Report, Symptoms, Verdict,
+};
 use incident_commander::domain::rollback::RollbackTarget;
 use incident_commander::store::{Approval, ClickedButton, Conclusion, NewAlert, Origin, Store};
 use incident_commander::worker::{Bench, deliver_once, step_once};
@@ -39,6 +41,8 @@ pub struct Set {
     pub expires_after: SignedDuration,
     /// What is to be undone: makes it in the account, and says how it goes back. Absent: an alias's move.
     pub target: Option<fn(&Account) -> RollbackTarget>,
+    /// Errors and invocations in each minute from 12:20 on, by its number.
+    pub afterwards: fn(i64) -> (f64, f64),
 }
 
 pub struct Ward {
@@ -82,6 +86,7 @@ impl Ward {
             author: None,
             expires_after: SignedDuration::from_mins(30),
             target: None,
+            afterwards: |_| (0.0, 100.0),
         };
         let role = |name: &str, file: &str| {
             let actions = granted(file);
@@ -116,7 +121,7 @@ impl Ward {
         assert!(store.conclude(incident, 1, &conclusion, clock.now()).await.unwrap());
         let approval = store.pending_approval(incident).await.unwrap().unwrap().id;
         store.close().await;
-        well_again(&account);
+        fare(&account, set.afterwards);
         Self { account, slack, slack_clock, settings, clock, approval, _folder: folder }
     }
 
@@ -285,7 +290,9 @@ fn conclusion(alert: Alert, plan: Plan, expires_after: SignedDuration) -> Conclu
             onset: Some(Onset { at: onset, earliest: onset, latest: onset + minutes(1) }),
             verdict: Verdict { cause: Cause::Deployment, change: None, confidence: 0.97 },
             action: Action { kind: ActionKind::Rollback, target: None, reason: String::new() },
-            hypotheses: vec![],
+            hypotheses: [(Cause::Deployment, 0.97), (Cause::Dependency, 0.03)]
+                .map(|(cause, probability)| Hypothesis { cause, event_id: None, probability, about: None })
+                .to_vec(),
             evidence: vec![],
             cleared: vec![],
             gaps: vec![],
@@ -302,11 +309,12 @@ fn conclusion(alert: Alert, plan: Plan, expires_after: SignedDuration) -> Conclu
     }
 }
 
-/// From 12:20 on, nothing fails.
-fn well_again(account: &Account) {
+/// How the service fares from 12:20 on.
+fn fare(account: &Account, afterwards: fn(i64) -> (f64, f64)) {
     for minute in 0..20 {
         let at = at("12:20:00") + SignedDuration::from_mins(minute);
-        for (metric, value) in [("Errors", 0.0), ("Invocations", 100.0)] {
+        let (errors, invocations) = afterwards(minute);
+        for (metric, value) in [("Errors", errors), ("Invocations", invocations)] {
             let dimensions = [("FunctionName", FUNCTION)];
             account.world.put_metric("AWS/Lambda", metric, &dimensions, at, value, "Count", false);
         }
@@ -347,14 +355,25 @@ impl Ward {
     }
 
     pub async fn clicked(&self, bench: &Bench, delivery: &str, user: &str, action: &str) {
-        let approval = self.of(bench).await;
+        self.clicked_on(bench, &self.of(bench).await, delivery, user, action).await;
+    }
+
+    /// A press on this request, wherever it is shown.
+    pub async fn clicked_on(
+        &self,
+        bench: &Bench,
+        approval: &Approval,
+        delivery: &str,
+        user: &str,
+        action: &str,
+    ) {
         let click = ClickedButton {
             delivery: delivery.to_owned(),
             action_id: action.to_owned(),
-            value: self.approval.clone(),
+            value: approval.id.clone(),
             user: user.to_owned(),
-            channel: approval.channel.unwrap_or_default(),
-            message_ts: approval.message_ts.unwrap_or_default(),
+            channel: approval.channel.clone().unwrap_or_default(),
+            message_ts: approval.message_ts.clone().unwrap_or_default(),
             thread_ts: self.root(),
             reason: None,
         };
