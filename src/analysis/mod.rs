@@ -7,6 +7,7 @@
 //! report. Invariant: no I/O, no clock, no randomness, and nothing depends on the order of lines.
 
 pub mod aftermath;
+pub mod canary;
 pub mod changes;
 pub mod decide;
 pub mod grid;

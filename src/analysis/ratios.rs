@@ -107,6 +107,17 @@ pub const INERT: f64 = 0.04;
 /// program has not read it, or the field tells of something else, which is the likelier one in four.
 pub const SETTING_STAYS: f64 = 0.3;
 
+/// More requests fail than a canary gets: it can have hurt the others only through something that all
+/// versions share, and the errors speak of no such thing.
+pub const CANARY_EXCEEDED: f64 = 0.2;
+
+/// Services that have nothing to do with this one rise by as much in the same minutes: whatever it is reaches
+/// them all, which a change of its own does once in ten such incidents at most.
+pub const CONTROLS_RISE: f64 = 0.1;
+/// They stay calm: so they do under most causes but the provider's and a surge that reaches everybody, and
+/// the provider's own sign has counted that already.
+pub const CONTROLS_CALM: f64 = 1.3;
+
 /// The symptom ended within minutes of the change being undone, or did not.
 pub const REVERSAL: f64 = 20.0;
 pub const REVERSAL_FAILED: f64 = 0.05;

@@ -9,11 +9,11 @@
 //! measurement moves with every line, and what a visitor sends is a line in twenty at most or no setting
 //! by its name.
 
+use super::canary::version_of;
 use super::keys::{self, Class, class};
 use super::logs::LogSurvey;
 use super::logs::claims;
 use super::logs::values::{FewValues, Held, Value};
-use super::suspects::version_of;
 use super::{triggers, words};
 use crate::domain::change::{Change, ChangeKind, Effect, FieldSays, KeyChange, LogField, Relation};
 use crate::domain::evidence::Evidence;

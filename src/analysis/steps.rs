@@ -112,7 +112,8 @@ fn dispersion_of_counts(failures: &[f64], requests: &[f64], share: f64, begin: u
     trimmed_mean(&mut scatter).max(1.0)
 }
 
-fn trimmed_mean(values: &mut [f64]) -> f64 {
+/// The mean without the largest tenth.
+pub fn trimmed_mean(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     let kept = values.len() - values.len() / 10;
     if kept == 0 { 1.0 } else { values[..kept].iter().sum::<f64>() / kept as f64 }

@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 
+use super::canary::{self, Dose, Split};
 use super::keys::{self, Class, Failure, Fit, Starved};
 use super::logs::phrases::Mechanism;
 use super::logs::{LogSurvey, migration};
@@ -26,17 +27,6 @@ const TELLING: f64 = 0.1;
 
 /// More keys than this, none of which stands out, are a list and no answer.
 const NAMED_TOGETHER: usize = 3;
-
-/// Failures by version in the same minutes.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Split {
-    pub new_version: String,
-    pub new_bad: f64,
-    pub new_lines: f64,
-    pub old_bad: f64,
-    pub old_lines: f64,
-    pub ratio: f64,
-}
 
 /// What undoing the change did.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,6 +61,8 @@ pub struct Suspect<'c> {
     /// Callers over what they share: see [`keys::starved`].
     pub starved: Option<Starved>,
     pub split: Option<Split>,
+    /// Failures against the share of traffic that it got.
+    pub dose: Option<Dose>,
     pub reversal: Option<Reversal>,
     /// A current setting of the changed resource names what the errors name: key, value's part.
     pub names_error: Option<(String, String)>,
@@ -282,7 +274,8 @@ fn suspect<'c>(
         // However well it would explain failures of its own service, nothing carries it over to this one.
         mechanism = mechanism.min(1.0);
     }
-    let split = logs.filter(|_| real).and_then(|logs| split(change, effect, symptom, logs));
+    let split = logs.filter(|_| real).and_then(|logs| canary::split(change, effect, symptom, logs));
+    let dose = canary::dose(change, effect, symptom, failure);
     let reversal = change.undone_at.filter(|_| real).map(|at| reversal(at, symptom));
     let mut suspect = Suspect {
         change,
@@ -293,6 +286,7 @@ fn suspect<'c>(
         mechanism,
         starved,
         split,
+        dose,
         reversal,
         names_error,
         cut_off: None,
@@ -372,6 +366,9 @@ pub fn soft(suspect: &Suspect<'_>) -> f64 {
     if let Some(split) = &suspect.split {
         product *= split.ratio;
     }
+    if let Some(dose) = &suspect.dose {
+        product *= dose.ratio;
+    }
     if let Some(reversal) = &suspect.reversal {
         product *= if reversal.minutes.is_some() { ratios::REVERSAL } else { ratios::REVERSAL_FAILED };
     }
@@ -408,7 +405,7 @@ fn migrated(change: &Change, effect: Option<(i64, i64)>, logs: &LogSurvey) -> Op
     Some(Schema::Migrated(told.0, told.1.clone()))
 }
 
-fn is_about_sharing(mechanism: Mechanism) -> bool {
+pub(super) fn is_about_sharing(mechanism: Mechanism) -> bool {
     matches!(
         mechanism,
         Mechanism::Pool | Mechanism::Timeout | Mechanism::Overload | Mechanism::FunctionTimeout
@@ -513,86 +510,6 @@ fn current_setting_named(
             let repeated = |(key, value): &(&String, &String)| keys::is_repeated(key, value, failure);
             unknown().find(repeated).map(|(key, value)| (key.clone(), value.clone()))
         })
-}
-
-/// Failures of the new version against the others in the same minutes.
-fn split(change: &Change, effect: Option<(i64, i64)>, symptom: &Symptom, logs: &LogSurvey) -> Option<Split> {
-    let (from, _) = effect?;
-    let new = version_of(change, from, logs)?;
-    let kinds = symptom.new_kinds(logs);
-    let start = symptom.begin.max(logs.grid.index_of_second(from).unwrap_or(0));
-    let end = symptom.end.unwrap_or(logs.grid.len);
-    let (mut new_bad, mut new_lines, mut old_bad, mut old_lines) = (0.0, 0.0, 0.0, 0.0);
-    // Minutes in tens: sampled logs rarely show two versions within one.
-    let block = logs.grid.periods(10);
-    let mut at = start;
-    while at < end {
-        let stop = (at + block).min(end);
-        let lines = |index: usize| -> f64 {
-            logs.versions[index].1[at..stop].iter().map(|count| f64::from(*count)).sum()
-        };
-        let fresh = lines(new);
-        let stale: f64 = (0..logs.versions.len()).filter(|index| *index != new).map(lines).sum();
-        if fresh >= 3.0 && stale >= 3.0 {
-            new_lines += fresh;
-            old_lines += stale;
-            for (kind, _) in &kinds {
-                for ((period, version), count) in &kind.counts {
-                    if (at..stop).contains(&(*period as usize)) {
-                        if usize::from(*version) == new {
-                            new_bad += f64::from(*count);
-                        } else if usize::from(*version) < logs.versions.len() {
-                            // A line that names no version belongs to neither side.
-                            old_bad += f64::from(*count);
-                        }
-                    }
-                }
-            }
-        }
-        at = stop;
-    }
-    if new_lines < 10.0 || old_lines < 10.0 || new_bad + old_bad < 3.0 {
-        return None;
-    }
-    let factor = libm::exp(
-        log_bayes_factor(new_bad, new_lines.max(new_bad), old_bad, old_lines.max(old_bad)).clamp(-20.0, 20.0),
-    );
-    let worse = new_bad / new_lines > old_bad / old_lines;
-    let ratio = if worse { factor } else { 1.0 / factor.max(1.0 / factor) };
-    Some(Split {
-        new_version: logs.versions[new].0.clone(),
-        new_bad,
-        new_lines,
-        old_bad,
-        old_lines,
-        ratio: ratio.clamp(1.0 / ratios::SPLIT_CAP, ratios::SPLIT_CAP),
-    })
-}
-
-/// 'Two shares' against 'one share', uniform priors (Kass & Raftery 1995).
-pub fn log_bayes_factor(k1: f64, n1: f64, k2: f64, n2: f64) -> f64 {
-    let beta = |k: f64, n: f64| libm::lgamma(k + 1.0) + libm::lgamma(n - k + 1.0) - libm::lgamma(n + 2.0);
-    beta(k1, n1) + beta(k2, n2) - beta(k1 + k2, n1 + n2)
-}
-
-/// The logs' version that this change brought: by name, else the one first seen when it took effect.
-pub(super) fn version_of(change: &Change, effect: i64, logs: &LogSurvey) -> Option<usize> {
-    if change.relation != Relation::Own || logs.versions.len() < 2 {
-        return None;
-    }
-    if let Some(to) = &change.to_version
-        && let Some(index) = logs.versions.iter().position(|(name, _)| name == to)
-    {
-        return Some(index);
-    }
-    let at = logs.grid.index_of_second(effect)?;
-    let slack = logs.grid.periods(8);
-    let first = |counts: &[u32]| counts.iter().position(|count| *count > 0);
-    let mut fresh = logs.versions.iter().enumerate().filter(|(_, (_, counts))| {
-        first(counts).is_some_and(|index| index + 1 >= at && index <= at + slack && index > 3)
-    });
-    let (index, _) = fresh.next()?;
-    fresh.next().is_none().then_some(index)
 }
 
 fn reversal(at: Timestamp, symptom: &Symptom) -> Reversal {

@@ -187,6 +187,7 @@ fn in_logs(logs: &LogSurvey, bad: &[u32]) -> Option<Trouble> {
         metric: "error lines".to_owned(),
         stat: "Sum".to_owned(),
         values,
+        requests: tries,
         day_ago: Vec::new(),
         week_ago: Vec::new(),
         requests_during,

@@ -140,6 +140,8 @@ pub struct Change {
     pub no_op: bool,
     /// The share of traffic, 0 to 1, that it reached: below 1 for a canary.
     pub share: f64,
+    /// When it got which share, where it got more in steps; the last is [`Change::share`].
+    pub steps: Vec<(Timestamp, f64)>,
     /// The version of the resource before and after, where it has versions.
     pub from_version: Option<String>,
     pub to_version: Option<String>,

@@ -178,6 +178,7 @@ fn draft(kind: ChangeKind, resource: String, at: Timestamp) -> Change {
         code_changed: false,
         no_op: false,
         share: 1.0,
+        steps: Vec::new(),
         from_version: None,
         to_version: None,
         undo: Err("nothing is known of the state before it".to_owned()),

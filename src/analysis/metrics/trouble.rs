@@ -21,6 +21,8 @@ pub struct Trouble {
     pub stat: String,
     /// The share of failures (0 to 1) or the milliseconds, by period.
     pub values: Vec<Option<f64>>,
+    /// Requests by period; empty where none are counted.
+    pub requests: Vec<f64>,
     /// The same a day and a week ago.
     pub day_ago: Vec<Option<f64>>,
     pub week_ago: Vec<Option<f64>>,
@@ -117,6 +119,32 @@ pub fn counted(entity: &Entity) -> Vec<Trouble> {
     found
 }
 
+/// Levels in the hour before a period and from it to another one, of every series of a manner: the share of
+/// failed requests, or milliseconds.
+pub fn levels(entity: &Entity, manner: Manner, begin: usize, end: usize) -> Vec<(f64, f64)> {
+    /// Fewest requests from which a share can be told.
+    const REQUESTS: f64 = 40.0;
+    let sums = |values: &[Option<f64>], from: usize, to: usize| -> f64 {
+        values.get(from..to.min(values.len())).unwrap_or_default().iter().flatten().sum()
+    };
+    let hour_before = begin.saturating_sub(60);
+    let of_track = |track: &Track| match (manner, track.measure) {
+        (Manner::Failing, Measure::Failures | Measure::Throttles) => {
+            let requests = entity.requests_for(track)?;
+            let (before, during) = (sums(&requests, hour_before, begin), sums(&requests, begin, end));
+            (before >= REQUESTS && during >= REQUESTS).then(|| {
+                let failed = |from, to| sums(&track.values, from, to);
+                (failed(hour_before, begin) / before, failed(begin, end) / during)
+            })
+        }
+        (Manner::Slow, Measure::Latency) if !matches!(track.stat.as_str(), "Minimum" | "SampleCount") => {
+            Some((track.mean(hour_before, begin)?, track.mean(begin, end)?))
+        }
+        _ => None,
+    };
+    entity.tracks.iter().filter_map(of_track).collect()
+}
+
 fn failing(entity: &Entity, track: &Track) -> Option<Trouble> {
     let requests = entity.requests_for(track)?;
     let shares = |failures: &[Option<f64>], requests: &[Option<f64>]| -> Vec<Option<f64>> {
@@ -193,6 +221,7 @@ fn share_trouble(
         metric: track.metric.clone(),
         stat: track.stat.clone(),
         values: shares,
+        requests: tries,
         day_ago,
         week_ago,
         requests_during,
@@ -214,6 +243,7 @@ fn slow(track: &Track) -> Option<Trouble> {
         metric: track.metric.clone(),
         stat: track.stat.clone(),
         values: track.values.clone(),
+        requests: Vec::new(),
         day_ago: track.day_ago.clone(),
         week_ago: track.week_ago.clone(),
         requests_during: f64::INFINITY,

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Findings, clock, what};
+use super::{Findings, clock, percent, what};
 use crate::analysis::keys::Class;
 use crate::analysis::redact;
 use crate::analysis::suspects::Suspect;
@@ -118,6 +118,26 @@ fn reason(findings: &Findings<'_>, suspect: &Suspect<'_>, onset: i64) -> String 
         && reversal.minutes.is_none()
     {
         return "It was undone, and the symptom went on.".to_owned();
+    }
+    if let Some(dose) = &suspect.dose
+        && dose.ratio < 0.5
+    {
+        let told: Vec<String> = dose
+            .steps
+            .iter()
+            .map(|(_, share, failing)| format!("{} at {:.0} %", percent(*failing), share * 100.0))
+            .collect();
+        return match dose.exceeds {
+            Some((excess, share)) => format!(
+                "It gets {:.0} % of traffic, and {} of requests fail: it cannot have hurt those that it never got.",
+                share * 100.0,
+                percent(excess)
+            ),
+            None => format!(
+                "Failures did not follow its share of traffic: {}, with their rise between two steps.",
+                told.join(", ")
+            ),
+        };
     }
     let unread = |shown: &&LogField| shown.says == FieldSays::Stays;
     if let Some(shown) = change.shown.iter().find(unread) {

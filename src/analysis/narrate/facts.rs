@@ -48,6 +48,7 @@ pub fn items(findings: &Findings<'_>) -> Vec<EvidenceItem> {
     errors(&mut writer);
     others(&mut writer);
     zone(&mut writer);
+    controls(&mut writer);
     claims(&mut writer);
     numbered(writer.items)
 }
@@ -300,6 +301,29 @@ fn changes(writer: &mut Writer<'_>) {
         let supports: &[Cause] = if split.ratio >= 1.0 { support } else { &[] };
         writer.add(Agent::Logs, statement, supports, Some("log stream names by version".to_owned()));
     }
+    if let Some(dose) = &suspect.dose
+        && dose.ratio >= 2.0
+    {
+        let told: Vec<String> = dose
+            .steps
+            .iter()
+            .map(|(at, share, failing)| {
+                format!(
+                    "{} at {:.0} % of traffic since {} UTC",
+                    percent(*failing),
+                    share * 100.0,
+                    writer.at(*at)
+                )
+            })
+            .collect();
+        let statement = format!("Failures followed its share of traffic: {}.", told.join(", "));
+        writer.add(
+            Agent::Metrics,
+            statement,
+            support,
+            findings.symptom.primary.as_ref().map(|one| one.query.clone()),
+        );
+    }
     if let Some((key, token)) = &suspect.names_error {
         let statement =
             format!("The present value of {key} holds {}, which the errors name.", redact::value(key, token));
@@ -537,6 +561,24 @@ fn others(writer: &mut Writer<'_>) {
             zone.peers.join(", ")
         );
         writer.add(Agent::Metrics, statement, &[Cause::Platform], None);
+    }
+}
+
+/// The services that have nothing to do with it, as a control group.
+fn controls(writer: &mut Writer<'_>) {
+    let Some(controls) = &writer.findings.triggers.controls else { return };
+    let of = controls.of;
+    if controls.part >= 0.5 {
+        let statement = format!(
+            "{of} services that have nothing to do with it rose as well in the same minutes, half of them by {} of its own rise and more: a change of its own does not reach them.",
+            percent(controls.part)
+        );
+        writer.add(Agent::Metrics, statement, &[Cause::Platform], None);
+    } else if controls.part <= 0.1 && writer.findings.blamed().is_some() {
+        let statement = format!(
+            "{of} services that have nothing to do with it stayed calm in the same minutes: the trouble is not everybody's."
+        );
+        writer.add(Agent::Metrics, statement, &[Cause::Deployment], None);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The engine from the outside: one mechanism a test, and what must not change a verdict.
 
+mod doses;
 mod incident;
 mod properties;
 mod settings;

@@ -46,6 +46,18 @@ pub struct Outage {
     pub flood: Option<(f64, f64, usize)>,
 }
 
+/// The service's own rise beside those of services that have nothing to do with it (difference in
+/// differences, in the same minutes).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Controls {
+    /// How many of them tell.
+    pub of: usize,
+    /// The median of their rises, as a part of the service's own.
+    pub part: f64,
+    /// For changes of the service's own.
+    pub ratio: f64,
+}
+
 /// A resource that runs out.
 #[derive(Debug, Clone)]
 pub struct Drain {
@@ -159,6 +171,7 @@ pub struct Triggers {
     pub told: Vec<events::Told>,
     /// Peers were read and are calm.
     pub peers_calm: usize,
+    pub controls: Option<Controls>,
 }
 
 pub fn find(

@@ -1,6 +1,6 @@
 //! Other services in trouble: those that are called, and those that have nothing to do with it.
 
-use super::{Outage, Triggers, ZoneTrouble, lag};
+use super::{Controls, Outage, Triggers, ZoneTrouble, lag};
 use crate::analysis::metrics::{Entity, Manner, Measure, Metrics, Role, Trouble, trouble};
 use crate::analysis::symptom::Symptom;
 use crate::analysis::{ratios, steps};
@@ -85,9 +85,47 @@ pub(super) fn peers(found: &mut Triggers, symptom: &Symptom, metrics: &Metrics) 
         }
     }
     found.peers_calm = count - failing.len();
+    found.controls = controls(symptom, metrics);
     if failing.len() >= 2 || (failing.len() == 1 && count == 1 && !found.outages.is_empty()) {
         let share = failing.len() as f64 / count.max(1) as f64;
         let rate = ratios::ZONE_HURTS * share * lag(symptom, symptom.first, symptom.last);
         found.zone = Some(ZoneTrouble { peers: failing, of: count, text: None, zone: None, rate });
     }
+}
+
+/// How far the peers rose with the service, in its own manner: the median of them, so that one with an
+/// incident of its own does not stand for all.
+fn controls(symptom: &Symptom, metrics: &Metrics) -> Option<Controls> {
+    /// Fewer peers than this are no control group.
+    const FEWEST: usize = 2;
+    let primary = symptom.primary.as_ref()?;
+    let end = symptom.end.unwrap_or(symptom.grid.len);
+    let rise = |before: f64, during: f64| match primary.manner {
+        Manner::Failing => during - before,
+        Manner::Slow => (during.max(1e-9) / before.max(1e-9)).ln(),
+    };
+    let (before, during) = primary.levels_at(symptom.begin);
+    let own = rise(before, during);
+    if own <= 0.0 {
+        return None;
+    }
+    let mut parts: Vec<f64> = metrics
+        .others(Role::Peer)
+        .filter_map(|entity| {
+            // Of several series the one that rose most, so that a control is not called calm by the wrong one.
+            trouble::levels(entity, primary.manner, symptom.begin, end)
+                .into_iter()
+                .map(|(before, during)| rise(before, during) / own)
+                .max_by(f64::total_cmp)
+        })
+        .collect();
+    parts.sort_by(f64::total_cmp);
+    if parts.len() < FEWEST {
+        return None;
+    }
+    let part = parts[(parts.len() - 1) / 2].clamp(0.0, 1.0);
+    // From a tenth, which is noise, to seven tenths, which is as good as the whole, on a scale of odds.
+    let way = ((part - 0.1) / 0.6).clamp(0.0, 1.0);
+    let ratio = ratios::CONTROLS_CALM * (ratios::CONTROLS_RISE / ratios::CONTROLS_CALM).powf(way);
+    Some(Controls { of: parts.len(), part, ratio })
 }

@@ -8,9 +8,9 @@
 //! own `server:` is the service itself.
 
 use super::{Expiry, Triggers, ZoneTrouble, lag, parties};
+use crate::analysis::canary::log_bayes_factor;
 use crate::analysis::logs::LogSurvey;
 use crate::analysis::logs::phrases::{self, Mechanism};
-use crate::analysis::suspects::log_bayes_factor;
 use crate::analysis::symptom::Symptom;
 use crate::analysis::{ratios, words};
 use crate::domain::evidence::Scope;

@@ -14,6 +14,7 @@ use super::ratios;
 use super::suspects::Suspect;
 use super::symptom::Symptom;
 use super::triggers::Triggers;
+use crate::domain::change::Relation;
 use crate::domain::evidence::Evidence;
 use crate::domain::report::Cause;
 use causes::{dependency, exhaustion, expiry, platform, traffic};
@@ -54,6 +55,11 @@ pub fn weigh(
     failure: &Failure,
     evidence: &Evidence,
 ) -> Weighed {
+    if let Some(controls) = &triggers.controls {
+        for suspect in suspects.iter_mut().filter(|suspect| suspect.change.relation == Relation::Own) {
+            suspect.weight *= controls.ratio;
+        }
+    }
     let outages = explain_outages(suspects, symptom, triggers, failure);
     explain_drain(suspects, symptom, triggers, failure);
     let surge_left = explain_surge(suspects, symptom, triggers);

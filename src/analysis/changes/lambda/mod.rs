@@ -235,6 +235,8 @@ impl<'w, 'a> Function<'w, 'a> {
             });
         change.effect = Effect::Took { from: start.at, until: end.at };
         change.share = end.share;
+        let same = group.moves.iter().filter(|moved| moved.alias == end.alias);
+        change.steps = same.map(|moved| (moved.at, moved.share)).collect();
         let again = past.last_move(&end.alias).is_some_and(|before| {
             before.target == end.target && (before.share - end.share).abs() < f64::EPSILON
         });
