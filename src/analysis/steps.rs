@@ -9,6 +9,8 @@
 
 /// Fewest periods that a rise, or the quiet before it, must have.
 const SHORTEST: usize = 2;
+/// Periods of a series in which a rise can be found at all.
+pub const FEWEST: usize = 2 * SHORTEST + 1;
 /// A standardised value counts at most this much, so that one outlier is not a change.
 const CLIP: f64 = 8.0;
 
@@ -205,7 +207,7 @@ fn scatter(values: &[Option<f64>], scaled: &impl Fn(f64) -> f64, sorted: &mut [f
 /// Gains by beginning (the best end for each), and the best (begin, end, gain) of all.
 #[expect(clippy::needless_range_loop, reason = "`begin` is an argument of the gain as well as an index")]
 fn search(length: usize, gain: impl Fn(usize, usize) -> f64) -> Option<(Vec<f64>, (usize, usize, f64))> {
-    if length < 2 * SHORTEST + 1 {
+    if length < FEWEST {
         return None;
     }
     let stride = (length / 36).max(1);

@@ -153,7 +153,7 @@ fn ends_plausibly(one: &Trouble, grid: Grid) -> bool {
 }
 
 /// Whether series tell of failures or latency near now: an alert without them is neither confirmed nor
-/// denied by their silence.
+/// denied by their silence, nor by that of a service that is a few periods old.
 fn measured(own: &Entity, grid: Grid) -> bool {
     let recent = grid.len.saturating_sub(grid.periods(30));
     own.tracks.iter().any(|track| {
@@ -165,7 +165,10 @@ fn measured(own: &Entity, grid: Grid) -> bool {
                 | Measure::Latency
                 | Measure::Throttles
         );
-        tells && track.values.get(recent..).unwrap_or_default().iter().flatten().count() >= 2
+        let known = |values: &[Option<f64>]| values.iter().flatten().count();
+        tells
+            && known(track.values.get(recent..).unwrap_or_default()) >= 2
+            && known(&track.values) >= steps::FEWEST
     })
 }
 

@@ -201,7 +201,7 @@ def tell_story(args, check, folder, open_things):
     )
     until("the alarm is delivered", lambda: relay.deliveries("Notification"))
     check(relay.deliveries("Notification") == [(403, 200)], "alarm: CloudWatch's alarm comes over SNS and is believed")
-    result = until("the verdict", lambda: slack.of_kind("incident_result"))
+    until("the verdict", lambda: slack.of_kind("incident_result"))
 
     def incident():
         return json.loads(answer_of(f"{bot_url}/incidents/INC-1"))
@@ -212,7 +212,10 @@ def tell_story(args, check, folder, open_things):
     check(blamed == ("deployment", FUNCTION), f"verdict: {verdict['cause']} of {(verdict['change'] or {}).get('resource')}")
     values = {entry["key"]: (entry["before"], entry["after"]) for entry in verdict["change"]["config"]}
     check(values == {key: (GOOD[key], BAD[key]) for key in GOOD}, f"verdict: old and new values {values}")
-    check(all(f"{GOOD[key]}" in json.dumps(result) for key in GOOD), "verdict: the message names them")
+    told_in_thread = json.dumps(slack.of_kind("incident_headline"))
+    check(
+        all(f"{key} from {GOOD[key]} to {BAD[key]}" in told_in_thread for key in GOOD), "verdict: the headline names them too"
+    )
     sources = {item["source"] for item in told["evidence"]}
     check(sources == {"logs", "metrics", "deploy"}, "verdict: it rests on logs, metrics and deployments")
     check(any("logs:StartQuery" in gap["reason"] for gap in told["gaps"]), "verdict: that Insights is denied is a gap, and lines are read")

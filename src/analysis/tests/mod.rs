@@ -137,6 +137,18 @@ fn nothing_known_is_unknown_and_nothing_risen_is_none() {
 }
 
 #[test]
+fn a_service_that_is_three_minutes_old_is_not_told_healthy() {
+    let mut incident = Incident::calm();
+    incident.evidence.series = Some(Vec::new());
+    let young = |value: f64| move |minute: usize| (minute + 3 >= MINUTES).then_some(value);
+    incident.series("checkout", "AWS/Lambda", "Invocations", "Sum", young(100.0));
+    incident.series("checkout", "AWS/Lambda", "Errors", "Sum", |minute| {
+        young(0.0)(minute).map(|none| if minute + 1 >= MINUTES { 50.0 } else { none })
+    });
+    assert_ne!(cause(&incident).0, Cause::None);
+}
+
+#[test]
 fn two_failures_of_ten_requests_are_no_incident() {
     let mut incident = Incident::calm();
     incident.deploy(85.0, &[("DB_POOL_SIZE", "10", "5")]).metrics(
