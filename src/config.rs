@@ -55,6 +55,8 @@ pub struct ApprovalsSection {
     pub verify_within: Period,
     /// May approve alone, with a reason that is posted and kept; empty: nobody.
     pub break_glass: Vec<String>,
+    /// ARNs of roles that are nobody, beside those whose names say so.
+    pub pipelines: Vec<String>,
 }
 
 impl Default for ApprovalsSection {
@@ -65,6 +67,7 @@ impl Default for ApprovalsSection {
             expires_after: Period(SignedDuration::from_mins(30)),
             verify_within: Period(SignedDuration::from_mins(5)),
             break_glass: Vec::new(),
+            pipelines: Vec::new(),
         }
     }
 }

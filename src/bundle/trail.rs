@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::Reading;
 use super::document::{text, time};
 use crate::domain::evidence::{Actor, Gap, TrailRecord};
+use crate::domain::machine;
 
 const FILE: &str = "cloudtrail.json";
 
@@ -98,7 +99,7 @@ fn actor(raw: &Value) -> Actor {
                 tail.next().unwrap_or_default().to_owned(),
                 text(identity, "principalId").split(':').nth(1).unwrap_or_default().to_owned(),
             ]);
-            let automation = role_is_automation(&role, &session, &invoked_by);
+            let automation = machine::is_role_of_one(&role, &session, &invoked_by);
             let name = if session.is_empty() { role } else { format!("{role}/{session}") };
             Actor { arn, name, automation }
         }
@@ -112,7 +113,7 @@ fn actor(raw: &Value) -> Actor {
                 text(identity, "accountId"),
                 invoked_by,
             ]);
-            let automation = automation_words(&name);
+            let automation = machine::is_name_of_one(&name);
             Actor { arn, name, automation }
         }
     }
@@ -120,94 +121,6 @@ fn actor(raw: &Value) -> Actor {
 
 fn first(candidates: impl IntoIterator<Item = String>) -> String {
     candidates.into_iter().find(|text| !text.is_empty()).unwrap_or_default()
-}
-
-fn role_is_automation(role: &str, session: &str, invoked_by: &str) -> bool {
-    if session.contains('@') || role.starts_with("AWSReservedSSO_") {
-        return false;
-    }
-    role.starts_with("AWSServiceRole") || invoked_by.ends_with(".amazonaws.com") || automation_words(role)
-}
-
-/// Whether a name's words say that a machine goes by it.
-fn automation_words(name: &str) -> bool {
-    const WORDS: &[&str] = &[
-        "ansible",
-        "argo",
-        "argocd",
-        "atlantis",
-        "automation",
-        "bitbucket",
-        "bot",
-        "buildkite",
-        "cd",
-        "cdk",
-        "cfn",
-        "ci",
-        "cicd",
-        "circle",
-        "circleci",
-        "cloudformation",
-        "codebuild",
-        "codecommit",
-        "codedeploy",
-        "codepipeline",
-        "deploy",
-        "deployer",
-        "deployment",
-        "drone",
-        "flux",
-        "github",
-        "gitlab",
-        "harness",
-        "jenkins",
-        "octopus",
-        "oidc",
-        "pipeline",
-        "pulumi",
-        "release",
-        "runner",
-        "spacelift",
-        "spinnaker",
-        "teamcity",
-        "terraform",
-        "travis",
-    ];
-    words(name).iter().any(|word| WORDS.contains(&word.as_str()))
-}
-
-/// The words of a name in lower case: at anything that is no letter, and where a capital follows a
-/// small letter (`GitHubActions` is `git`, `hub`, `actions`, and `github` as well).
-fn words(name: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut whole = vec![String::new()];
-    let mut small_before = false;
-    for letter in name.chars() {
-        if !letter.is_alphabetic() {
-            words.push(String::new());
-            whole.push(String::new());
-            small_before = false;
-            continue;
-        }
-        if letter.is_uppercase() && small_before {
-            words.push(String::new());
-        }
-        small_before = letter.is_lowercase();
-        for list in [&mut words, &mut whole] {
-            if let Some(last) = list.last_mut() {
-                last.extend(letter.to_lowercase());
-            }
-        }
-    }
-    // `GitHub` is one word to its readers, and so are the other two-part names.
-    let pairs: Vec<String> = words
-        .windows(2)
-        .filter_map(|pair| match pair {
-            [first, second] if !first.is_empty() && !second.is_empty() => Some(format!("{first}{second}")),
-            _ => None,
-        })
-        .collect();
-    words.into_iter().chain(whole).chain(pairs).filter(|word| !word.is_empty()).collect()
 }
 
 #[cfg(test)]

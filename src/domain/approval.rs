@@ -47,19 +47,47 @@ pub struct Request<'a> {
     /// Where the button was posted; `None` where it never was.
     pub channel: Option<&'a str>,
     pub message_ts: Option<&'a str>,
-    /// Slack user id of who asked for the investigation.
-    pub requested_by: Option<&'a str>,
+    /// Slack user ids of all who asked for the investigation.
+    pub requested_by: &'a BTreeSet<String>,
+    /// Slack user id of who approved the change that would be taken back, where it is one of the bot's.
+    pub approved_by: Option<&'a str>,
     pub author: Authorship,
 }
 
 /// Who made the change that would be undone, seen from whoever clicks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Authorship {
     Clicker,
-    /// Somebody else, a pipeline, or an identity that is no person in Slack.
+    /// Somebody else, a pipeline, which is nobody, or nobody that AWS names.
     Somebody,
     /// It has an author, and Slack does not say whether it is this person.
     Unknown,
+    /// A person by all that AWS shows, of whom nothing says who that is in Slack: the ARN.
+    Unmapped(String),
+}
+
+/// Who an identity of AWS is in Slack, as far as that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Known {
+    /// By the configuration.
+    Person(String),
+    /// It goes by an e-mail address, which may be the clicker's.
+    Address(String),
+    /// Neither.
+    Nothing,
+}
+
+/// Whether `user` made the change. `address` is the user's own e-mail address: `Err` where Slack does not answer.
+pub fn authorship(arn: &str, known: &Known, user: &str, address: Result<Option<&str>, ()>) -> Authorship {
+    match (known, address) {
+        (Known::Person(person), _) if person == user => Authorship::Clicker,
+        (Known::Person(_), _) => Authorship::Somebody,
+        (Known::Address(_), Err(())) => Authorship::Unknown,
+        (Known::Address(author), Ok(Some(own))) if author.eq_ignore_ascii_case(own) => Authorship::Clicker,
+        (Known::Address(_), Ok(Some(_))) => Authorship::Somebody,
+        // Whose address Slack does not show may be anybody.
+        (Known::Address(_), Ok(None)) | (Known::Nothing, _) => Authorship::Unmapped(arn.to_owned()),
+    }
 }
 
 /// The rules in force.
@@ -108,6 +136,18 @@ pub enum Refusal {
     Author,
     #[error("Slack does not say whether you made the change that would be undone. Try again in a minute.")]
     AuthorUnknown,
+    #[error(
+        "AWS names {0} as who made the change that would be undone, and nothing here says who that is in Slack. Add it to a `[[person]]` in the configuration, or to `pipelines` under `[approvals]` where it is nobody; until then only who may approve alone can."
+    )]
+    AuthorUnmapped(String),
+    #[error(
+        "You approved the rollback that would be taken back; with the two-person rule somebody else approves."
+    )]
+    ApprovedIt,
+    #[error("Slack does not say whether the message with this button is still there. Try again in a minute.")]
+    MessageUnknown,
+    #[error("Trying a plan is for approvers of this service and for who asked for the investigation.")]
+    MayNotTry,
     #[error("This press arrived a second time; it counts once.")]
     Replayed,
     #[error(
@@ -135,6 +175,10 @@ impl Refusal {
             Self::Requester => "requester",
             Self::Author => "author",
             Self::AuthorUnknown => "author_unknown",
+            Self::AuthorUnmapped(_) => "author_unmapped",
+            Self::ApprovedIt => "approved_it",
+            Self::MessageUnknown => "message_unknown",
+            Self::MayNotTry => "may_not_try",
             Self::Replayed => "replayed",
             Self::TooOld => "too_old",
             Self::NotKnown => "not_known",
@@ -149,12 +193,16 @@ impl Refusal {
 pub fn may_approve(click: &Click<'_>, request: &Request<'_>, rules: &Rules) -> Result<(), Refusal> {
     may_decide(click, request, rules)?;
     if rules.two_person {
-        if request.requested_by == Some(click.user) {
+        if request.requested_by.contains(click.user) {
             return Err(Refusal::Requester);
         }
-        match request.author {
+        if request.approved_by == Some(click.user) {
+            return Err(Refusal::ApprovedIt);
+        }
+        match &request.author {
             Authorship::Clicker => return Err(Refusal::Author),
             Authorship::Unknown => return Err(Refusal::AuthorUnknown),
+            Authorship::Unmapped(arn) => return Err(Refusal::AuthorUnmapped(arn.clone())),
             Authorship::Somebody => {}
         }
     }
@@ -198,6 +246,21 @@ pub fn may_decide(click: &Click<'_>, request: &Request<'_>, rules: &Rules) -> Re
     }
 }
 
+/// Whether somebody may have AWS looked at for a plan: any approver, who may approve alone, and who asked.
+///
+/// # Errors
+/// The reason why not, as a sentence for the person.
+pub fn may_try(user: &str, askers: &BTreeSet<String>, rules: &Rules) -> Result<(), Refusal> {
+    let on = |list: &Result<BTreeSet<String>, String>| matches!(list, Ok(people) if people.contains(user));
+    if askers.contains(user) || on(&rules.approvers) || on(&rules.break_glass) {
+        return Ok(());
+    }
+    match &rules.approvers {
+        Err(group) => Err(Refusal::GroupUnknown(group.clone())),
+        Ok(_) => Err(Refusal::MayNotTry),
+    }
+}
+
 /// Whether the request can be decided by anybody, on this message.
 fn still_open(click: &Click<'_>, request: &Request<'_>) -> Result<(), Refusal> {
     if request.channel != Some(click.channel) || request.message_ts != Some(click.message_ts) {
@@ -216,6 +279,8 @@ fn still_open(click: &Click<'_>, request: &Request<'_>) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
 
     fn at(text: &str) -> Timestamp {
@@ -227,12 +292,14 @@ mod tests {
     }
 
     fn request() -> Request<'static> {
+        static ASKED: LazyLock<BTreeSet<String>> = LazyLock::new(|| ["U-asked".to_owned()].into());
         Request {
             decided: None,
             expires_at: at("2026-02-06T12:50:00Z"),
             channel: Some("C1"),
             message_ts: Some("1.2"),
-            requested_by: Some("U-asked"),
+            requested_by: &ASKED,
+            approved_by: None,
             author: Authorship::Somebody,
         }
     }
@@ -253,6 +320,31 @@ mod tests {
         assert_eq!(may_approve(&click("U-asked"), &request(), &rules()), Err(Refusal::Requester));
         let mine = Request { author: Authorship::Clicker, ..request() };
         assert_eq!(may_approve(&click("U-author"), &mine, &rules()), Err(Refusal::Author));
+    }
+
+    #[test]
+    fn who_approved_a_rollback_does_not_take_it_back_alone() {
+        let mine = Request { approved_by: Some("U-ok"), ..request() };
+        assert_eq!(may_approve(&click("U-ok"), &mine, &rules()), Err(Refusal::ApprovedIt));
+        assert_eq!(may_decide(&click("U-ok"), &mine, &rules()), Ok(()), "rejecting it is anybody's");
+    }
+
+    #[test]
+    fn an_author_of_whom_nothing_says_who_it_is_lets_nobody_through() {
+        let arn = "arn:aws:iam::123456789012:user/alice";
+        let author = |known: Known, address| authorship(arn, &known, "U-ok", address);
+        let unmapped = Authorship::Unmapped(arn.to_owned());
+        assert_eq!(author(Known::Nothing, Ok(Some("ok@shop.example"))), unmapped);
+        assert_eq!(author(Known::Person("U-ok".into()), Err(())), Authorship::Clicker);
+        assert_eq!(author(Known::Person("U-other".into()), Err(())), Authorship::Somebody);
+        let address = || Known::Address("ok@shop.example".into());
+        assert_eq!(author(address(), Ok(Some("OK@shop.example"))), Authorship::Clicker);
+        assert_eq!(author(address(), Ok(Some("other@shop.example"))), Authorship::Somebody);
+        assert_eq!(author(address(), Ok(None)), unmapped);
+        assert_eq!(author(address(), Err(())), Authorship::Unknown);
+        let theirs = Request { author: unmapped, ..request() };
+        let refusal = may_approve(&click("U-ok"), &theirs, &rules()).unwrap_err();
+        assert!(refusal.to_string().contains("`[[person]]`"), "{refusal}");
     }
 
     #[test]

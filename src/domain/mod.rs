@@ -14,6 +14,7 @@ pub mod evidence;
 pub mod execution;
 pub mod firing;
 pub mod incident;
+pub mod machine;
 pub mod measure;
 pub mod plan;
 pub mod recovery;

@@ -372,7 +372,7 @@ impl Desk {
     async fn again(&self, asker: &Asker, id: IncidentId) -> Result<Answer> {
         let why = format!("asked for by <@{}>", asker.user);
         let (now, delivery) = (self.clock.now(), asker.delivery.as_deref());
-        let answer = match self.store.investigate_again_once(id, &why, delivery, now).await {
+        let answer = match self.store.investigate_again_once(id, &asker.user, &why, delivery, now).await {
             Ok(Once::Before) => done_before(),
             Ok(Once::Done(true)) => {
                 Answer::told(format!("*{id}*: looking again. The verdict comes in its thread."))

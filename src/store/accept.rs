@@ -112,6 +112,9 @@ pub(super) async fn accept_in(
         None => (Accepted::Opened(open_new(transaction, new, symptom, None, now).await?), None),
     };
     let Some(id) = accepted.incident() else { return Ok(accepted) };
+    if let Some(user) = &new.origin.requested_by {
+        note_asker(transaction, id, user).await?;
+    }
     let alert: i64 = sqlx::query_scalar(
         "INSERT INTO alerts (incident_id, received_at, body) VALUES (?1, ?2, ?3) RETURNING id",
     )
@@ -296,6 +299,20 @@ async fn open_new(
     note(transaction, id, now, &format!("opened: {from}")).await?;
     super::jobs::enqueue(transaction, &JobKind::Investigate, Some(id), now).await?;
     Ok(id)
+}
+
+/// Notes who asked for an investigation.
+pub(super) async fn note_asker(
+    transaction: &mut Transaction<'static, Sqlite>,
+    incident: IncidentId,
+    user: &str,
+) -> Result<()> {
+    sqlx::query("INSERT INTO askers (incident_id, user) VALUES (?1, ?2) ON CONFLICT DO NOTHING")
+        .bind(incident.0)
+        .bind(user)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
 }
 
 /// Adds a line to an incident's own history.

@@ -1,6 +1,6 @@
 //! Incidents: what is stored of them, and how a step changes them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -408,6 +408,15 @@ impl Store {
         Ok(true)
     }
 
+    /// Slack user ids of all who asked for an incident's investigation, first or again.
+    pub async fn askers(&self, id: IncidentId) -> Result<BTreeSet<String>> {
+        let users: Vec<String> = sqlx::query_scalar("SELECT user FROM askers WHERE incident_id = ?1")
+            .bind(id.0)
+            .fetch_all(&self.readers)
+            .await?;
+        Ok(users.into_iter().collect())
+    }
+
     /// Takes a new look: the verdict stays in sight until the next one replaces it.
     ///
     /// # Errors
@@ -422,13 +431,14 @@ impl Store {
         Ok(true)
     }
 
-    /// The same, asked for by a delivery.
+    /// The same, asked for by a person (a Slack user id) with a delivery.
     ///
     /// # Errors
     /// [`StoreError::Misfit`] where a change is under way or the incident is closed.
     pub async fn investigate_again_once(
         &self,
         id: IncidentId,
+        by: &str,
         why: &str,
         delivery: Option<&str>,
         now: Timestamp,
@@ -437,6 +447,7 @@ impl Store {
         if state_in(&mut transaction, id).await?.is_none() {
             return Ok(Once::Done(false));
         }
+        super::accept::note_asker(&mut transaction, id, by).await?;
         look_again(&mut transaction, id, why, now).await?;
         transaction.commit().await?;
         Ok(Once::Done(true))

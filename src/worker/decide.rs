@@ -6,9 +6,10 @@ use super::fail_points::Point;
 use super::headline::note;
 use super::{Bench, Done, feedback, report, roll_back};
 use crate::analysis::redact;
-use crate::domain::approval::{self, Authorship, Click, Decision, Refusal, Request, Rules};
+use crate::domain::approval::{self, Authorship, Click, Decision, Known, Refusal, Request, Rules};
 use crate::domain::audit::Entry;
 use crate::domain::incident::IncidentId;
+use crate::domain::machine;
 use crate::domain::scorecard::Word;
 use crate::slack::approvals;
 use crate::slack::evidence;
@@ -79,12 +80,18 @@ async fn change(bench: &Bench, click: &ClickedButton, press: Press) -> anyhow::R
     let rules = rules(bench, approval.plan.service.as_deref().unwrap_or(&row.service), press).await;
     let clicked =
         Click { user: &click.user, channel: &click.channel, message_ts: &click.message_ts, at: now };
+    let askers = bench.store.askers(row.id).await?;
+    let undone = match &approval.undoes {
+        Some(undone) => bench.store.approval(undone).await?,
+        None => None,
+    };
     let mut request = Request {
         decided: approval.decision.map(|decision| (decision, approval.decided_by.as_deref())),
         expires_at: approval.expires_at,
         channel: approval.channel.as_deref(),
         message_ts: approval.message_ts.as_deref(),
-        requested_by: row.requested_by.as_deref(),
+        requested_by: &askers,
+        approved_by: undone.as_ref().and_then(|undone| undone.decided_by.as_deref()),
         author: Authorship::Somebody,
     };
     let reason = click.reason.as_deref().map(redact::text).filter(|reason| !reason.trim().is_empty());
@@ -98,8 +105,8 @@ async fn change(bench: &Bench, click: &ClickedButton, press: Press) -> anyhow::R
         request.author = authorship(bench, &approval, &click.user).await;
         allowed = approval::may_approve(&clicked, &request, &rules);
     }
-    if press != Press::Reject && allowed.is_ok() && is_gone(bench, click).await {
-        allowed = Err(Refusal::MessageGone);
+    if press != Press::Reject && allowed.is_ok() {
+        allowed = still_there(bench, click).await;
     }
     bench.fail_points.pass(Point::RulesKnown).await;
     if let Err(refusal) = allowed {
@@ -132,15 +139,16 @@ async fn change(bench: &Bench, click: &ClickedButton, press: Press) -> anyhow::R
     }
 }
 
-/// Whether the message with the button is gone: who deletes it takes the request back. Where Slack does not
-/// answer, the click itself is Slack's word that it is there.
-async fn is_gone(bench: &Bench, click: &ClickedButton) -> bool {
+/// Whether the message with the button is there: who deletes it takes the request back. Where Slack does not say,
+/// nothing is approved.
+async fn still_there(bench: &Bench, click: &ClickedButton) -> Result<(), Refusal> {
     let there = bench.slack.message_at(&click.channel, &click.message_ts, click.thread_ts.as_deref());
     match note(bench, there.await) {
-        Ok(found) => found.is_none(),
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => Err(Refusal::MessageGone),
         Err(error) => {
             tracing::warn!(%error, "whether a button's message is still there cannot be read");
-            false
+            Err(Refusal::MessageUnknown)
         }
     }
 }
@@ -202,21 +210,27 @@ async fn people(bench: &Bench, list: &[String]) -> Result<BTreeSet<String>, Stri
 /// session's name.
 async fn authorship(bench: &Bench, approval: &Approval, user: &str) -> Authorship {
     let Some(arn) = approval.plan.author.as_deref() else { return Authorship::Somebody };
-    if let Some(person) = bench.settings.config.person_of(arn) {
-        return if person == user { Authorship::Clicker } else { Authorship::Somebody };
-    }
-    let session = arn.rsplit('/').next().unwrap_or_default().to_lowercase();
-    if !session.contains('@') {
+    let config = &bench.settings.config;
+    if config.approvals.pipelines.iter().any(|role| role == arn || machine::is_same_role(role, arn)) {
         return Authorship::Somebody;
     }
-    match note(bench, bench.slack.email_of(user).await) {
-        Ok(Some(email)) if email.to_lowercase() == session => Authorship::Clicker,
-        Ok(_) => Authorship::Somebody,
-        Err(error) => {
+    let session = arn.rsplit('/').next().unwrap_or_default();
+    let known = match config.person_of(arn) {
+        Some(person) => Known::Person(person.to_owned()),
+        None if session.contains('@') => Known::Address(session.to_owned()),
+        None => Known::Nothing,
+    };
+    let address = match &known {
+        Known::Address(_) => note(bench, bench.slack.email_of(user).await).map_err(|error| {
             tracing::warn!(user, error = %error, "an e-mail address cannot be read");
-            Authorship::Unknown
-        }
-    }
+        }),
+        _ => Ok(None),
+    };
+    let address = match &address {
+        Ok(own) => Ok(own.as_deref()),
+        Err(()) => Err(()),
+    };
+    approval::authorship(arn, &known, user, address)
 }
 
 async fn show_plan(bench: &Bench, click: &ClickedButton) -> anyhow::Result<()> {
@@ -229,8 +243,15 @@ async fn show_plan(bench: &Bench, click: &ClickedButton) -> anyhow::Result<()> {
 async fn try_plan(bench: &Bench, click: &ClickedButton) -> anyhow::Result<()> {
     let Some(approval) = bench.store.approval(&click.value).await? else { return Ok(()) };
     let Some(channel) = approval.channel.clone() else { return Ok(()) };
-    let thread_ts = bench.store.incident_row(approval.incident).await?.and_then(|row| row.thread_ts);
-    let there = ClickedButton { channel, thread_ts, ..click.clone() };
+    let Some(row) = bench.store.incident_row(approval.incident).await? else { return Ok(()) };
+    let service = approval.plan.service.as_deref().unwrap_or(&row.service);
+    let there = ClickedButton { channel, thread_ts: row.thread_ts.clone(), ..click.clone() };
+    let askers = bench.store.askers(row.id).await?;
+    let mut rules = rules(bench, service, Press::Approve).await;
+    rules.break_glass = people(bench, &bench.settings.config.approvals.break_glass).await;
+    if let Err(refusal) = approval::may_try(&click.user, &askers, &rules) {
+        return refuse(bench, &there, Some(&approval), &refusal).await;
+    }
     if approval.decision.is_some() {
         return tell(bench, &there, &Message::plain("This request is decided; there is nothing to try."))
             .await;

@@ -11,6 +11,7 @@ use super::Bench;
 use crate::analysis::{Investigation, redact};
 use crate::aws::rollback;
 use crate::domain::change::Relation;
+use crate::domain::machine;
 use crate::domain::plan::{Plan, expected_effect};
 use crate::domain::report::ActionKind;
 use crate::domain::rollback::RollbackTarget;
@@ -47,7 +48,10 @@ pub async fn plan(bench: &Bench, service: &str, investigation: &Investigation) -
         let reason = format!("the change is one of {name}, which belongs to {owner}: its owner decides");
         return Offer::Not(Some(reason));
     }
-    let author = change.actor.as_ref().filter(|actor| !actor.automation && !actor.arn.is_empty());
+    let author = change.actor.as_ref().filter(|actor| {
+        // Histories name an author's ARN and nothing else.
+        !actor.automation && !actor.arn.is_empty() && !machine::is_one(&actor.arn)
+    });
     let author = author.map(|actor| actor.arn.clone());
     match tried(bench, target).await {
         Ok((target, tried)) => {

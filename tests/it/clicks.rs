@@ -245,6 +245,18 @@ refused! {
         sentence: "Slack does not say whether you made the change that would be undone. Try again in a minute.",
         ..a_press()
     };
+    a_person_of_whom_nothing_says_who_that_is_in_slack_may_be_anybody: Case {
+        set: |set| set.author = Some("arn:aws:iam::123456789012:user/alice".into()),
+        refusal: "author_unmapped",
+        sentence: "AWS names arn:aws:iam::123456789012:user/alice as who made the change that would be undone, and nothing here says who that is in Slack. Add it to a `[[person]]` in the configuration, or to `pipelines` under `[approvals]` where it is nobody; until then only who may approve alone can.",
+        ..a_press()
+    };
+    whether_the_message_is_there_has_to_be_known: Case {
+        before: Before::SlackFails("conversations.replies"),
+        refusal: "message_unknown",
+        sentence: "Slack does not say whether the message with this button is still there. Try again in a minute.",
+        ..a_press()
+    };
     nobody_may_once_it_has_expired: Case {
         set: |set| set.expires_after = SignedDuration::from_secs(10),
         before: Before::Expired,
@@ -564,18 +576,41 @@ async fn a_rejection_says_why() {
 #[tokio::test]
 async fn the_plan_is_shown_whole_and_tried_without_effect() {
     let (ward, bot, asked) = open(|_| {}).await;
-    ward.slack.click(id::STRANGER, id::ALERTS, &asked.ts, "show_plan").await.unwrap();
-    let view = ward.slack.modal(id::STRANGER).unwrap();
+    ward.slack.click(id::APPROVER, id::ALERTS, &asked.ts, "show_plan").await.unwrap();
+    let view = ward.slack.modal(id::APPROVER).unwrap();
     let body = view.body["blocks"].to_string();
     for part in ["aws lambda update-alias", "What stays wrong", "Only while", "--revision-id"] {
         assert!(body.contains(part), "{part}: {body}");
     }
     let place = incident_commander::demo::slack::Place::Modal;
-    ward.slack.act(id::STRANGER, &place, &Action::click("try_plan")).await.unwrap();
+    ward.slack.act(id::APPROVER, &place, &Action::click("try_plan")).await.unwrap();
     let tried = |slack: &incident_commander::demo::slack::SlackWorld| {
-        let seen = slack.ephemerals(id::STRANGER);
+        let seen = slack.ephemerals(id::APPROVER);
         seen.into_iter().find(|one| one.message.text.contains("tried without effect"))
     };
     ward.slack.wait_for("the trial", crate::house::PATIENCE, tried).await.unwrap();
     assert_eq!(ward.changes(bot.store()).await, []);
+}
+
+#[tokio::test]
+async fn a_stranger_reads_a_plan_and_does_not_try_it() {
+    let (ward, bot, asked) = open(|_| {}).await;
+    ward.slack.click(id::STRANGER, id::ALERTS, &asked.ts, "show_plan").await.unwrap();
+    let place = incident_commander::demo::slack::Place::Modal;
+    ward.slack.act(id::STRANGER, &place, &Action::click("try_plan")).await.unwrap();
+    let sentence = "Trying a plan is for approvers of this service and for who asked for the investigation.";
+    ward.told(id::STRANGER, id::ALERTS, &[sentence]).await;
+    let rows = trail(bot.store(), &["refused", "checked"]).await;
+    assert_eq!((rows.len(), &rows[0]["refusal"]), (1, &"may_not_try".into()), "{rows:?}");
+}
+
+#[tokio::test]
+async fn a_role_that_the_configuration_calls_a_pipeline_is_nobody() {
+    let (ward, _bot, asked) = open(|set| {
+        set.author = Some("arn:aws:sts::123456789012:assumed-role/shipper/run-7".into());
+        set.config.approvals.pipelines = vec!["arn:aws:iam::123456789012:role/shipper".into()];
+    })
+    .await;
+    ward.slack.click(id::APPROVER, id::ALERTS, &asked.ts, APPROVE).await.unwrap();
+    ward.wait("the outcome", |message| message.text.contains("Rolled back")).await;
 }

@@ -235,3 +235,14 @@ async fn the_environment_s_other_keys_stay() {
     let (_, variables) = ward.account.world.live_configuration(FUNCTION, "$LATEST").unwrap();
     assert_eq!(variables, environment("10"));
 }
+
+#[tokio::test]
+async fn who_asks_again_asked_for_it_too() {
+    let ward = Ward::open(true, |set| set.requested_by = Some(id::DEVELOPER.into())).await;
+    let bench = ward.bench().await;
+    let incident = ward.of(&bench).await.incident;
+    let now = ward.clock.now();
+    bench.store.investigate_again_once(incident, id::APPROVER, "asked for", None, now).await.unwrap();
+    let askers = bench.store.askers(incident).await.unwrap();
+    assert_eq!(askers, [id::APPROVER.to_owned(), id::DEVELOPER.to_owned()].into());
+}

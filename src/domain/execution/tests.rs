@@ -107,7 +107,8 @@ impl World {
             expires_at: self.expires_at,
             channel: Some("C1"),
             message_ts: Some("1.2"),
-            requested_by: Some("U-asked"),
+            requested_by: &["U-asked".to_owned()].into(),
+            approved_by: None,
             author: Authorship::Somebody,
         };
         let approvers: BTreeSet<String> = ["U-one", "U-two", "U-asked"].map(str::to_owned).into();

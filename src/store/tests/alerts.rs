@@ -177,7 +177,8 @@ async fn what_a_person_asks_for_is_done_once_with_its_delivery() {
     assert_eq!((row.close_reason.as_deref(), row.closed_by.as_deref()), (Some("false alarm"), Some("U1")));
     let other = fires(&store, "HighErrorRate").await;
     reported(&store, other, 1).await;
-    let again = async || store.investigate_again_once(other, "asked for", Some("Ev2"), noon()).await.unwrap();
+    let again =
+        async || store.investigate_again_once(other, "U1", "asked for", Some("Ev2"), noon()).await.unwrap();
     assert_eq!(again().await, Once::Done(true));
     assert_eq!(again().await, Once::Before);
 }
