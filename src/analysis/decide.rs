@@ -111,7 +111,7 @@ fn about_change(
                 .to_owned(),
         );
     }
-    if probability < ratios::OFFER {
+    if probability <= ratios::OFFER {
         return watch(format!(
             "The change is the likeliest cause, but at {:.0} % it is not proven enough to undo it.",
             probability * 100.0

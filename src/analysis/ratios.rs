@@ -160,7 +160,8 @@ pub const TOO_FEW_REQUESTS: f64 = 0.78;
 pub const WITHOUT_PROOF: f64 = 0.97;
 pub const HIGHEST: f64 = 0.99;
 
-/// From here on a rollback is offered: the named change is likelier than everything else together.
+/// Above this a rollback is offered: the named change is likelier than everything else together. A verdict that is held at
+/// [`SOURCE_MISSING`] stands right here and gets none: what was not read could have shown another cause, or a change on top.
 pub const OFFER: f64 = 0.60;
 
 #[cfg(test)]

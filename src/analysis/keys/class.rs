@@ -19,6 +19,8 @@ pub enum Class {
     Retry,
     Batch,
     CacheLife,
+    /// How long a token, a session or a signature is good for.
+    Lifetime,
     /// Where something is: a host, a bucket, a table.
     Place,
     /// The way to all that is elsewhere: subnets, security groups.
@@ -46,7 +48,14 @@ pub fn class(key: &str, before: Option<&str>, after: Option<&str>) -> Class {
     let boolean = |value: Option<&str>| value.is_some_and(|value| truth(value).is_some());
     let numeric = before.or(after).is_some_and(|value| number(value).is_some());
     // A link to the docs is a label; a number of docs is how many documents.
-    if inert(&has) || has(&["docs"]) && !numeric {
+    if is_link_for_people(&has) || has(&["docs"]) && !numeric || names_a_release(&has) || is_of_the_log(&has)
+    {
+        return Class::Inert;
+    }
+    let address = |value: Option<&str>| value.is_none_or(|value| value.contains('@'));
+    let mail = has(&["email", "mail"]) && address(before) && address(after);
+    // A word for something that no request depends on, and none beside it for something that it does.
+    if (mail || inert(&has)) && !works(&has, numeric) {
         return Class::Inert;
     }
     if has(&["inject", "injection", "chaos", "fault", "simulate", "simulated", "sleep"])
@@ -69,6 +78,38 @@ pub fn class(key: &str, before: Option<&str>, after: Option<&str>) -> Class {
     }
     if has(&["retry", "retries", "attempt", "redelivery", "backoff", "retr"]) {
         return Class::Retry;
+    }
+    if has(&[
+        "token",
+        "session",
+        "jwt",
+        "credential",
+        "signature",
+        "cookie",
+        "presign",
+        "presigned",
+        "ticket",
+        "sts",
+        "assume",
+        "clock",
+    ]) && (has(&[
+        "ttl",
+        "expiry",
+        "expiration",
+        "expire",
+        "expires",
+        "lifetime",
+        "life",
+        "validity",
+        "maxage",
+        "age",
+        "duration",
+        "skew",
+        "leeway",
+        "tolerance",
+    ]) || has(&["second", "minute", "hour"]) && numeric)
+    {
+        return Class::Lifetime;
     }
     if has(&["ttl", "cache", "expiry", "maxage", "staleness"])
         && (numeric || has(&["ttl", "life", "lifetime", "second"]))
@@ -209,7 +250,8 @@ pub fn class(key: &str, before: Option<&str>, after: Option<&str>) -> Class {
         "collection",
         "keyspace",
         "prefix",
-    ]) || after.is_some_and(looks_like_a_place)
+    ]) || has(&["db"]) && has(&["name"])
+        || after.is_some_and(looks_like_a_place)
     {
         return Class::Place;
     }
@@ -238,45 +280,110 @@ pub fn class(key: &str, before: Option<&str>, after: Option<&str>) -> Class {
     if boolean(before) && boolean(after) { Class::Flag } else { Class::Other }
 }
 
-fn inert(has: &dyn Fn(&[&str]) -> bool) -> bool {
-    (has(&["log", "logging", "logger"]) && has(&["level", "format", "verbosity", "color", "prefix"]))
-        || has(&[
-            "banner",
-            "email",
-            "motd",
-            "otel",
-            "telemetry",
-            "sampler",
-            "sampling",
-            "tracing",
-            "theme",
-            "colour",
-            "owner",
-            "contact",
-            "description",
-            "comment",
-            "copyright",
-            "greeting",
-            "tagline",
-        ])
-        || (has(&["tag", "label", "name"])
-            && has(&["release", "build", "git", "image", "app", "display", "owner", "cost", "deploy"]))
-        || has(&[
-            "sha",
-            "gitsha",
-            "changelog",
-            "metrics",
-            "statsd",
-            "prometheus",
-            "palette",
-            "copyright",
-            "density",
-            "font",
-            "ui",
-        ])
+/// Labels of a release, which the logs may repeat in every line.
+fn names_a_release(has: &dyn Fn(&[&str]) -> bool) -> bool {
+    (has(&["tag", "label", "name"])
+        && has(&["release", "build", "git", "image", "app", "display", "owner", "cost", "deploy"]))
+        && !has(&["db", "database", "table", "bucket", "queue", "topic", "host"])
+        || has(&["sha", "gitsha", "changelog"])
         || (has(&["build", "release"]) && has(&["id", "number", "date", "version"]))
-        || (has(&["trace", "traces"]) && has(&["rate", "ratio", "sample"]))
-        || (has(&["support", "help"]) && has(&["url", "phone", "text"]))
+}
+
+/// Whether a key's value is a release's label: that an error repeats it says who wrote the line.
+pub(super) fn is_label(key: &str) -> bool {
+    let words = words::split_deeply(key);
+    let has = |names: &[&str]| {
+        words.iter().any(|word| names.contains(&word.as_str()) || names.contains(&words::stem(word)))
+    };
+    names_a_release(&has) || is_of_the_log(&has)
+}
+
+fn is_of_the_log(has: &dyn Fn(&[&str]) -> bool) -> bool {
+    has(&["log", "logging", "logger"]) && has(&["level", "format", "verbosity", "color", "prefix"])
+        || has(&["trace", "traces"]) && has(&["rate", "ratio", "sample"])
+}
+
+fn is_link_for_people(has: &dyn Fn(&[&str]) -> bool) -> bool {
+    has(&["support", "help"]) && has(&["url", "phone", "text"])
+}
+
+fn inert(has: &dyn Fn(&[&str]) -> bool) -> bool {
+    has(&[
+        "banner",
+        "motd",
+        "otel",
+        "telemetry",
+        "sampler",
+        "sampling",
+        "tracing",
+        "theme",
+        "colour",
+        "owner",
+        "contact",
+        "description",
+        "comment",
+        "copyright",
+        "greeting",
+        "tagline",
+        "metrics",
+        "statsd",
+        "prometheus",
+        "palette",
+        "density",
+        "font",
+        "ui",
+    ])
+}
+
+/// Words for a place, a capacity, a time limit or a credential: what work depends on, whatever it is for.
+fn works(has: &dyn Fn(&[&str]) -> bool, numeric: bool) -> bool {
+    has(&[
+        "host",
+        "hostname",
+        "endpoint",
+        "url",
+        "uri",
+        "server",
+        "broker",
+        "bootstrap",
+        "dsn",
+        "bucket",
+        "table",
+        "topic",
+        "database",
+        "db",
+        "queue",
+        "upstream",
+        "gateway",
+        "proxy",
+        "domain",
+        "timeout",
+        "deadline",
+        "password",
+        "secret",
+        "token",
+        "credential",
+        "cert",
+        "certificate",
+        "apikey",
+        "auth",
+        "pool",
+        "connection",
+        "retry",
+        "ttl",
+    ]) || numeric
+        && has(&[
+            "port",
+            "limit",
+            "max",
+            "thread",
+            "worker",
+            "concurrency",
+            "batch",
+            "memory",
+            "rate",
+            "buffer",
+        ])
 }
 
 fn looks_like_a_place(value: &str) -> bool {

@@ -15,6 +15,15 @@ pub(super) fn compatibility(class: Class, direction: Direction, mechanism: Mecha
     let unsure = !up && !down;
     match (class, mechanism) {
         (Class::Inert, _) => 0.1,
+        // What is good for a shorter time is past its date sooner; what somebody else's clock judges is refused.
+        (Class::Lifetime, M::Expired) => {
+            if up {
+                1.0
+            } else {
+                10.0
+            }
+        }
+        (Class::Lifetime, M::Access) => 6.0,
         // Dates and the provider's own troubles are nobody's setting.
         (Class::Credential, M::Expired | M::Tls) => 3.0,
         (_, M::Expired | M::Provider) => 0.1,

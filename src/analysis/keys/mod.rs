@@ -138,12 +138,17 @@ impl Fit {
 }
 
 pub fn fit(change: &KeyChange, failure: &Failure) -> Fit {
-    let class = class(&change.key, change.before.as_deref(), change.after.as_deref());
+    let mut class = class(&change.key, change.before.as_deref(), change.after.as_deref());
     let direction = direction(change);
+    let mut quote = quote(change, class, failure);
     if class == Class::Inert {
-        return Fit { class, direction, ratio: 0.1, named: None, decisive: false };
+        // Its name says that nothing depends on it; a new error that repeats its value, that something does.
+        quote = quote.filter(|quote| quote.decisive);
+        if quote.is_none() {
+            return Fit { class, direction, ratio: 0.1, named: None, decisive: false };
+        }
+        class = Class::Other;
     }
-    let quote = quote(change, class, failure);
     let by_mechanism = failure
         .mechanisms
         .iter()
@@ -275,6 +280,17 @@ mod tests {
             ("/petstore/searchdelay", "0", "500", Class::Fault),
             ("/petstore/searcherrorpercent", "0", "40", Class::Fault),
             ("JWT_AUDIENCE", "api.prod", "api.prd", Class::Credential),
+            ("EMAIL_HOST", "mail-1.internal", "mail-2.internal", Class::Place),
+            ("OWNER_EMAIL", "a@shop.example", "b@shop.example", Class::Inert),
+            ("COMMENT_TABLE", "notes-a", "notes-b", Class::Place),
+            ("COMMENT", "first", "second", Class::Inert),
+            ("UI_TIMEOUT_MS", "900", "90", Class::Timeout),
+            ("UI_PALETTE", "warm", "cold", Class::Inert),
+            ("METRICS_POOL_SIZE", "9", "2", Class::Capacity),
+            ("APP_DB_NAME", "shop", "shop2", Class::Place),
+            ("TOKEN_TTL", "3600", "60", Class::Lifetime),
+            ("session.maxAge", "3600", "60", Class::Lifetime),
+            ("CATALOG_TTL", "3600", "60", Class::CacheLife),
             ("retry_max_attempts", "3", "0", Class::Retry),
             ("ReservedConcurrentExecutions", "100", "2", Class::Capacity),
         ] {
@@ -331,6 +347,28 @@ mod tests {
             "ledger-7.internal",
             "ledger-7.internal returned 503"
         ));
+    }
+
+    #[test]
+    fn an_inert_name_never_beats_what_the_errors_repeat() {
+        let told = failing("no route to brass-7.internal");
+        let fitting = fit(&change("MOTD", "brass-2.internal", "brass-7.internal"), &told);
+        assert!(fitting.decisive && fitting.ratio > 9.0 && fitting.class != Class::Inert, "{fitting:?}");
+        // A word of every day is no evidence, nor is the release's label that every line repeats.
+        assert_eq!(
+            fit(&change("BANNER", "summer", "winter"), &failing("winter coats are sold out")).class,
+            Class::Inert
+        );
+        let label = failing("release r-2026-41: connection refused");
+        assert!(!fit(&change("RELEASE_TAG", "r-2026-40", "r-2026-41"), &label).decisive);
+    }
+
+    #[test]
+    fn a_shorter_lifetime_explains_what_expires() {
+        let expired = failing("TokenExpiredError: jwt expired");
+        assert!(fit(&change("TOKEN_TTL", "3600", "60"), &expired).explains());
+        assert!(!fit(&change("TOKEN_TTL", "60", "3600"), &expired).explains());
+        assert!(!fit(&change("PRICE_HOST", "a.internal", "b.internal"), &expired).explains());
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! key's own words stand beside it. And a host that answers, if with a failure, exists: then it is that
 //! host's own trouble as likely as the change's.
 
+use super::class::is_label;
 use super::{Class, Direction, Failure, direction};
 use crate::analysis::logs::phrases::Mechanism;
 use crate::analysis::{quantities, words};
@@ -22,6 +23,9 @@ pub struct Quote {
 
 /// The part of the new value, absent from the old, that the errors name.
 pub fn quote(change: &KeyChange, class: Class, failure: &Failure) -> Option<Quote> {
+    if is_label(&change.key) {
+        return None;
+    }
     let after = change.after.as_deref()?;
     let old = change.before.as_deref().map(words::tokens).unwrap_or_default();
     let named = words::tokens(after)

@@ -45,6 +45,63 @@ fn a_shrunk_pool_is_named_with_both_keys_and_offered_for_rollback() {
 }
 
 #[test]
+fn a_lifetime_cut_short_is_blamed_for_what_expires() {
+    let mut incident = Incident::calm();
+    incident.deploy(87.0, &[("TOKEN_TTL", "3600", "60")]).failing(0.4, "TokenExpiredError: jwt expired");
+    assert_eq!(cause(&incident).0, Cause::Deployment);
+    // Without such a change a token that expires is nobody's.
+    let mut incident = Incident::calm();
+    incident
+        .deploy(87.0, &[("PRICE_HOST", "a.internal", "b.internal")])
+        .failing(0.4, "TokenExpiredError: jwt expired");
+    assert_eq!(cause(&incident).0, Cause::Expiry);
+}
+
+#[test]
+fn a_wrong_host_is_blamed_whatever_the_name_of_its_key_begins_with() {
+    let mut incident = Incident::calm();
+    incident
+        .deploy(75.0, &[("EMAIL_HOST", "post-1.internal", "post-7.internal")])
+        .failing(0.4, "connect ECONNREFUSED post-7.internal:587");
+    let report = found(&incident).report;
+    assert_eq!(report.verdict.cause, Cause::Deployment, "{report:#?}");
+    assert_eq!(report.verdict.change.unwrap().config[0].key, "EMAIL_HOST");
+}
+
+/// What was not read could have shown another cause: a verdict that is held down for it is no reason to act.
+#[test]
+fn a_verdict_held_down_for_want_of_series_gets_no_rollback_offered() {
+    let mut incident = Incident::calm();
+    incident.deploy(87.0, &[("DB_POOL_SIZE", "10", "5"), ("MAX_CONCURRENT", "5", "8")]).failing(0.4, POOL);
+    assert_eq!(found(&incident).report.action.kind, ActionKind::Rollback);
+    incident.evidence.series = None;
+    let report = found(&incident).report;
+    assert_eq!(report.verdict.cause, Cause::Deployment, "{report:#?}");
+    assert!((report.verdict.confidence - 0.6).abs() < 1e-9, "{}", report.verdict.confidence);
+    assert_ne!(report.action.kind, ActionKind::Rollback);
+}
+
+#[test]
+fn many_rare_errors_of_one_mechanism_are_as_telling_as_a_common_one() {
+    let mut incident = Incident::calm();
+    incident.deploy(87.0, &[("DB_POOL_SIZE", "10", "5")]).failing(0.4, POOL);
+    let letters = |number: usize| -> String {
+        [number / 26, number]
+            .map(|digit| char::from(b'a' + u8::try_from(digit % 26).unwrap()))
+            .iter()
+            .collect()
+    };
+    // As many sentences as there are lines, no two of one length.
+    for (number, event) in incident.evidence.logs.as_mut().unwrap().iter_mut().enumerate() {
+        let words = vec![letters(number); 1 + number % 40].join(" ");
+        event.message = event.message.replace(POOL, &format!("{POOL} for {words}"));
+    }
+    let report = found(&incident).report;
+    assert_eq!(report.verdict.cause, Cause::Deployment, "{report:#?}");
+    assert_eq!(report.verdict.change.unwrap().config[0].key, "DB_POOL_SIZE");
+}
+
+#[test]
 fn an_alert_after_the_onset_does_not_move_the_onset() {
     let mut incident = Incident::calm();
     incident.failing(0.4, POOL);

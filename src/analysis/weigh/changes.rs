@@ -4,7 +4,8 @@
 //! otherwise, so that nothing counts twice.
 
 use super::causes::drained;
-use crate::analysis::keys::{self, Failure};
+use crate::analysis::keys::{self, Class, Direction, Failure};
+use crate::analysis::quantities;
 use crate::analysis::ratios;
 use crate::analysis::suspects::Suspect;
 use crate::analysis::symptom::{self, Symptom};
@@ -157,6 +158,37 @@ pub(super) fn explain_surge(suspects: &mut [Suspect<'_>], symptom: &Symptom, tri
         if from <= began + slack && began - from <= 15 * 60 {
             suspect.weight += surge.rate;
             suspect.mechanism = suspect.mechanism.max(4.0);
+            left = ratios::SIGN_ABSENT;
+        }
+    }
+    left
+}
+
+/// What expires because a change made it good for a shorter time is the change's. What is left for a date that
+/// passed by itself is returned, as a part of it.
+pub(super) fn explain_expiry(suspects: &mut [Suspect<'_>], symptom: &Symptom, triggers: &Triggers) -> f64 {
+    // The newest of what was given out before the change lives its old life; the first given out since dies young.
+    const SLACK: i64 = 15 * 60;
+    let Some(expiry) = &triggers.expiry else { return 1.0 };
+    let (_, began, latest) = symptom.seconds();
+    let mut left = 1.0;
+    for suspect in suspects.iter_mut() {
+        let near =
+            matches!(suspect.change.relation, Relation::Own | Relation::Shared) && !suspect.change.no_op;
+        let Some((from, _)) = suspect.effect.filter(|_| near) else { continue };
+        let shortened =
+            suspect.fits.iter().zip(&suspect.change.keys).filter(|(fit, _)| {
+                fit.class == Class::Lifetime && matches!(fit.direction, Direction::Down(_))
+            });
+        let lives = shortened.map(|(_, key)| {
+            let lifetime = key.after.as_deref().and_then(|after| quantities::of_value(after, &key.key));
+            // A bare number counts seconds as a rule.
+            lifetime.map_or(0, |life| life.milliseconds.map_or(life.number, |millis| millis / 1000.0) as i64)
+        });
+        let Some(life) = lives.max() else { continue };
+        if from <= latest && began - from <= life.max(0) + SLACK {
+            suspect.weight += expiry.rate;
+            suspect.mechanism = ratios::CAP;
             left = ratios::SIGN_ABSENT;
         }
     }

@@ -19,7 +19,7 @@ use crate::domain::evidence::Evidence;
 use crate::domain::report::Cause;
 use causes::{dependency, exhaustion, expiry, platform, traffic};
 use ceilings::{ceilings, gate, temper, unseen_change};
-use changes::{explain_drain, explain_outages, explain_surge};
+use changes::{explain_drain, explain_expiry, explain_outages, explain_surge};
 
 /// One row of the posterior.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,6 +63,7 @@ pub fn weigh(
     let outages = explain_outages(suspects, symptom, triggers, failure);
     explain_drain(suspects, symptom, triggers, failure);
     let surge_left = explain_surge(suspects, symptom, triggers);
+    let expiry_left = explain_expiry(suspects, symptom, triggers);
     let mut rows: Vec<Row> = suspects
         .iter()
         .enumerate()
@@ -85,7 +86,7 @@ pub fn weigh(
     rows.push(other(Cause::Traffic, None, surge_left * traffic(symptom, triggers, failure)));
     let drained = triggers.drain.as_ref().map(|drain| drain.what().to_owned());
     rows.push(other(Cause::Exhaustion, drained, exhaustion(suspects, symptom, triggers, failure)));
-    rows.push(other(Cause::Expiry, None, expiry(triggers, evidence)));
+    rows.push(other(Cause::Expiry, None, expiry_left * expiry(triggers, evidence)));
     rows.push(other(Cause::Platform, None, platform(suspects, triggers)));
     let prior: f64 = suspects.iter().map(|suspect| suspect.prior).sum::<f64>()
         + triggers.outages.iter().map(|outage| outage.rate).fold(0.0, f64::max)
