@@ -39,7 +39,7 @@ pub(super) fn read<'a>(text: &'a str, line: &mut Line<'a>, field: &mut dyn FnMut
         line.text = request;
     }
     let whole = message.len();
-    let message = exception(objects(tail_of_proxy(message, field), line, field), line);
+    let message = exception(listed(objects(tail_of_proxy(message, field), line, field), line, field), line);
     let (sentence, pairs) = sentence(message);
     // Where anything stands beside the pairs, a stranger's words may have made one.
     let firm = sentence.is_empty() && line.text.is_empty() && message.len() == whole;
@@ -98,6 +98,34 @@ fn sentence(message: &str) -> (&str, [&str; 2]) {
     let (before, rest) = message.split_at(opening);
     let (sentence, after) = rest.split_at(closing.max(opening) - opening);
     (sentence.trim_matches([' ', '\t', '|', ',']).trim_end_matches(['[', '(', '{', ' ']), [before, after])
+}
+
+/// `call failed (path: /pay, tenant: ann)`: fields that somebody lists in brackets at the end.
+fn listed<'a>(message: &'a str, line: &mut Line<'a>, field: &mut dyn FnMut(Field<'a>)) -> &'a str {
+    /// One pair in brackets may be part of the sentence: `(code: 7)`.
+    const LIST: usize = 3;
+    let is_name = |key: &str| {
+        !key.is_empty()
+            && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+    };
+    let Some((sentence, list)) = message.strip_suffix(')').and_then(|text| {
+        // A value may hold brackets of its own; the list opens with a name.
+        text.match_indices(" (")
+            .map(|(at, _)| (&text[..at], &text[at + 2..]))
+            .find(|(_, list)| list.split_once(": ").is_some_and(|(key, _)| is_name(key)))
+    }) else {
+        return message;
+    };
+    let pairs: Vec<(&str, &str)> =
+        list.split(", ").filter_map(|pair| pair.split_once(": ")).filter(|(key, _)| is_name(key)).collect();
+    if pairs.len() < LIST || sentence.trim().is_empty() {
+        return message;
+    }
+    for (key, value) in pairs {
+        let value = scalar(value, false);
+        assign(line, &Member { parent: "", key, value, depth: 0, firm: false }, field);
+    }
+    sentence
 }
 
 /// Columns between bars: time, level, logger and ids are one word each (or a time), the message is the
@@ -282,6 +310,7 @@ fn of_dotnet<'a>(first: &str, rest: &'a str, line: &mut Line<'a>) -> Option<&'a 
     let message = rest.lines().next().map(str::trim).filter(|message| !message.is_empty())?;
     (category.ends_with(']') && !category.contains(' ')).then(|| {
         line.level = level;
+        line.cause = rest.lines().skip(1).map(str::trim).find(|next| names_exception(next)).or(line.cause);
         message
     })
 }

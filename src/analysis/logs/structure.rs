@@ -3,6 +3,7 @@
 //!
 //! The rule that is not obvious: a number is a status only where somebody answers with it. `order 503` is an order.
 
+use super::lexicon;
 use super::phrases::Mechanism;
 use super::validity;
 use super::wording::Wording;
@@ -12,8 +13,14 @@ pub(super) fn mechanism(text: &str, said: &Wording) -> Option<Mechanism> {
     if validity::is_past(text, said) {
         return Some(Mechanism::Expired);
     }
-    if numbers_used_up(said) {
+    if numbers_used_up(said) || lexicon::is_allowance_used_up(said) {
         return Some(Mechanism::Handles);
+    }
+    // A page where data was asked for: whoever stands before the other answers in its place.
+    let page =
+        ["<html", "<!doctype", "token '<'", "token <", "'<' is an invalid start", "character '<' looking"];
+    if page.iter().any(|sign| text.contains(sign)) {
+        return Some(Mechanism::Upstream);
     }
     if cut_off_by_the_platform(text) {
         return Some(Mechanism::FunctionTimeout);
@@ -136,6 +143,7 @@ fn numbers_used_up(said: &Wording) -> bool {
             "sequence|seq|nextval|identity|serial|bigserial ..6 maximum|max|maxvalue|exhausted|overflow|overflowed|limit !steps !retry !number !json",
             "reached|exceeds|exceeded|past|at ..4 maximum|max|maxvalue|end ..5 sequence|seq|identity|nextval",
             "converting identity to",
+            "integer|bigint|smallint|int4|int8|int2 out of range",
             "exceeds maxvalue",
         ])
 }

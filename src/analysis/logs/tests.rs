@@ -105,6 +105,23 @@ fn headers_of_many_frameworks_are_not_message() {
 }
 
 #[test]
+fn fields_listed_in_brackets_at_the_end_are_no_message() {
+    let (line, fields) = parse(
+        "2026-05-04T09:12:39Z ERROR voucher is void (trace: 4bf9, path: /api/cart, ua: Mozilla/5.0 (X11), took_ms: 78, status: 502)",
+    );
+    assert_eq!((line.text, line.status), ("voucher is void", Some(502)));
+    assert!(fields.contains(&("path", Scalar::Text("/api/cart"))), "{fields:?}");
+    assert_eq!(parse("ERROR voucher is void (code: 7)").0.text, "voucher is void (code: 7)");
+}
+
+#[test]
+fn a_dotnet_console_tells_the_cause_below_the_message() {
+    let (line, _) =
+        parse("fail: Acme.Cart[0]\n      voucher is void\n      System.IO.IOException: no space left");
+    assert_eq!((line.text, line.cause), ("voucher is void", Some("System.IO.IOException: no space left")));
+}
+
+#[test]
 fn what_a_general_message_hides_is_its_cause() {
     for given in [
         r#"{"level":"error","msg":"request failed","err":{"type":"E","message":"pool is empty"}}"#,

@@ -69,7 +69,18 @@ const DATED: &[&str] = &[
 
 /// `api key`, `signing key`: kinds of key that have a date; a cache has keys as well.
 const DATED_KEYS: &[&str] = &[
-    "api", "product", "access", "signing", "license", "licence", "account", "client", "secret", "gpg", "pgp",
+    "api",
+    "product",
+    "access",
+    "signing",
+    "signature",
+    "license",
+    "licence",
+    "account",
+    "client",
+    "secret",
+    "gpg",
+    "pgp",
 ];
 
 /// What is past, beyond doubt.

@@ -47,6 +47,13 @@ static LEXICON: LazyLock<Vec<(Mechanism, Vec<Pattern>)>> = LazyLock::new(|| {
     ROWS.iter().map(|(mechanism, patterns)| (*mechanism, Pattern::read_all(patterns))).collect()
 });
 
+static ALLOWANCE: LazyLock<Vec<Pattern>> = LazyLock::new(|| Pattern::read_all(room::ALLOWANCE));
+
+/// Whether somebody has used what he may in a day or a month.
+pub(super) fn is_allowance_used_up(said: &Wording) -> bool {
+    said.holds_any(&ALLOWANCE)
+}
+
 /// What the first row says that matches.
 pub(super) fn mechanism(said: &Wording) -> Option<Mechanism> {
     LEXICON.iter().find(|(_, patterns)| said.holds_any(patterns)).map(|(mechanism, _)| *mechanism)

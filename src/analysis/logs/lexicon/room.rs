@@ -78,6 +78,7 @@ pub(super) const DISK: &[&str] = &[
 /// Threads and processes that cannot be made.
 pub(super) const THREADS: &[&str] = &[
     "create ..2 native thread",
+    "failed|cannot|unable ..2 create ..3 thread|threads",
     "cannot|can't|could|unable|failed|not ..2 create|start|spawn ..2 thread|process|worker ..6 resource|resources|limit",
     "can't start new thread",
     "pthread create failed",
@@ -89,6 +90,13 @@ pub(super) const THREADS: &[&str] = &[
     "process|processes|thread|threads|pids limit ..2 reached|exceeded|hit",
     "pids ..3 limit|max reached|exceeded",
     "too many threads|processes",
+];
+
+/// What may be used in a day or a month, and is: no rate, whatever the answer calls it.
+pub(super) const ALLOWANCE: &[&str] = &[
+    "daily|weekly|monthly|yearly|annual ..3 limit|quota|cap|allowance|maximum ..3 exceeded|reached|used|exhausted|hit|spent",
+    "exceeded|reached|used|exhausted|hit|spent ..4 daily|weekly|monthly|yearly|annual ..3 limit|quota|cap|allowance|maximum",
+    "quota|allowance|limit ..5 day|month|year ..4 exceeded|reached|used|exhausted|hit|spent",
 ];
 
 pub(super) const HANDLES: &[&str] = &[
@@ -173,6 +181,8 @@ pub(super) const POOL: &[&str] = &[
     "connections ..2 busy|taken|exhausted",
     "too many ..1 connections|clients !retries",
     "too many clients",
+    "could not find available handler",
+    "ora 12516|12519|12520|00020|00018",
     "max|maximum ..4 clients|connections|sessions ..3 reached|exceeded",
     "maxclients",
     "connection|connections|session|sessions|socket|sockets limit ..3 exceeded|reached|hit",
@@ -232,6 +242,7 @@ pub(super) const OVERLOAD: &[&str] = &[
     "threads ..3 busy",
     "workers ..3 busy",
     "all ..2 workers|threads|slots ..2 busy|taken|occupied|used",
+    "no worker|consumer|executor ..1 took|picked|accepted",
     "no ..2 free|idle|available ..1 worker|workers|thread|threads|slot|slots",
     "upstream rq pending overflow",
     "reset reason overflow",
