@@ -1,6 +1,7 @@
 """The emulator as a process of its own, clients for it, and how this story waits."""
 
 import contextlib
+import datetime
 import io
 import os
 import signal
@@ -13,6 +14,11 @@ import zipfile
 
 import botocore.config
 import botocore.session
+
+try:
+    import cbor2
+except ModuleNotFoundError as error:
+    raise SystemExit("cbor2 is not installed: without it the emulator answers OK and drops metrics") from error
 
 REGION = "us-east-1"
 # Seconds that a named event may take: far more than it does, since machines are slow and shared.
@@ -110,7 +116,30 @@ def sums(cloudwatch, namespace, name, dimensions, since):
     return {at.timestamp(): value for at, value in zip(result["Timestamps"], result["Values"])}
 
 
-def keeps_metrics(cloudwatch):
+def in_cbor(emulator, operation, members):
+    """One call to CloudWatch in the protocol that the bot's SDK speaks; botocore chooses another."""
+    request = urllib.request.Request(
+        f"{emulator.url}/service/GraniteServiceVersion20100801/operation/{operation}",
+        data=cbor2.dumps(members, timezone=datetime.timezone.utc, datetime_as_timestamp=True),
+        headers={
+            "Smithy-Protocol": "rpc-v2-cbor",
+            "Content-Type": "application/cbor",
+            "Accept": "application/cbor",
+            "Authorization": f"AWS4-HMAC-SHA256 Credential=people/20260206/{REGION}/monitoring/aws4_request, "
+            "SignedHeaders=host, Signature=0",
+        },
+        method="POST",
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        content = answer.read()
+        return cbor2.loads(content) if content else {}
+
+
+def keeps_metrics(emulator):
     """Whether what was put is got: without cbor2 the emulator answers OK and drops every metric."""
-    cloudwatch.put_metric_data(Namespace="Canary", MetricData=[{"MetricName": "Sings", "Value": 7}])
-    return list(sums(cloudwatch, "Canary", "Sings", [], time.time() - 300).values()) == [7]
+    in_cbor(emulator, "PutMetricData", {"Namespace": "Canary", "MetricData": [{"MetricName": "Sings", "Value": 7.0}]})
+    query = {"Id": "m0", "MetricStat": {"Metric": {"Namespace": "Canary", "MetricName": "Sings"}, "Period": 60, "Stat": "Sum"}}
+    now = datetime.datetime.now(datetime.timezone.utc)
+    around = {"StartTime": now - datetime.timedelta(minutes=5), "EndTime": now + datetime.timedelta(minutes=1)}
+    answer = in_cbor(emulator, "GetMetricData", {**around, "MetricDataQueries": [query]})
+    return [result["Values"] for result in answer.get("MetricDataResults", [])] == [[7.0]]

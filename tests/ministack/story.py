@@ -132,7 +132,7 @@ def tell_story(args, check, folder, open_things):
     open_things.callback(emulator.stop)
     emulator.open()
     functions, iam, sns, cloudwatch, logs = map(emulator.client, ("lambda", "iam", "sns", "cloudwatch", "logs"))
-    check(keeps_metrics(cloudwatch), "canary: a metric that was put is got")
+    check(keeps_metrics(emulator), "canary: a metric that was put is got")
 
     def role(name):
         return iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
