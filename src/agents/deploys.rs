@@ -10,13 +10,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::aws::changes::{self, Wanted};
-use crate::aws::discover::Discovered;
+use crate::aws::changes::{self, Found};
+use crate::aws::discover::Finder;
 use crate::aws::{Clients, ServiceSettings, configs, configurations, containers, parameters};
 use crate::bundle::{self, ecs, trail};
 use crate::domain::evidence::{
-    AppConfigDeployment, EcsService, FunctionHistory, Gap, ParameterVersion, Resources, Scope,
-    TaskDefinition, TrailRecord,
+    AppConfigDeployment, EcsRef, EcsService, FunctionHistory, Gap, ParameterVersion, Scope, TaskDefinition,
+    TrailRecord,
 };
 
 /// How far back changes of the service's own resources are sought: a bad deployment may wait for
@@ -37,28 +37,18 @@ pub struct DeploysRead {
 
 pub async fn read(
     clients: &Clients,
-    found: &Discovered,
+    finder: &Finder<'_>,
     settings: &ServiceSettings,
     at: Timestamp,
     now: Timestamp,
     deadline: Instant,
 ) -> DeploysRead {
-    let resources = &found.scope.resources;
-    // Functions of the services that it calls have their changes too.
-    let dependencies = found.dependency_metrics.iter().filter(|metric| metric.namespace == "AWS/Lambda");
-    let dependencies =
-        dependencies.flat_map(|metric| &metric.dimensions).map(|(_, function)| function.clone());
-    let mut histories: Vec<String> = resources.lambda.iter().cloned().chain(dependencies).collect();
-    histories.sort();
-    histories.dedup();
     let since = at - OWN_CHANGES;
-    let own_and_called: Vec<String> = found.names.iter().chain(&settings.depends_on).cloned().collect();
-    let ((trail, mut gaps), read, containers, parameters, configurations) = tokio::join!(
-        read_trail(clients, &found.scope, at, deadline),
-        futures::future::join_all(
-            histories.iter().map(|function| history(clients, function, resources, deadline))
-        ),
-        containers::read(clients, &resources.ecs, since, deadline),
+    let own_and_called: Vec<String> = finder.names().iter().chain(&settings.depends_on).cloned().collect();
+    let ((trail, mut gaps), (histories, read), containers, parameters, configurations) = tokio::join!(
+        read_trail(clients, finder, at, now, deadline),
+        histories(clients, finder, deadline),
+        async { containers::read(clients, finder.containers().await, since, deadline).await },
         parameters::read(clients, &settings.ssm_paths, &own_and_called, since, deadline),
         configurations::read(clients, &settings.appconfig, &own_and_called, since, deadline),
     );
@@ -93,44 +83,84 @@ pub async fn read(
     DeploysRead { trail, functions, ecs_services, task_definitions, parameters, appconfig, gaps }
 }
 
-/// The service's own functions are read anew each time.
-async fn history(
+/// The histories of the service's own functions, which are read anew each time, and of those that it calls, whose
+/// changes are its own trouble.
+async fn histories(
     clients: &Clients,
-    function: &String,
-    own: &Resources,
+    finder: &Finder<'_>,
     deadline: Instant,
-) -> (FunctionHistory, Vec<Gap>) {
-    if own.lambda.contains(function) {
-        configs::function_history(clients, function, deadline).await
-    } else {
-        configs::shared_history(clients, function, deadline).await
-    }
+) -> (Vec<String>, Vec<(FunctionHistory, Vec<Gap>)>) {
+    let (own, called) = tokio::join!(finder.functions(), finder.called_functions());
+    let mut all: Vec<String> = own.iter().chain(called).cloned().collect();
+    all.sort();
+    all.dedup();
+    let read = all.iter().map(|function| async {
+        if own.contains(function) {
+            configs::function_history(clients, function, deadline).await
+        } else {
+            configs::shared_history(clients, function, deadline).await
+        }
+    });
+    let read = futures::future::join_all(read).await;
+    (all, read)
 }
 
-/// CloudTrail's records of an alert at `at`, as far as they are delivered; nothing after the scope's
-/// own now is kept.
-pub async fn read_trail(
+/// CloudTrail's records of an alert at `at`, as far as they are delivered. What was changed in the account is asked at
+/// once; what was changed of each resource as soon as it is known.
+async fn read_trail(
+    clients: &Clients,
+    finder: &Finder<'_>,
+    at: Timestamp,
+    now: Timestamp,
+    deadline: Instant,
+) -> (Option<Vec<TrailRecord>>, Vec<Gap>) {
+    let of_functions = async {
+        let (functions, account) = tokio::join!(finder.functions(), finder.account());
+        let names = function_names(functions, clients.region(), account);
+        changes::of_resources(clients, &names, at - OWN_CHANGES, now, deadline).await
+    };
+    let of_containers = async {
+        let names = container_names(finder.containers().await);
+        changes::of_resources(clients, &names, at - OWN_CHANGES, now, deadline).await
+    };
+    let all = changes::everything(clients, at - ALL_CHANGES, now, deadline);
+    let (all, of_functions, of_containers) = tokio::join!(all, of_functions, of_containers);
+    records(all.and(of_functions).and(of_containers), now)
+}
+
+/// The same once more, of what an earlier reading found.
+pub async fn read_trail_again(
     clients: &Clients,
     scope: &Scope,
     at: Timestamp,
     deadline: Instant,
 ) -> (Option<Vec<TrailRecord>>, Vec<Gap>) {
     let now = scope.now;
-    let partition = partition(&scope.region);
-    let arn = |function: &String| {
-        format!("arn:{partition}:lambda:{}:{}:function:{function}", scope.region, scope.account)
-    };
-    let functions = &scope.resources.lambda;
-    let mut resources: Vec<String> = functions.clone();
-    if !scope.account.is_empty() {
-        resources.extend(functions.iter().map(arn));
-    }
-    resources.extend(scope.resources.ecs.iter().map(|ecs| ecs.service.clone()));
-    let wanted =
-        Wanted { resources, resources_since: at - OWN_CHANGES, all_since: at - ALL_CHANGES, until: now };
-    let looked_up = changes::lookup(clients, &wanted, deadline).await;
-    let mut gaps = looked_up.gaps;
-    let trail = looked_up.records.map(|records| {
+    let mut names = function_names(&scope.resources.lambda, &scope.region, &scope.account);
+    names.extend(container_names(&scope.resources.ecs));
+    let (all, own) = tokio::join!(
+        changes::everything(clients, at - ALL_CHANGES, now, deadline),
+        changes::of_resources(clients, &names, at - OWN_CHANGES, now, deadline),
+    );
+    records(all.and(own), now)
+}
+
+/// Functions by name and by ARN: records have the one or the other.
+fn function_names(functions: &[String], region: &str, account: &str) -> Vec<String> {
+    let partition = partition(region);
+    let arn = |function: &String| format!("arn:{partition}:lambda:{region}:{account}:function:{function}");
+    let arns: Vec<String> = if account.is_empty() { Vec::new() } else { functions.iter().map(arn).collect() };
+    functions.iter().cloned().chain(arns).collect()
+}
+
+fn container_names(services: &[EcsRef]) -> Vec<String> {
+    services.iter().map(|ecs| ecs.service.clone()).collect()
+}
+
+/// What was found as records in order of time; nothing after `now` is kept.
+fn records(found: Found, now: Timestamp) -> (Option<Vec<TrailRecord>>, Vec<Gap>) {
+    let mut gaps = found.gaps;
+    let trail = found.records.map(|records| {
         let whole = records.len();
         let mut read: Vec<TrailRecord> = records.into_iter().filter_map(trail::record).collect();
         if read.len() < whole {

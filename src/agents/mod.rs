@@ -12,11 +12,11 @@ use tokio::time::Instant;
 
 mod deploys;
 
-use crate::aws::discover::{self, Discovered};
+use crate::aws::discover::{self, Discovered, Finder, Measured};
 use crate::aws::{self, Clients, ServiceSettings, logs, metrics};
 use crate::bundle::trail;
 use crate::domain::alert::Alert;
-use crate::domain::evidence::{Evidence, Gap, TrailRecord};
+use crate::domain::evidence::{Evidence, Gap, Series, TrailRecord};
 use crate::domain::report::Agent;
 
 /// What is to be investigated.
@@ -97,32 +97,32 @@ async fn read_all(
     for agent in [Agent::Logs, Agent::Metrics, Agent::Deploy] {
         progress(AgentProgress { agent, state: AgentState::Started });
     }
-    let found =
-        discover::discover(clients, &alert.service, &service, (alert.at, now), start + deadlines.discovery)
-            .await;
+    // No agent waits for more of the discovery than it needs itself, and CloudTrail, which is slow to ask, for none.
+    let finder = Finder::new(clients, &alert.service, &service, (alert.at, now), start + deadlines.discovery);
     let tell = |agent: Agent, read: bool, summary: String, gaps: &[Gap]| {
         let first = || gaps.first().map_or_else(|| "nothing was read".to_owned(), |gap| gap.reason.clone());
         let state = if read { AgentState::Done { summary } } else { AgentState::Failed { reason: first() } };
         progress(AgentProgress { agent, state });
     };
-    let (lines, (series, metric_gaps), deploys) = tokio::join!(
+    let (found, lines, (series, metric_gaps), deploys) = tokio::join!(
+        finder.found(),
         async {
-            let lines =
-                logs::read(clients, &found.scope.resources.log_groups, alert.at, now, start + deadlines.logs)
-                    .await;
+            let groups = finder.log_groups().await;
+            let lines = logs::read(clients, groups, alert.at, now, start + deadlines.logs).await;
             let count = lines.events.as_ref().map_or(0, Vec::len);
-            let groups = found.scope.resources.log_groups.len();
             tell(
                 Agent::Logs,
                 lines.events.is_some(),
-                format!("{} from {}", many(count, "line"), many(groups, "log group")),
+                format!("{} from {}", many(count, "line"), many(groups.len(), "log group")),
                 &lines.gaps,
             );
             lines
         },
         async {
-            let plan = metrics::plan(&found);
-            let read = read_metrics(clients, &plan, &found, alert.at, now, start + deadlines.metrics).await;
+            let measured = finder.metrics().await;
+            let read =
+                read_metrics(clients, &alert.service, measured, alert.at, now, start + deadlines.metrics)
+                    .await;
             let (series, gaps) = &read;
             let with_points = series.iter().flatten().filter(|series| !series.points.is_empty()).count();
             tell(
@@ -135,7 +135,7 @@ async fn read_all(
         },
         async {
             let read =
-                deploys::read(clients, &found, &service, alert.at, now, start + deadlines.deploys).await;
+                deploys::read(clients, &finder, &service, alert.at, now, start + deadlines.deploys).await;
             let records = read.trail.as_ref().map_or(0, Vec::len);
             let versions: usize =
                 read.functions.values().filter_map(|history| history.versions.as_ref()).map(Vec::len).sum();
@@ -180,20 +180,83 @@ async fn read_all(
     }
 }
 
-/// Reads CloudTrail once more for evidence that was gathered before, because records arrive late.
+/// Reads CloudTrail once more for evidence that was gathered before, because records arrive late, and whichever of
+/// logs and metrics failed for a moment then.
 ///
-/// Everything else stays as it was, `now` included: only what was delivered in between can change
-/// what is derived.
-pub async fn read_trail_again(clients: &Clients, evidence: Evidence, within: Duration) -> Evidence {
-    let (trail, gaps) =
-        deploys::read_trail(clients, &evidence.scope, evidence.alert.at, Instant::now() + within).await;
-    // Nothing new was read: what is known stays.
-    let Some(trail) = trail else { return evidence };
-    let mut again = Evidence { trail: Some(trail), ..evidence };
-    again.gaps.retain(|gap| gap.source != "cloudtrail");
-    again.gaps.extend(gaps.into_iter().filter(|gap| gap.source == "cloudtrail"));
-    again.gaps.sort();
-    again
+/// Everything else stays as it was, `now` included: only what arrived in between can change what is derived.
+/// Nothing that was known is lost where the second reading reaches less far than the first.
+pub async fn read_again(
+    clients: &Clients,
+    mut evidence: Evidence,
+    service: &ServiceSettings,
+    within: Duration,
+) -> Evidence {
+    let deadline = Instant::now() + within;
+    let (at, now) = (evidence.alert.at, evidence.scope.now);
+    let failed = |source: &str| evidence.gaps.iter().any(|gap| gap.source == source && gap.may_pass());
+    let finder = Finder::new(clients, &evidence.alert.service, service, (at, now), deadline);
+    let ((trail, trail_gaps), lines, series) = tokio::join!(
+        deploys::read_trail_again(clients, &evidence.scope, at, deadline),
+        async {
+            if !failed("logs") {
+                return None;
+            }
+            let groups = &evidence.scope.resources.log_groups;
+            let groups = if groups.is_empty() { finder.log_groups().await } else { groups };
+            Some(logs::read(clients, groups, at, now, deadline).await)
+        },
+        async {
+            if !failed("metrics") {
+                return None;
+            }
+            let measured = finder.metrics().await;
+            let read = read_metrics(clients, &evidence.alert.service, measured, at, now, deadline).await;
+            Some((read, measured.namespaces().to_vec()))
+        },
+    );
+    merge_trail(&mut evidence, trail, trail_gaps);
+    if let Some(lines) = lines
+        && lines.events.as_ref().map(Vec::len) >= evidence.logs.as_ref().map(Vec::len)
+    {
+        evidence.logs = lines.events;
+        replace_gaps(&mut evidence.gaps, "logs", lines.gaps);
+    }
+    if let Some(((series, gaps), namespaces)) = series {
+        let points = |series: &Option<Vec<Series>>| {
+            series.as_ref().map(|series| series.iter().map(|one| one.points.len()).sum::<usize>())
+        };
+        if points(&series) >= points(&evidence.series) {
+            evidence.series = series;
+            evidence.scope.resources.metrics.namespaces = namespaces;
+            replace_gaps(&mut evidence.gaps, "metrics", gaps);
+        }
+    }
+    evidence
+}
+
+/// Both readings of CloudTrail together: a question that is not answered now may have been then. Of what remains
+/// unanswered only what was never answered is a gap.
+fn merge_trail(evidence: &mut Evidence, trail: Option<Vec<TrailRecord>>, gaps: Vec<Gap>) {
+    let Some(trail) = trail else { return };
+    let known: BTreeSet<String> =
+        evidence.trail.iter().flatten().map(|record| record.event_id.clone()).collect();
+    let first = evidence.trail.is_none();
+    let records = evidence.trail.get_or_insert_default();
+    records.extend(trail.into_iter().filter(|record| !known.contains(&record.event_id)));
+    records.sort_by(|one, other| (one.at, &one.event_id).cmp(&(other.at, &other.event_id)));
+    // `changes of checkout: why it could not be told`
+    let question = |gap: &Gap| gap.reason.split(": ").next().unwrap_or_default().to_owned();
+    let open: BTreeSet<String> =
+        evidence.gaps.iter().filter(|gap| gap.source == "cloudtrail").map(question).collect();
+    let still = gaps.into_iter().filter(|gap| first || open.contains(&question(gap))).collect();
+    replace_gaps(&mut evidence.gaps, "cloudtrail", still);
+}
+
+fn replace_gaps(gaps: &mut Vec<Gap>, source: &str, by: Vec<Gap>) {
+    gaps.retain(|gap| gap.source != source);
+    gaps.extend(by.into_iter().filter(|gap| gap.source == source));
+    gaps.sort();
+    gaps.dedup();
 }
 
 /// Adds CloudTrail records that AWS delivered of its own accord, which come sooner than `LookupEvents`
@@ -220,18 +283,19 @@ pub fn add_delivered(mut evidence: Evidence, records: Vec<Value>) -> Evidence {
 
 async fn read_metrics(
     clients: &Clients,
-    plan: &metrics::Plan,
-    found: &Discovered,
+    service: &str,
+    measured: &Measured,
     at: Timestamp,
     now: Timestamp,
     deadline: Instant,
-) -> (Option<Vec<crate::domain::evidence::Series>>, Vec<Gap>) {
-    let unknown = Gap::new("metrics", format!("no metric of {} is known", found.scope.service));
+) -> (Option<Vec<Series>>, Vec<Gap>) {
+    let unknown = Gap::new("metrics", format!("no metric of {service} is known"));
+    let plan = metrics::plan(measured);
     if plan.own.is_empty() && plan.others.is_empty() {
         return (None, vec![unknown]);
     }
-    let (series, mut gaps) = metrics::read(clients, plan, at, now, deadline).await;
-    if found.metrics.is_empty() {
+    let (series, mut gaps) = metrics::read(clients, &plan, at, now, deadline).await;
+    if measured.own.is_empty() {
         gaps.push(unknown);
     }
     (series, gaps)

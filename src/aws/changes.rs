@@ -49,46 +49,83 @@ struct Question {
     since: Timestamp,
 }
 
-/// Asks CloudTrail until everything is answered or the deadline comes.
-pub async fn lookup(clients: &Clients, wanted: &Wanted, deadline: Instant) -> Found {
-    let everything =
-        Question { key: LookupAttributeKey::ReadOnly, value: "false".to_owned(), since: wanted.all_since };
-    let named = wanted.resources.iter().map(|name| Question {
-        key: LookupAttributeKey::ResourceName,
-        value: name.clone(),
-        since: wanted.resources_since,
-    });
-    let questions: Vec<Question> = std::iter::once(everything).chain(named).collect();
-    // All at once: the pace lets them through one by one, and one slow answer holds up no other.
-    let answers = futures::future::join_all(questions.iter().map(|question| async move {
-        match question.key {
-            LookupAttributeKey::ReadOnly => everything_since(clients, question, wanted.until, deadline).await,
-            _ => ask(clients, question, wanted.until, deadline).await,
+impl Found {
+    /// Both together; an event that both hold is kept once.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        let known: HashSet<String> = self.records.iter().flatten().filter_map(event_id).collect();
+        if let Some(records) = other.records {
+            let fresh =
+                records.into_iter().filter(|record| event_id(record).is_none_or(|id| !known.contains(&id)));
+            self.records.get_or_insert_default().extend(fresh);
         }
-    }));
-    let mut found = Found::default();
-    let mut seen = HashSet::new();
-    for (question, answer) in questions.iter().zip(answers.await) {
+        self.gaps.extend(other.gaps);
+        self.gaps.sort();
+        self.gaps.dedup();
+        self
+    }
+
+    fn take(&mut self, question: &Question, answer: Answered) {
         if !answer.events.is_empty() || answer.trouble.is_none() {
-            let records = found.records.get_or_insert_default();
-            records.extend(
-                answer.events.into_iter().filter(|(id, _)| seen.insert(id.clone())).map(|(_, record)| record),
-            );
+            self.records.get_or_insert_default().extend(answer.events);
         }
         if let Some(trouble) = answer.trouble {
             let what = match question.key {
                 LookupAttributeKey::ReadOnly => "changes in the account".to_owned(),
                 _ => format!("changes of {}", question.value),
             };
-            found.gaps.push(Gap::new("cloudtrail", format!("{what}: {trouble}")));
+            self.gaps.push(Gap::new("cloudtrail", format!("{what}: {trouble}")));
         }
         if answer.unreadable > 0 {
             let reason = format!("{} events hold no record that can be read", answer.unreadable);
-            found.gaps.push(Gap::new("cloudtrail", reason));
+            self.gaps.push(Gap::new("cloudtrail", reason));
         }
     }
-    found.gaps.sort();
-    found.gaps.dedup();
+}
+
+fn event_id(record: &Value) -> Option<String> {
+    record.get("eventID").and_then(Value::as_str).map(str::to_owned)
+}
+
+/// Asks CloudTrail until everything is answered or the deadline comes.
+pub async fn lookup(clients: &Clients, wanted: &Wanted, deadline: Instant) -> Found {
+    let (all, own) = tokio::join!(
+        everything(clients, wanted.all_since, wanted.until, deadline),
+        of_resources(clients, &wanted.resources, wanted.resources_since, wanted.until, deadline),
+    );
+    all.and(own)
+}
+
+/// What anybody changed since a moment. Nothing need be known of the service for it.
+pub async fn everything(clients: &Clients, since: Timestamp, until: Timestamp, deadline: Instant) -> Found {
+    let question = Question { key: LookupAttributeKey::ReadOnly, value: "false".to_owned(), since };
+    let mut found = Found::default();
+    found.take(&question, everything_since(clients, &question, until, deadline).await);
+    found
+}
+
+/// What was changed of resources since a moment, by their names and ARNs.
+pub async fn of_resources(
+    clients: &Clients,
+    resources: &[String],
+    since: Timestamp,
+    until: Timestamp,
+    deadline: Instant,
+) -> Found {
+    let questions = resources.iter().map(|name| Question {
+        key: LookupAttributeKey::ResourceName,
+        value: name.clone(),
+        since,
+    });
+    let questions: Vec<Question> = questions.collect();
+    // All at once: the pace lets them through one by one, and one slow answer holds up no other.
+    let asked = questions.iter().map(|question| ask(clients, question, until, deadline));
+    let mut found = Found::default();
+    for (question, answer) in questions.iter().zip(futures::future::join_all(asked).await) {
+        let mut one = Found::default();
+        one.take(question, answer);
+        found = found.and(one);
+    }
     found
 }
 
@@ -107,15 +144,15 @@ pub(super) async fn of_session(
     let answered = ask(clients, &question, until, deadline).await;
     match answered.trouble {
         Some(trouble) => Err(trouble),
-        None => Ok(answered.events.into_iter().map(|(_, record)| record).collect()),
+        None => Ok(answered.events),
     }
 }
 
 /// What one question brought.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Answered {
-    /// Event id and record, newest first.
-    events: Vec<(String, Value)>,
+    /// Newest first.
+    events: Vec<Value>,
     unreadable: usize,
     /// Why not everything was answered.
     trouble: Option<String>,
@@ -157,9 +194,7 @@ async fn ask(clients: &Clients, question: &Question, until: Timestamp, deadline:
         for event in page.events() {
             oldest = event.event_time().map(DateTime::secs).or(oldest);
             match event.cloud_trail_event().and_then(|text| serde_json::from_str::<Value>(text).ok()) {
-                Some(record) => {
-                    answered.events.push((event.event_id().unwrap_or_default().to_owned(), record));
-                }
+                Some(record) => answered.events.push(record),
                 None => answered.unreadable += 1,
             }
         }

@@ -14,6 +14,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
 use super::changes::Answered;
+use super::configurations::Named;
 use super::discover::Metric;
 use super::errors::{ReadError, within};
 use super::metrics::Points;
@@ -26,8 +27,14 @@ use crate::domain::evidence::{FunctionHistory, Gap};
 const LOOKUPS_PER_SECOND: f64 = 1.9;
 /// `FilterLogEvents` allows about five.
 const FILTERS_PER_SECOND: f64 = 4.5;
+/// `DescribeServices` allows twenty a second, a hundred at once.
+const SERVICES_PER_SECOND: f64 = 18.0;
+const SERVICES_AT_ONCE: u32 = 80;
+/// AWS runs a hundred Insights queries at once for the whole account: some are left to people.
+pub(super) const QUERIES_AT_ONCE: usize = 80;
 /// Results of Insights queries that are taken in at the same time, of all incidents together.
-const RESULTS_AT_ONCE: usize = 3;
+/// Ten thousand rows are some twenty megabytes while they are taken in.
+const RESULTS_AT_ONCE: usize = 5;
 /// How the sessions of assumed roles are called.
 const SESSION: &str = "incident-commander";
 
@@ -53,6 +60,9 @@ pub struct Clients {
     sts: aws_sdk_sts::Client,
     pub(super) lookups: Arc<Pace>,
     pub(super) filters: Arc<Pace>,
+    pub(super) services: Arc<Pace>,
+    /// Insights queries that may run, of all incidents together.
+    pub(super) queries: Arc<Semaphore>,
     /// Who may take a query's results in.
     pub(super) results: Arc<Semaphore>,
     /// What investigations that run at the same time ask for once.
@@ -70,8 +80,14 @@ pub struct Clients {
 pub(super) struct SharedAnswers {
     /// Names of the account's functions.
     pub functions: Sharing<Vec<String>>,
+    /// Whether a name is a function's.
+    pub known_functions: Sharing<bool>,
+    /// ARNs of the account's clusters, and whether these are all.
+    pub clusters: Sharing<(Vec<String>, bool)>,
     /// Metrics by dimension, and whether these are all.
     pub metrics: Sharing<(Vec<Metric>, bool)>,
+    /// Names and ids of the account's AppConfig applications, and whether these are all.
+    pub applications: Sharing<(Named, bool)>,
     pub lookups: Sharing<Answered>,
     /// Of services that are called.
     pub histories: Sharing<(FunctionHistory, Vec<Gap>)>,
@@ -150,6 +166,8 @@ impl Clients {
             sts: aws_sdk_sts::Client::new(&read),
             lookups: Arc::new(Pace::new(LOOKUPS_PER_SECOND, 1)),
             filters: Arc::new(Pace::new(FILTERS_PER_SECOND, 4)),
+            services: Arc::new(Pace::new(SERVICES_PER_SECOND, SERVICES_AT_ONCE)),
+            queries: Arc::new(Semaphore::new(QUERIES_AT_ONCE)),
             results: Arc::new(Semaphore::new(RESULTS_AT_ONCE)),
             shared: Arc::default(),
             caller: Arc::new(OnceCell::new()),

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use futures::FutureExt as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -16,7 +17,8 @@ use super::settings::AppConfigRef;
 use crate::domain::alert::parse_time;
 use crate::domain::evidence::Gap;
 
-/// Pages of 50 of one listing.
+/// Pages of 50 applications, which all incidents share, and of any other listing.
+const APPLICATION_PAGES: usize = 20;
 const PAGES: usize = 4;
 /// Deployments of one environment whose content is read.
 const DEPLOYMENTS: usize = 10;
@@ -78,7 +80,7 @@ pub async fn read(
 }
 
 /// Name and id of everything that a listing holds.
-type Named = Vec<(String, String)>;
+pub(super) type Named = Vec<(String, String)>;
 
 async fn places(
     clients: &Clients,
@@ -88,7 +90,12 @@ async fn places(
     deadline: Instant,
 ) -> Result<Vec<Place>, ReadError> {
     let goes_by = |(name, id): &(String, String), wanted: &str| name == wanted || id == wanted;
-    let applications = applications(clients, deadline).await?;
+    let (applications, whole) = shared_applications(clients, deadline).await?;
+    if !whole {
+        let reason =
+            format!("the first {} applications were looked through, and there are more", applications.len());
+        gaps.push(Gap::new("appconfig", reason));
+    }
     let mut places = Vec::new();
     for application in applications {
         let own: Vec<&AppConfigRef> =
@@ -97,7 +104,13 @@ async fn places(
         if own.is_empty() && !by_name {
             continue;
         }
-        let environments = environments(clients, &application.1, deadline).await?;
+        let (environments, whole) = environments(clients, &application.1, deadline).await?;
+        if !whole || (by_name && environments.len() > ENVIRONMENTS) {
+            let reached = if by_name { ENVIRONMENTS.min(environments.len()) } else { environments.len() };
+            let reason =
+                format!("{} has more environments than the first {reached}, which were read", application.0);
+            gaps.push(Gap::new("appconfig", reason));
+        }
         if by_name {
             places.extend(environments.into_iter().take(ENVIRONMENTS).map(|environment| Place {
                 application: application.clone(),
@@ -129,26 +142,83 @@ async fn places(
     Ok(places)
 }
 
-async fn applications(clients: &Clients, deadline: Instant) -> Result<Named, ReadError> {
+/// The account's applications, which are the same for every incident, and whether these are all.
+async fn shared_applications(clients: &Clients, deadline: Instant) -> Result<(Named, bool), ReadError> {
+    let ask = || {
+        let clients = clients.clone();
+        async move { applications(&clients, deadline).await.map(|listed| (listed, true)) }.boxed()
+    };
+    clients.shared.applications.one(String::new(), "appconfig:ListApplications", deadline, ask).await
+}
+
+async fn applications(clients: &Clients, deadline: Instant) -> Result<(Named, bool), ReadError> {
     let (mut found, mut token) = (Vec::new(), None);
-    for _ in 0..PAGES {
+    for _ in 0..APPLICATION_PAGES {
         let call = clients.appconfig.list_applications().max_results(50).set_next_token(token);
         let page = within(deadline, "appconfig:ListApplications", call.send()).await?;
-        let named = page.items().iter().map(|one| (one.name(), one.id()));
-        found.extend(named.filter_map(|(name, id)| Some((name?.to_owned(), id?.to_owned()))));
+        found.extend(named(page.items().iter().map(|one| (one.name(), one.id()))));
         token = page.next_token;
         if token.is_none() {
             break;
         }
     }
-    Ok(found)
+    Ok((found, token.is_none()))
 }
 
-async fn environments(clients: &Clients, application: &str, deadline: Instant) -> Result<Named, ReadError> {
-    let call = clients.appconfig.list_environments().application_id(application).max_results(50);
-    let page = within(deadline, "appconfig:ListEnvironments", call.send()).await?;
-    let named = page.items().iter().map(|one| (one.name(), one.id()));
-    Ok(named.filter_map(|(name, id)| Some((name?.to_owned(), id?.to_owned()))).collect())
+async fn environments(
+    clients: &Clients,
+    application: &str,
+    deadline: Instant,
+) -> Result<(Named, bool), ReadError> {
+    let (mut found, mut token) = (Vec::new(), None);
+    for _ in 0..PAGES {
+        let call = clients.appconfig.list_environments().application_id(application).max_results(50);
+        let call = call.set_next_token(token);
+        let page = within(deadline, "appconfig:ListEnvironments", call.send()).await?;
+        found.extend(named(page.items().iter().map(|one| (one.name(), one.id()))));
+        token = page.next_token;
+        if token.is_none() {
+            break;
+        }
+    }
+    Ok((found, token.is_none()))
+}
+
+fn named<'a>(
+    items: impl Iterator<Item = (Option<&'a str>, Option<&'a str>)>,
+) -> impl Iterator<Item = (String, String)> {
+    items.filter_map(|(name, id)| Some((name?.to_owned(), id?.to_owned())))
+}
+
+/// The name of a profile that is configured by its id: deployments are listed by names alone. What no id is
+/// like is a name.
+async fn profile_name(
+    clients: &Clients,
+    application: &str,
+    profile: &str,
+    deadline: Instant,
+) -> Result<Option<String>, ReadError> {
+    let is_id = (4..=7).contains(&profile.len())
+        && profile.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit());
+    if !is_id {
+        return Ok(None);
+    }
+    let mut token = None;
+    for _ in 0..PAGES {
+        let call =
+            clients.appconfig.list_configuration_profiles().application_id(application).max_results(50);
+        let call = call.set_next_token(token);
+        let page = within(deadline, "appconfig:ListConfigurationProfiles", call.send()).await?;
+        let found = page.items().iter().find(|one| one.id() == Some(profile)).and_then(|one| one.name());
+        if let Some(name) = found {
+            return Ok(Some(name.to_owned()));
+        }
+        token = page.next_token;
+        if token.is_none() {
+            break;
+        }
+    }
+    Ok(None)
 }
 
 /// The deployments of an environment since a moment, newest first as AppConfig lists them.
@@ -161,23 +231,49 @@ async fn deployments(
     const LIST: &str = "appconfig:ListDeployments";
     const GET: &str = "appconfig:GetDeployment";
     let (application, environment) = (&place.application.1, &place.environment.1);
-    let kept = Kept::default();
-    let call = clients
-        .appconfig
-        .list_deployments()
-        .application_id(application)
-        .environment_id(environment)
-        .max_results(50);
-    within(deadline, LIST, call.customize().interceptor(kept.clone()).send()).await?;
-    let listed = list(&mut kept.json(LIST)?, "Items");
-    let of_profile = |one: &Value, profile: &str| text(one, "ConfigurationName") == profile;
+    let mut gaps = Vec::new();
     let started = |one: &Value| parse_time(text(one, "StartedAt"));
+    let (mut listed, mut token) = (Vec::new(), None);
+    for page in 1.. {
+        let kept = Kept::default();
+        let call = clients
+            .appconfig
+            .list_deployments()
+            .application_id(application)
+            .environment_id(environment)
+            .max_results(50)
+            .set_next_token(token);
+        token = within(deadline, LIST, call.customize().interceptor(kept.clone()).send()).await?.next_token;
+        listed.extend(list(&mut kept.json(LIST)?, "Items"));
+        // The newest come first: what was in force before the window's first is read with it.
+        let reached = listed.last().and_then(started).is_some_and(|at| at < since);
+        if token.is_none() || reached {
+            break;
+        }
+        if page == PAGES {
+            let reason = format!(
+                "the newest {} deployments of {}/{} were looked through, and there are more",
+                listed.len(),
+                place.application.0,
+                place.environment.0
+            );
+            gaps.push(Gap::new("appconfig", reason));
+            break;
+        }
+    }
+    let named = |profile: &str| listed.iter().any(|one| text(one, "ConfigurationName") == profile);
+    let profile = match &place.profile {
+        Some(profile) if !named(profile) => {
+            let name = profile_name(clients, application, profile, deadline).await?;
+            Some(name.unwrap_or_else(|| profile.clone()))
+        }
+        other => other.clone(),
+    };
     let wanted: Vec<&Value> = listed
         .iter()
         .filter(|one| started(one).is_none_or(|at| at >= since))
-        .filter(|one| place.profile.as_deref().is_none_or(|profile| of_profile(one, profile)))
+        .filter(|one| profile.as_deref().is_none_or(|profile| text(one, "ConfigurationName") == profile))
         .collect();
-    let mut gaps = Vec::new();
     if wanted.len() > DEPLOYMENTS {
         let reason = format!(
             "of {} deployments of {}/{} the newest {DEPLOYMENTS} were read",

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ecs::primitives::DateTime;
 use aws_sdk_ecs::types::CreatedAt;
+use futures::FutureExt as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -21,8 +22,10 @@ use crate::domain::evidence::{EcsRef, Gap};
 /// What one call takes.
 const SERVICES_A_CALL: usize = 10;
 const REVISIONS_A_CALL: usize = 20;
-/// Clusters that are looked through for a service by its name.
-const CLUSTERS: usize = 10;
+/// Clusters that are looked through for a service by its name: one call each, of which ECS takes twenty a second
+/// and a hundred at once.
+const CLUSTERS: usize = 60;
+const CLUSTER_PAGES: usize = 5;
 /// Task definitions that are read at most: a service that is deployed every few minutes names no more.
 const DEFINITIONS: usize = 25;
 /// A deployment's two records are written within this many seconds of each other.
@@ -38,24 +41,45 @@ pub struct ContainersRead {
     pub gaps: Vec<Gap>,
 }
 
-/// Finds services of these names in the account's clusters.
-///
-/// # Errors
-/// When the clusters cannot be listed or looked through.
-pub async fn find(clients: &Clients, names: &[String], deadline: Instant) -> Result<Vec<EcsRef>, ReadError> {
+/// Finds services of these names in the account's clusters, and says what could not be looked through.
+pub async fn find(clients: &Clients, names: &[String], deadline: Instant) -> (Vec<EcsRef>, Vec<String>) {
+    const DESCRIBE: &str = "ecs:DescribeServices";
     let names: Vec<String> =
         names.iter().filter(|name| is_name(name)).take(SERVICES_A_CALL).cloned().collect();
     if names.is_empty() {
-        return Ok(Vec::new());
+        return (Vec::new(), Vec::new());
     }
-    let listed = within(deadline, "ecs:ListClusters", clients.ecs.list_clusters().send()).await?;
-    let asked = listed.cluster_arns().iter().take(CLUSTERS).map(|cluster| {
+    let mut troubles = Vec::new();
+    let clusters = match shared_clusters(clients, deadline).await {
+        Ok((clusters, whole)) => {
+            if !whole || clusters.len() > CLUSTERS {
+                let more =
+                    if whole { clusters.len().to_string() } else { format!("more than {}", clusters.len()) };
+                troubles.push(format!("of {more} clusters the first {CLUSTERS} were looked through"));
+            }
+            clusters
+        }
+        Err(error) => return (Vec::new(), vec![format!("the service's ECS services: {error}")]),
+    };
+    let clusters = clusters.iter().take(CLUSTERS);
+    let names = &names;
+    let asked = clusters.map(|cluster| async move {
+        if !clients.services.turn(deadline).await {
+            return Err(ReadError::timed_out(DESCRIBE));
+        }
         let call = clients.ecs.describe_services().cluster(cluster).set_services(Some(names.clone()));
-        within(deadline, "ecs:DescribeServices", call.send())
+        within(deadline, DESCRIBE, call.send()).await
     });
     let mut found = BTreeSet::new();
     for answer in futures::future::join_all(asked).await {
-        for service in answer?.services() {
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                troubles.push(format!("the service's ECS services: {error}"));
+                continue;
+            }
+        };
+        for service in answer.services() {
             // A service that was deleted is shown for a while.
             if let (Some(cluster), Some(name)) = (service.cluster_arn(), service.service_name())
                 && service.status() != Some("INACTIVE")
@@ -64,7 +88,32 @@ pub async fn find(clients: &Clients, names: &[String], deadline: Instant) -> Res
             }
         }
     }
-    Ok(found.into_iter().map(|(cluster, service)| EcsRef { cluster, service }).collect())
+    troubles.sort();
+    troubles.dedup();
+    (found.into_iter().map(|(cluster, service)| EcsRef { cluster, service }).collect(), troubles)
+}
+
+/// The account's clusters, which are the same for every incident, and whether these are all.
+async fn shared_clusters(clients: &Clients, deadline: Instant) -> Result<(Vec<String>, bool), ReadError> {
+    const ACTION: &str = "ecs:ListClusters";
+    let ask = || {
+        let clients = clients.clone();
+        async move {
+            let (mut found, mut token) = (Vec::new(), None);
+            for _ in 0..CLUSTER_PAGES {
+                let call = clients.ecs.list_clusters().max_results(100).set_next_token(token);
+                let page = within(deadline, ACTION, call.send()).await?;
+                found.extend(page.cluster_arns().iter().cloned());
+                token = page.next_token;
+                if token.is_none() {
+                    break;
+                }
+            }
+            Ok(((found, token.is_none()), true))
+        }
+        .boxed()
+    };
+    clients.shared.clusters.one(String::new(), ACTION, deadline, ask).await
 }
 
 /// ECS's own rule for names.

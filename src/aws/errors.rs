@@ -145,7 +145,7 @@ where
     R: std::fmt::Debug + Send + Sync + 'static,
 {
     Box::pin(async move {
-        ledger::note(|usage| *usage.calls.entry(action.to_owned()).or_default() += 1);
+        ledger::note_call(action);
         match tokio::time::timeout_at(deadline, call).await {
             Err(_) => Err(ReadError::timed_out(action)),
             Ok(Ok(answer)) => Ok(answer),
@@ -160,6 +160,24 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::evidence::Gap;
+
+    #[test]
+    fn what_passes_is_told_from_what_stays() {
+        let action = || "logs:StartQuery".to_owned();
+        let message = || "m".to_owned();
+        for (error, passes) in [
+            (ReadError::AccessDenied { action: action() }, false),
+            (ReadError::NotFound { action: action(), message: message() }, false),
+            (ReadError::Credentials { message: message() }, false),
+            (ReadError::Throttled { action: action() }, true),
+            (ReadError::timed_out("logs:StartQuery"), true),
+            (ReadError::Unreachable { action: action(), message: message() }, true),
+            (ReadError::Unreadable { action: action(), message: message() }, true),
+        ] {
+            assert_eq!(Gap::new("logs", error.to_string()).may_pass(), passes, "{error}");
+        }
+    }
 
     #[test]
     fn a_denial_names_the_action_that_iam_names() {

@@ -24,3 +24,8 @@ pub(super) fn note(write: impl FnOnce(&mut Usage)) {
     // Without an investigation there is nobody to charge.
     let _ = LEDGER.try_with(|ledger| write(&mut ledger.lock().unwrap_or_else(PoisonError::into_inner)));
 }
+
+/// Writes down a call that is made outside of the task that investigates.
+pub(super) fn note_call(action: &str) {
+    note(|usage| *usage.calls.entry(action.to_owned()).or_default() += 1);
+}

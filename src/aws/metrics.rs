@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::clients::Clients;
-use super::discover::{Discovered, Metric};
+use super::discover::{Measured, Metric};
 use super::errors::{ReadError, within};
 use super::ledger;
 use super::sharing::{Brought, aligned};
@@ -67,7 +67,7 @@ pub struct Plan {
 }
 
 /// What to ask about a service, of its own metrics and of others'.
-pub fn plan(found: &Discovered) -> Plan {
+pub fn plan(measured: &Measured) -> Plan {
     let mut plan = Plan::default();
     let add = |queries: &mut Vec<Query>, metric: &Metric, stats: &[&str]| {
         queries.extend(stats.iter().map(|stat| Query {
@@ -76,10 +76,10 @@ pub fn plan(found: &Discovered) -> Plan {
             period: 60,
         }));
     };
-    for metric in &found.metrics {
+    for metric in &measured.own {
         add(&mut plan.own, metric, statistics(&metric.namespace, &metric.name));
     }
-    for metric in found.dependency_metrics.iter().chain(&found.peer_metrics) {
+    for metric in measured.dependencies.iter().chain(&measured.peers) {
         let stats: &[&str] = match statistics(&metric.namespace, &metric.name) {
             ["p50", ..] => &["p99"],
             ["Maximum", ..] if metric.namespace == "AWS/Lambda" => continue,

@@ -101,6 +101,14 @@ impl Gap {
     pub fn new(source: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { source: source.into(), reason: reason.into() }
     }
+
+    /// Whether the source may answer when it is asked once more: it was slow, overloaded or out of reach, and
+    /// neither forbidden nor absent. The words are those of the adapter that asked.
+    pub fn may_pass(&self) -> bool {
+        ["no answer in time", "throttled", "cannot be reached", "cannot be read", "ended without a result"]
+            .iter()
+            .any(|words| self.reason.contains(words))
+    }
 }
 
 /// One CloudWatch Logs event.

@@ -38,11 +38,9 @@ pub async fn investigate(bench: &Bench, id: IncidentId) -> anyhow::Result<Done> 
         tracing::warn!(incident = %id, error = %format!("{error:#}"), "the headline could not be posted");
     }
     let board = Arc::new(Board::default());
-    let request = Request {
-        alert,
-        now: bench.clock.now(),
-        service: service_settings(&bench.settings.config, &row.service),
-    };
+    let (alerted, read_at) = (alert.at, bench.clock.now());
+    let request =
+        Request { alert, now: read_at, service: service_settings(&bench.settings.config, &row.service) };
     let gathered = {
         let board = board.clone();
         agents::gather(&bench.aws, request, Deadlines::default(), move |progress| board.note(&progress))
@@ -78,7 +76,11 @@ pub async fn investigate(bench: &Bench, id: IncidentId) -> anyhow::Result<Done> 
     let concluded = bench.store.conclude(id, row.round, &conclusion, now).await?;
     if let Some(first) = bench.settings.config.incidents.look_again.first()
         && concluded
-        && look_again::is_worth_it(&conclusion.report)
+        && look_again::is_worth_it(
+            &conclusion.report,
+            look_again::beginning(&conclusion.report, alerted),
+            read_at,
+        )
     {
         let job = JobKind::LookAgain { round: row.round, times: 0 };
         bench.store.enqueue(&job, Some(id), now.saturating_add(first.0)?).await?;

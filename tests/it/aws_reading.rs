@@ -198,7 +198,7 @@ async fn what_lambda_writes_around_an_invocation_is_left_out_either_way() {
 async fn a_query_that_never_ends_is_stopped_at_the_deadline() {
     let account = Account::open().await;
     fill(&account);
-    account.world.script_queries([QueryEnd::Never; 8]);
+    account.world.script_queries([QueryEnd::Never; 6]);
     account.world.rate_fault("logs:FilterLogEvents", 1.0, Fault::Hang);
     let deadlines = Deadlines { logs: Duration::from_millis(1500), ..Deadlines::default() };
     let evidence = gather(&account.clients().await, request(), deadlines, |_| {}).await;
@@ -206,7 +206,7 @@ async fn a_query_that_never_ends_is_stopped_at_the_deadline() {
     assert!(gap(&evidence, "logs").contains("no answer in time"), "{:?}", evidence.gaps);
     assert!(account.world.calls("logs:GetQueryResults") > 0);
     tokio::time::timeout(Duration::from_secs(5), async {
-        while account.world.calls("logs:StopQuery") < 8 {
+        while account.world.calls("logs:StopQuery") < 6 {
             tokio::task::yield_now().await;
         }
     })

@@ -70,8 +70,11 @@ async fn ten_incidents_within_a_minute_share_the_calls_that_they_have_in_common(
     let reads = services.iter().zip(0..).map(|(service, index)| read(&clients, service, index * 5));
     let read = futures::future::join_all(reads).await;
     let calls = |operation: &str| account.world.calls(operation);
-    // Whose credentials, which functions, which metrics, which applications: once for all.
-    assert_eq!((calls("sts:GetCallerIdentity"), calls("lambda:ListFunctions")), (1, 1));
+    // Whose credentials and which metrics: once for all. Functions are listed where no controls are configured.
+    assert_eq!((calls("sts:GetCallerIdentity"), calls("lambda:ListFunctions")), (1, 0));
+    // Each by its own name; the service that all of them call and the control once.
+    assert_eq!(calls("lambda:GetFunctionConfiguration"), 10 + 2);
+    assert_eq!((calls("ecs:ListClusters"), calls("appconfig:ListApplications")), (1, 1));
     assert_eq!(calls("cloudwatch:ListMetrics"), 1);
     // What was changed in the account once; what was changed of each service by its name and its ARN.
     assert_eq!(calls("cloudtrail:LookupEvents"), 1 + 2 * 10);
@@ -96,7 +99,7 @@ async fn an_answer_that_failed_is_not_handed_on() {
     let account = Account::open().await;
     open_shop(&account, &names(2));
     let clients = account.clients().await;
-    let action = "lambda:ListFunctions";
+    let action = "ecs:ListClusters";
     account.world.rate_fault(action, 1.0, Fault::access_denied(action));
     let first = read(&clients, "shop-0", 0).await;
     assert!(first.gaps.iter().any(|gap| gap.reason.contains(action)), "{:?}", first.gaps);

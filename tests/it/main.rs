@@ -1,8 +1,11 @@
 mod accuracy;
 mod alerts;
 mod aws_account;
+mod aws_cuts;
 mod aws_faults;
 mod aws_kinds;
+mod aws_late;
+mod aws_logs;
 mod aws_metrics;
 mod aws_reading;
 mod aws_rollback;

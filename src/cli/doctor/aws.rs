@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::Finding;
-use crate::aws::discover::{self, Discovered};
+use crate::aws::discover::{Discovered, Finder};
 use crate::aws::{Clients, ReadError, ServiceSettings, permissions};
 use crate::config::Settings;
 
@@ -41,7 +41,7 @@ pub(super) async fn examine(settings: &Settings, service: Option<&str>) -> Vec<F
     findings.extend(refused);
     if let Some(name) = service {
         let known = crate::worker::service_settings(&settings.config, name);
-        let found = discover::discover(&clients, name, &known, (now, now), Instant::now() + WITHIN).await;
+        let found = Finder::new(&clients, name, &known, (now, now), Instant::now() + WITHIN).found().await;
         findings.extend(of_service(&found, &known));
     }
     findings
@@ -98,7 +98,7 @@ fn of_service(found: &Discovered, known: &ServiceSettings) -> Vec<Finding> {
         tell(format!("log group {group}"), why);
     }
     for namespace in &resources.metrics.namespaces {
-        let count = found.metrics.iter().filter(|metric| &metric.namespace == namespace).count();
+        let count = found.measured.own.iter().filter(|metric| &metric.namespace == namespace).count();
         let configured = known.metrics.iter().any(|metric| &metric.namespace == namespace);
         let why = if configured { "configured" } else { "a dimension has the service's name" };
         tell(format!("{count} metrics in {namespace}"), why);
@@ -116,7 +116,8 @@ fn of_service(found: &Discovered, known: &ServiceSettings) -> Vec<Finding> {
         let why = if known.peers.is_empty() { "other functions of the account" } else { "configured" };
         tell(format!("controls {}", found.scope.peers.join(", ")), why);
     }
-    let anything = !resources.lambda.is_empty() || !resources.ecs.is_empty() || !found.metrics.is_empty();
+    let anything =
+        !resources.lambda.is_empty() || !resources.ecs.is_empty() || !found.measured.own.is_empty();
     if !anything && resources.log_groups.is_empty() {
         let remedy = format!("name its resources in a [[service]] entry with name = {name:?}");
         findings.push(Finding::note(CHECK, format!("nothing of {name} was found"), remedy));

@@ -362,6 +362,11 @@ fn stop(configurations: &mut Configurations, call: &Call) -> Result<Value, ApiEr
 }
 
 impl AwsWorld {
+    /// The id of a profile, which AppConfig's calls take instead of its name.
+    pub fn configuration_profile_id(&self, application: &str, profile: &str) -> Option<String> {
+        self.state().configurations.0.get(application)?.profiles.get(profile).cloned()
+    }
+
     /// Writes a hosted version, and with `minutes` deploys it from `at` on. What is named comes into being.
     /// Returns version and deployment.
     #[expect(clippy::too_many_arguments, reason = "a deployment has these parts, as StartDeployment does")]

@@ -42,6 +42,10 @@ struct Query {
 pub struct Queries {
     by_id: BTreeMap<String, Query>,
     script: VecDeque<QueryEnd>,
+    /// Lines from this moment on are not indexed yet, though `FilterLogEvents` shows them.
+    pub unindexed_from: Option<Timestamp>,
+    /// How many ran at once at most.
+    pub most_at_once: usize,
 }
 
 impl Queries {
@@ -112,13 +116,15 @@ pub fn start_query(state: &mut State, call: &Call) -> Result<Answer, ApiError> {
         .by_id
         .values()
         .filter(|query| matches!(status(query, state, now), "Scheduled" | "Running"));
-    if running.count() >= CONCURRENT {
+    let running = running.count();
+    if running >= CONCURRENT {
         return Err(ApiError::new(
             400,
             "LimitExceededException",
             "Account maximum query concurrency limit of [100] reached.",
         ));
     }
+    state.queries.most_at_once = state.queries.most_at_once.max(running + 1);
     let rows = state.options.insights_rows;
     let limit = call
         .integer("limit")
@@ -217,7 +223,9 @@ fn compute(query: &Query, state: &State, finished: Timestamp) -> Value {
     for name in &query.groups {
         let Some((group, lines)) = state.logs.groups.get_key_value(name) else { continue };
         let window = (query.window.0, 0)..=(query.window.1, u64::MAX);
-        let seen = lines.lines.range(window).filter(|(_, line)| line.ingested <= finished);
+        let unindexed = state.queries.unindexed_from.map_or(i64::MAX, Timestamp::as_millisecond);
+        let seen = lines.lines.range(window);
+        let seen = seen.filter(|(_, line)| line.ingested <= finished && line.at_ms < unindexed);
         scanned.extend(seen.map(|(_, line)| Record {
             group,
             account: &state.options.account,
@@ -327,6 +335,9 @@ fn holds<'a>(condition: &Condition, field_of: &dyn Fn(&str) -> Option<Cow<'a, st
         Condition::All(parts) => parts.iter().all(|part| holds(part, field_of)),
         Condition::Any(parts) => parts.iter().any(|part| holds(part, field_of)),
         Condition::Not(inner) => !holds(inner, field_of),
+        Condition::Remainder { divisor, remainder } => field_of("@timestamp")
+            .and_then(|shown| format!("{}Z", shown.replace(' ', "T")).parse::<Timestamp>().ok())
+            .is_some_and(|at| at.as_millisecond().rem_euclid(*divisor) == *remainder),
         Condition::Present(field) => field_of(field).is_some(),
         Condition::Like { field, pattern } => field_of(field).is_some_and(|value| pattern.is_match(&value)),
         Condition::OneOf { field, operands } => {

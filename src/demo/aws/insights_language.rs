@@ -53,9 +53,24 @@ pub enum Condition {
     Any(Vec<Condition>),
     Not(Box<Condition>),
     Present(String),
-    Compare { field: String, operator: &'static str, operand: Operand },
-    Like { field: String, pattern: Regex },
-    OneOf { field: String, operands: Vec<Operand> },
+    Compare {
+        field: String,
+        operator: &'static str,
+        operand: Operand,
+    },
+    Like {
+        field: String,
+        pattern: Regex,
+    },
+    OneOf {
+        field: String,
+        operands: Vec<Operand>,
+    },
+    /// `toMillis(@timestamp) % 7 = 0`.
+    Remainder {
+        divisor: i64,
+        remainder: i64,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -65,7 +80,7 @@ pub enum Operand {
 }
 
 /// Symbols, longest first where one begins another.
-const SYMBOLS: [&str; 14] = ["=~", "!=", "<=", ">=", "=", "<", ">", "|", "(", ")", ",", "*", "[", "]"];
+const SYMBOLS: [&str; 15] = ["=~", "!=", "<=", ">=", "=", "<", ">", "|", "(", ")", ",", "*", "[", "]", "%"];
 
 fn tokens(query: &str) -> Result<Vec<Token>, String> {
     let mut tokens = Vec::new();
@@ -316,6 +331,9 @@ impl Parser<'_> {
             return Ok(inner);
         }
         let field = self.field()?;
+        if field == "toMillis" {
+            return self.remainder();
+        }
         if field.eq_ignore_ascii_case("ispresent") && self.symbol("(") {
             let field = self.field()?;
             self.expect(")")?;
@@ -341,6 +359,32 @@ impl Parser<'_> {
                 Ok(Condition::Compare { field, operator, operand: self.operand()? })
             }
             other => Err(format!("expected a comparison, found {other:?}")),
+        }
+    }
+
+    /// `toMillis(@timestamp) % 7 = 0`, the only arithmetic that is computed here.
+    fn remainder(&mut self) -> Result<Condition, String> {
+        self.expect("(")?;
+        if self.field()? != "@timestamp" {
+            return Err("toMillis is computed of @timestamp alone".to_owned());
+        }
+        self.expect(")")?;
+        self.expect("%")?;
+        let divisor = self.whole_number()?;
+        self.expect("=")?;
+        let remainder = self.whole_number()?;
+        if divisor == 0 {
+            return Err("a division by zero".to_owned());
+        }
+        Ok(Condition::Remainder { divisor, remainder })
+    }
+
+    fn whole_number(&mut self) -> Result<i64, String> {
+        match self.take()? {
+            Token::Number(number) if (0.0..1e9).contains(&number) && number.fract() == 0.0 => {
+                Ok(number as i64)
+            }
+            other => Err(format!("expected a whole number, found {other:?}")),
         }
     }
 

@@ -367,6 +367,23 @@ impl AwsWorld {
         self.state().options.cloudtrail_delay = delay;
     }
 
+    /// Insights does not show lines from this moment on yet, though `FilterLogEvents` does.
+    pub fn hide_from_insights(&self, from: Timestamp) {
+        self.state().queries.unindexed_from = Some(from);
+    }
+
+    /// How many Insights queries ran at once at most.
+    pub fn most_queries_at_once(&self) -> usize {
+        self.state().queries.most_at_once
+    }
+
+    /// How long the Insights queries that follow take, from their start.
+    pub fn set_insights_time(&self, time: Duration) {
+        let options = &mut self.state().options;
+        options.insights_scheduled = time.min(options.insights_scheduled);
+        options.insights_time = time.saturating_sub(options.insights_scheduled);
+    }
+
     // What was called.
 
     /// How often an operation was called, refused calls included.
