@@ -40,10 +40,21 @@ pub enum Point {
     Judged = 13,
     /// People were told whether it helped, and the job is not finished.
     JudgementTold = 14,
+    /// What AWS holds was read back, and nothing of that is stored.
+    ReadBack = 15,
+    /// When it took effect is stored, and the symptom is not looked at.
+    EffectNoted = 16,
+    /// Taking it back is asked for in the database, and nobody sees it.
+    UndoAsked = 17,
+    /// The decision is stored; that it was made alone is not told.
+    Alone = 18,
+    /// The time is over in the database, and the message still has its buttons.
+    Expired = 19,
 }
 
 impl Point {
-    pub const ALL: [Self; 14] = [
+    /// Those that every approved change that helps comes by.
+    pub const OF_A_RECOVERY: [Self; 15] = [
         Self::ClickTaken,
         Self::RulesKnown,
         Self::Decided,
@@ -55,6 +66,7 @@ impl Point {
         Self::AnswerNoted,
         Self::OutcomeStored,
         Self::OutcomeTold,
+        Self::EffectNoted,
         Self::InEffect,
         Self::Judged,
         Self::JudgementTold,

@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 
 use super::delivery::{self, Image};
+use super::fail_points::Point;
 use super::headline;
 use super::{Bench, Done};
 use crate::chart::{self, ChartInput, Mark, MarkKind};
@@ -165,6 +166,7 @@ fn decided(approval: &Approval) -> Option<String> {
 pub async fn show_decision(bench: &Bench, approval: &str) -> anyhow::Result<()> {
     let Some(approval) = bench.store.approval(approval).await? else { return Ok(()) };
     if approval.break_glass {
+        bench.fail_points.pass(Point::Alone).await;
         tell_alone(bench, &approval).await?;
     }
     if approval.undoes.is_none() {

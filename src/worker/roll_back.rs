@@ -65,6 +65,7 @@ pub async fn roll_back(bench: &Bench, approval: &str) -> anyhow::Result<Done> {
         note_outcome(bench, &approval, &ended).await?;
         bench.fail_points.pass(Point::OutcomeStored).await;
         approval.outcome = Some(ended.words);
+        approval.effect = Some(ended.effect);
     }
     tell(bench, &approval, &row).await?;
     bench.fail_points.pass(Point::OutcomeTold).await;
@@ -104,6 +105,7 @@ pub async fn give_up(bench: &Bench, approval: &str, error: &anyhow::Error) -> an
         };
         note_outcome(bench, &approval, &ended).await?;
         approval.outcome = Some(ended.words);
+        approval.effect = Some(ended.effect);
     }
     tell(bench, &approval, &row).await
 }
@@ -120,10 +122,24 @@ async fn note_outcome(bench: &Bench, approval: &Approval, ended: &Ended) -> anyh
 /// Says in the thread what became of it, once, also where an earlier run did not come to that.
 async fn tell(bench: &Bench, approval: &Approval, row: &IncidentRow) -> anyhow::Result<()> {
     let words = approval.outcome.as_deref().unwrap_or_default();
-    if say_once(bench, row, &format!("outcome/{}", approval.id), words).await? {
+    let purpose = format!("outcome/{}", approval.id);
+    let in_vain = approval.effect.is_some_and(|effect| !effect.is_in_place());
+    if in_vain && !bench.store.is_owed(row.id, &purpose).await? {
+        whisper(bench, approval, row, words).await;
+    }
+    if say_once(bench, row, &purpose, words).await? {
         headline::refresh(bench, row.id, &[], Some(words)).await?;
     }
     Ok(())
+}
+
+/// Whoever approved is told privately that nothing came of it. The thread says so too, so that this is tried once.
+async fn whisper(bench: &Bench, approval: &Approval, row: &IncidentRow, words: &str) {
+    let (Some(by), Some(channel)) = (&approval.decided_by, &approval.channel) else { return };
+    let message = messages::notice(row.id, words);
+    if let Err(error) = bench.slack.tell(channel, row.thread_ts.as_deref(), by, &message).await {
+        tracing::warn!(incident = %row.id, %error, "a private answer could not be given");
+    }
 }
 
 /// Owes a notice in the thread; false where it was owed before.
@@ -325,6 +341,7 @@ fn overtaken(told: &str) -> Step {
 /// What became of a call that left and whose answer is not known.
 async fn read_back(bench: &Bench, approval: &Approval, sent: Sent) -> anyhow::Result<Step> {
     let (seen, told) = see(bench, approval).await?;
+    bench.fail_points.pass(Point::ReadBack).await;
     // Only what was changed has an author.
     let traced = match seen {
         Seen::Restored | Seen::Changed => Some(trace(bench, approval).await),

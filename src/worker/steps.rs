@@ -3,6 +3,7 @@
 //! investigate → report → (somebody clicks) decide → roll back → verify → the headline says how it
 //! ended. Each step is one verb in a file of its own; each reads what is stored, acts, and saves.
 
+use super::fail_points::Point;
 use super::{
     Bench, Done, decide, headline, investigate, look_again, mute, question, report, roll_back, settle, verify,
 };
@@ -31,9 +32,13 @@ pub async fn run(bench: &Bench, job: &Job) -> anyhow::Result<Done> {
         (JobKind::CloseQuiet, Some(id)) => close_quiet(bench, id).await,
         (JobKind::Expire { approval }, Some(id)) => {
             let Some(approval) = bench.store.approval(approval).await? else { return Ok(Done::Finished) };
+            let expired = Decided::by_nobody(Decision::Expired);
             if approval.decision.is_none() {
-                let expired = Decided::by_nobody(Decision::Expired);
                 bench.store.decide(&approval, &expired, bench.clock.now()).await?;
+                bench.fail_points.pass(Point::Expired).await;
+            }
+            // Also where an earlier run of this step decided and did not come to showing it.
+            if matches!(approval.decision, None | Some(Decision::Expired)) {
                 report::show_decision(bench, &approval.id).await?;
                 headline::refresh(bench, id, &[], None).await?;
             }

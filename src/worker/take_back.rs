@@ -3,6 +3,7 @@
 //! The rule that is not obvious: the incident stays 'not recovered' meanwhile and afterwards. Taking a
 //! rollback back restores what was there before it, and makes nobody well.
 
+use super::fail_points::Point;
 use super::{Bench, delivery, offer, report};
 use crate::domain::incident::State;
 use crate::domain::plan::Plan;
@@ -20,6 +21,7 @@ pub async fn offer(bench: &Bench, done: &Approval) -> anyhow::Result<()> {
         Some(asked) => Ok(asked),
         None => ask(bench, done).await?,
     };
+    bench.fail_points.pass(Point::UndoAsked).await;
     let Some(channel) = row.channel.as_deref().filter(|_| bench.slack.is_configured()) else {
         return Ok(());
     };

@@ -119,6 +119,7 @@ async fn take_effect(bench: &Bench, approval: &Approval) -> anyhow::Result<Resul
         }
     };
     bench.store.note_in_effect(approval, at).await?;
+    bench.fail_points.pass(Point::EffectNoted).await;
     Ok(Ok(at))
 }
 

@@ -452,6 +452,7 @@ async fn a_plan_that_a_newer_deployment_overtook_is_not_carried_out() {
     ward.slack.click(id::APPROVER, id::ALERTS, &asked.ts, APPROVE).await.unwrap();
     let told = ward.wait("what moved", |message| message.text.contains("Nothing was changed")).await;
     assert!(told.text.contains("The investigation looks again"), "{}", told.text);
+    ward.told(id::APPROVER, id::ALERTS, &[&told.text]).await;
     assert_eq!(ward.changes(bot.store()).await, []);
     let rows = trail(bot.store(), &["sending", "ended"]).await;
     assert_eq!((rows.len(), &rows[0]["applied"]), (1, &false.into()), "{rows:?}");
