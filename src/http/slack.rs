@@ -16,13 +16,14 @@ use slack_morphism::signature_verifier::{SlackEventSignatureVerifier, SlackEvent
 use super::{Edge, Shared, error};
 use crate::domain::audit::{Entry, What};
 use crate::intake::{Desk, Heard};
+use crate::slack::calls::before_answering;
 use crate::slack::inbound::{self, Command, CommandBody, Event};
 use crate::store::{self, Accepted};
 use crate::telemetry::Metrics;
 
 /// What is done with an event, whichever way it came.
 pub(super) async fn take_event(desk: &Desk, metrics: &Metrics, event: Event) -> store::Result<()> {
-    match desk.event(event).await? {
+    match before_answering(desk.event(event)).await? {
         Heard::Incident(Accepted::Opened(id)) => {
             metrics.count("alerts_accepted");
             tracing::info!(incident = %id, "opened from Slack");
@@ -37,12 +38,12 @@ pub(super) async fn take_event(desk: &Desk, metrics: &Metrics, event: Event) -> 
 
 /// What is done with a command, whichever way it came.
 pub(super) async fn take_command(desk: &Desk, command: Command) -> store::Result<Option<Value>> {
-    desk.command(command).await
+    before_answering(desk.command(command)).await
 }
 
 /// What is done with an interaction, whichever way it came.
 pub(super) async fn take_interaction(desk: &Desk, payload: &Value) -> store::Result<Option<Value>> {
-    desk.interaction(payload).await
+    before_answering(desk.interaction(payload)).await
 }
 
 /// Between two rows of the trail about forged clicks, in milliseconds.

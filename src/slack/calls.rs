@@ -1,7 +1,7 @@
 //! Calls of the Web API that an answer to a person needs: forms, App Home, who and what was meant.
 //!
-//! The rule that is not obvious: whoever types or clicks waits three seconds at most, so each call
-//! here that is made before the answer has a deadline well below that, and its failure is a sentence.
+//! The rule that is not obvious: whoever types or clicks waits three seconds at most, so all calls that are made
+//! before one answer share one deadline well below that ([`before_answering`]), and their failure is a sentence.
 
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use axum::body::Bytes;
 use axum::http::{Request, header};
 use http_body_util::Full;
 use serde_json::{Value, json};
+use tokio::time::{Instant, timeout_at};
 
 use super::answers;
 use super::client::{Slack, SlackError};
@@ -21,6 +22,16 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(1_800);
 const LOOK_WITHIN: Duration = Duration::from_millis(900);
 /// Nobody waits for an answer that goes to an address of Slack's.
 const RESPOND_WITHIN: Duration = Duration::from_secs(10);
+
+tokio::task_local! {
+    /// When the calls before the answer that is being worked on must have ended.
+    static ANSWER_BY: Instant;
+}
+
+/// Does what Slack waits for: however many calls that takes, together they take no longer than one may.
+pub async fn before_answering<T>(work: impl Future<Output = T>) -> T {
+    ANSWER_BY.scope(Instant::now() + ANSWER_WITHIN, work).await
+}
 
 impl Slack {
     /// Whether the bot is in a channel; `None` where Slack does not say in time. Asked with the scopes that are
@@ -96,9 +107,48 @@ impl Slack {
     }
 }
 
+/// Outside of an answer nobody else has used any of the time.
+fn deadline() -> Instant {
+    ANSWER_BY.try_with(|by| *by).unwrap_or_else(|_| Instant::now() + ANSWER_WITHIN)
+}
+
 async fn soon<T>(
     method: &'static str,
     call: impl Future<Output = Result<T, SlackError>>,
 ) -> Result<T, SlackError> {
-    tokio::time::timeout(ANSWER_WITHIN, call).await.unwrap_or(Err(SlackError::Deadline { method }))
+    timeout_at(deadline(), call).await.unwrap_or(Err(SlackError::Deadline { method }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn calls_before_one_answer_share_its_deadline() {
+        let begin = Instant::now();
+        let (first, second) = before_answering(async {
+            let first = deadline();
+            tokio::task::yield_now().await;
+            (first, deadline())
+        })
+        .await;
+        assert_eq!(first, second);
+        assert!(first >= begin + ANSWER_WITHIN);
+        assert!(deadline() > first, "what is not waited for has a deadline of its own");
+    }
+
+    #[tokio::test]
+    async fn once_the_time_is_used_up_a_call_that_hangs_is_not_waited_for() {
+        let used_up = Instant::now();
+        ANSWER_BY
+            .scope(used_up, async {
+                for method in ["users.info", "conversations.replies"] {
+                    let answer = soon::<()>(method, pending()).await;
+                    assert!(matches!(answer, Err(SlackError::Deadline { .. })), "{method}: {answer:?}");
+                }
+            })
+            .await;
+    }
 }

@@ -7,7 +7,7 @@
 mod access;
 pub mod answers;
 pub mod approvals;
-mod calls;
+pub mod calls;
 pub mod client;
 pub mod digest;
 pub mod evidence;

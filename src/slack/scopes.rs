@@ -7,6 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A method of the Web API that the bot calls, the scopes of the bot token that it needs, and what for.
 /// Source: docs.slack.dev/reference/methods.
+///
+/// Messages are found again by their metadata: `include_all_metadata` of `conversations.history` gives it back under the
+/// scopes for history alone. `metadata.message:read` is for triggers and events about metadata
+/// (docs.slack.dev/reference/scopes/metadata.message.read), which are not subscribed to.
 pub const METHODS: &[(&str, &[&str], &str)] = &[
     ("auth.test", &[], "to know its own messages"),
     ("chat.postEphemeral", &["chat:write"], "to answer one person"),

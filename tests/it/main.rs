@@ -37,5 +37,6 @@ mod slack_double;
 mod sns;
 mod socket_mode;
 mod storm;
+mod three_seconds;
 mod truth;
 mod ward;
