@@ -77,6 +77,13 @@ pub fn compact(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
+/// What Slack adds by itself to show what a link leads to: that is not what the tool says. A message that
+/// somebody shares comes the same way, and is what they speak of.
+fn is_preview(attachment: &Value) -> bool {
+    let shared = ["is_share", "is_msg_unfurl"].iter().any(|key| attachment[*key] == true);
+    attachment["from_url"].is_string() && !shared
+}
+
 impl Parts {
     pub fn of(message: &Value) -> Self {
         let source = message["username"].as_str().or_else(|| message["bot_profile"]["name"].as_str());
@@ -91,7 +98,9 @@ impl Parts {
             parts.fallbacks.extend(Some(line).filter(|line| !line.text.is_empty()));
         }
         for attachment in message["attachments"].as_array().into_iter().flatten() {
-            parts.attachment(attachment);
+            if !is_preview(attachment) {
+                parts.attachment(attachment);
+            }
         }
         parts
     }

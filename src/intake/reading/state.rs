@@ -28,7 +28,7 @@ static HEAD: LazyLock<Regex> = LazyLock::new(|| {
 /// `X is DOWN`, `X state is now ALARM`, `check "X" has failed`, `X is back up`.
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)\b(?:is|are|has|have|went|was|gone)\s+(?:(?:now|currently|been|gone|back|again|in|currently|triggered|an?)\s+){0,3}(?P<word>up|down|offline|online|unreachable|unavailable|critical|warning|ok|alarm|alerting|failing|failed|recovered|recovering|resolved|triggered|acknowledged|ongoing|unhealthy|healthy|degraded|firing|active|inactive|activated|closed|breached|cleared|normal|operational|open)\b",
+        r"(?i)\b(?:is|are|has|have|went|was|gone)\s+(?:(?:now|still|currently|been|gone|back|again|in|currently|triggered|an?)\s+){0,3}(?P<word>up|down|offline|online|unreachable|unavailable|critical|warning|ok|alarm|alerting|failing|failed|recovered|recovering|resolved|triggered|acknowledged|ongoing|unhealthy|healthy|degraded|firing|active|inactive|activated|closed|breached|cleared|normal|operational|open)\b",
     )
 });
 /// `state changed from OK to ALARM`.
@@ -123,9 +123,17 @@ fn field(value: &str, weak: bool) -> Option<Option<Said>> {
     let value =
         ARROW.captures(value).and_then(|found| found.name("word")).map_or(value, |word| word.as_str());
     let compacted = super::parts::compact(value);
-    if ["insufficientdata", "pending", "muted", "paused", "suppressed", "maintenance"]
-        .contains(&compacted.as_str())
-    {
+    const NEITHER: [&str; 8] = [
+        "insufficientdata",
+        "pending",
+        "muted",
+        "paused",
+        "suppressed",
+        "maintenance",
+        "downtimestart",
+        "downtimeend",
+    ];
+    if NEITHER.contains(&compacted.as_str()) {
         return Some(None);
     }
     let list: Vec<String> = value

@@ -73,7 +73,7 @@ static TWO_BRACKETS: LazyLock<Regex> = LazyLock::new(|| {
 });
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)\s+(?:(?:state|status)\s+)?(?:is|are|has|have|went|was)\s+(?:(?:now|currently|been|gone|back|again|in|an?)\s+){0,3}(?:up|down|offline|online|unreachable|unavailable|critical|warning|ok|alarm|alerting|failing|failed|recovered|recovering|resolved|triggered|acknowledged|ongoing|unhealthy|healthy|degraded|firing|active|inactive|activated|closed|breached|cleared|normal|operational|open)\b",
+        r"(?i)\s+(?:(?:state|status)\s+)?(?:is|are|has|have|went|was)\s+(?:(?:now|still|currently|been|gone|back|again|in|an?)\s+){0,3}(?:up|down|offline|online|unreachable|unavailable|critical|warning|ok|alarm|alerting|failing|failed|recovered|recovering|resolved|triggered|acknowledged|ongoing|unhealthy|healthy|degraded|firing|active|inactive|activated|closed|breached|cleared|normal|operational|open)\b",
     )
 });
 static DEED: LazyLock<Regex> = LazyLock::new(|| {

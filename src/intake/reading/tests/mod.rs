@@ -122,7 +122,11 @@ proptest! {
     /// Words that state no condition make no alert, in whatever fields, colours and blocks they stand.
     #[test]
     fn no_state_no_alert(
-        words in prop::collection::vec("hello|lunch|team|basket|page|friday|thanks|plan|notes|42|room", 1..12),
+        words in prop::collection::vec(
+            "hello|lunch|team|basket|page|friday|thanks|plan|notes|42|room|latency|error|rate|p99|cpu|queue|dashboard|\
+             threshold|metric|requests|timeout|region|eu-west-1|checkout-api|db-01|12%|350ms|slow|memory|traffic|graph",
+            1..12,
+        ),
         colour in "danger|good|a30200|439fe0",
         field in "Owner|Room|Topic|Notes|Service",
     ) {
@@ -132,6 +136,18 @@ proptest! {
         prop_assert!(!read_message(&message).is_alert, "{message}");
         let body = json!({ "title": text, "message": text, "value": 3 });
         prop_assert!(!read(&body).is_alert, "{body}");
+    }
+
+    /// A name of a state that other tools use too, or of how bad it is, states nothing where a person says it.
+    #[test]
+    fn words_of_monitoring_in_running_text_state_nothing(
+        before in prop::collection::vec("we|the|saw|team|again|yesterday|because|please|latency|basket", 2..6),
+        word in "alarm|alert|firing|triggered|resolved|critical|warning|down|recovered|acknowledged|incident|P1|error",
+        after in prop::collection::vec("and|of|was|then|people|notes|plan|tomorrow|rate|dashboard", 2..6),
+    ) {
+        let text = format!("{} {word} {}", before.join(" "), after.join(" "));
+        let message = json!({ "text": text, "username": "helper" });
+        prop_assert!(!read_message(&message).is_alert, "{message}");
     }
 
     #[test]
