@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::recovery::percent;
 use super::report::Symptoms;
 use super::rollback::RollbackTarget;
 
@@ -65,9 +66,9 @@ pub fn expected_effect(levels: &Symptoms) -> String {
     match (rates, latencies) {
         (Some((now, before)), _) if now > before + 0.005 => {
             format!(
-                "The error rate goes from {:.1} % back to about {:.1} %, as before the incident.",
-                now * 100.0,
-                before * 100.0
+                "The error rate goes from {} back to about {}, as before the incident.",
+                percent(now),
+                percent(before)
             )
         }
         (_, Some((now, before))) if now > before * 1.2 => {

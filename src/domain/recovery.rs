@@ -133,6 +133,7 @@ fn judge_alone(levels: &Symptoms, after: &Symptoms) -> Judgement {
     }
 }
 
+/// `healthy` is what is tested against; `baseline` is what was measured, and what people are told.
 fn judge_errors(baseline: f64, healthy: f64, incident: f64, after: &Symptoms) -> Judgement {
     let mut whole = Count::default();
     // The newest stretch that speaks for recovery: a service that drains its queue first fails on,
@@ -159,14 +160,14 @@ fn judge_errors(baseline: f64, healthy: f64, incident: f64, after: &Symptoms) ->
     } else {
         (Word::TooEarly, &whole)
     };
-    let rate = if shown.requests > 0.0 { shown.failures / shown.requests } else { 0.0 };
-    let figures = format!(
-        "Error rate {} in the last {:.0} requests since the change; {} during the incident, {} before it.",
-        percent(rate),
-        shown.requests,
-        percent(incident),
-        percent(baseline)
-    );
+    let now = if shown.requests > 0.0 {
+        let rate = percent(shown.failures / shown.requests);
+        format!("Error rate {rate} in the last {:.0} requests since the change", shown.requests)
+    } else {
+        "No request was measured since the change".to_owned()
+    };
+    let figures =
+        format!("{now}; {} during the incident, {} before it.", percent(incident), percent(baseline));
     Judgement { word, figures }
 }
 
@@ -207,8 +208,10 @@ fn judge_latency(baseline: f64, incident: f64, after: &Symptoms) -> Judgement {
     Judgement { word, figures }
 }
 
-fn percent(share: f64) -> String {
-    format!("{:.1} %", share * 100.0)
+/// With the figures that a small share needs: 0.05 % is not 0.0 %.
+pub(super) fn percent(share: f64) -> String {
+    let figures = if share > 0.0 && share < 0.001 { 2 } else { 1 };
+    format!("{:.figures$} %", share * 100.0)
 }
 
 #[cfg(test)]
@@ -300,6 +303,16 @@ mod tests {
     fn a_handful_of_requests_is_too_early() {
         assert_eq!(judge(&levels(), &measured(&[(8.0, 0.0)])).word, Word::TooEarly);
         assert_eq!(judge(&levels(), &Symptoms::default()).word, Word::TooEarly);
+    }
+
+    #[test]
+    fn people_are_told_what_was_measured_and_not_what_is_tested_against() {
+        let calm = Symptoms { baseline_error_rate: Some(0.0005), ..levels() };
+        let figures = judge(&calm, &measured(&[(30.0, 0.4), (30.0, 0.4)])).figures;
+        assert!(figures.contains("40.0 % in the last 60 requests"), "{figures}");
+        assert!(figures.ends_with("40.0 % during the incident, 0.05 % before it."), "{figures}");
+        let figures = judge(&calm, &Symptoms::default()).figures;
+        assert!(figures.starts_with("No request was measured since the change;"), "{figures}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::fit::{self, MESSAGE_MAX};
 use super::text::{cut, escape, shorten};
 use crate::domain::change::KeyChange;
 use crate::domain::incident::{IncidentId, State};
-use crate::domain::report::{ActionKind, Cause, Report, Verdict};
+use crate::domain::report::{ActionKind, Cause, Hypothesis, Report, Verdict};
 use crate::domain::scorecard::Voices;
 
 /// Slack's limits (docs.slack.dev, 'Block Kit reference'), in characters or items.
@@ -286,7 +286,10 @@ pub fn result(view: &ResultView<'_>) -> Message {
     let report = view.report;
     let summary = escape(&report.summary);
     let mut blocks = vec![header(&title(&report.verdict)), section(&cut(&summary, SUMMARY_MAX))];
-    blocks.push(fields(&facts_at_a_glance(report)));
+    let facts = facts_at_a_glance(report);
+    if !facts.is_empty() {
+        blocks.push(fields(&facts));
+    }
     let mut after = vec![action(report, REASON_MAX)];
     if let Some(decided) = view.decided {
         after.push(context(&shorten(decided, SMALL_MAX, &rest_of(view.id))));
@@ -365,13 +368,18 @@ fn title(verdict: &Verdict) -> String {
 }
 
 fn facts_at_a_glance(report: &Report) -> Vec<(&'static str, String)> {
-    let mut facts = vec![("Confidence", percent(report.verdict.confidence))];
+    let guess = |hypothesis: &Hypothesis| {
+        format!("{}, {}", cut(&escape(&hypothesis.describe()), NAME_MAX), percent(hypothesis.probability))
+    };
+    let unknown = report.verdict.cause == Cause::Unknown;
+    // How sure it is that nothing decides would be read as how sure somebody is of a cause.
+    let mut facts = Vec::new();
+    if !unknown {
+        facts.push(("Confidence", percent(report.verdict.confidence)));
+    }
     if let Some(onset) = report.onset {
-        let interval = if onset.earliest == onset.latest {
-            String::new()
-        } else {
-            format!(" ({} to {})", clock(onset.earliest), clock(onset.latest))
-        };
+        let (earliest, latest) = (clock(onset.earliest), clock(onset.latest));
+        let interval = if earliest == latest { String::new() } else { format!(" ({earliest} to {latest})") };
         facts.push(("Began", format!("{}{interval}", clock(onset.at))));
     }
     if let Some(change) = &report.verdict.change {
@@ -379,8 +387,11 @@ fn facts_at_a_glance(report: &Report) -> Vec<(&'static str, String)> {
         let by = change.actor.as_deref().map(|actor| format!(", by {}", part(actor))).unwrap_or_default();
         facts.push(("Change", format!("{} at {}{by}", part(&change.resource), clock(change.at))));
         facts.extend(change.config.iter().map(|key| ("Configuration", setting(key, SIDE_MAX))));
+    } else if unknown {
+        let weighed = report.hypotheses.iter().find(|one| one.cause != Cause::Unknown);
+        facts.extend(weighed.map(|weighed| ("Likeliest", guess(weighed))));
     } else if let Some(second) = report.hypotheses.get(1) {
-        facts.push(("Next best", format!("{}, {}", second.cause.as_str(), percent(second.probability))));
+        facts.push(("Next best", guess(second)));
     }
     facts
 }
@@ -487,6 +498,25 @@ mod tests {
         });
         let body = message.to_json().to_string();
         assert!(!body.contains("rollback_approve"), "{body}");
+    }
+
+    #[test]
+    fn a_cause_that_is_not_decided_shows_what_was_likeliest_and_no_confidence() {
+        let mut undecided = report();
+        undecided.hypotheses = [(Cause::Unknown, 0.59), (Cause::Traffic, 0.22)]
+            .map(|(cause, probability)| Hypothesis { cause, event_id: None, probability, about: None })
+            .into();
+        let at = |text: &str| -> Timestamp { text.parse().unwrap() };
+        undecided.onset = Some(crate::domain::report::Onset {
+            at: at("2026-02-06T12:15:20Z"),
+            earliest: at("2026-02-06T12:15:00Z"),
+            latest: at("2026-02-06T12:15:40Z"),
+        });
+        let facts = facts_at_a_glance(&undecided);
+        assert_eq!(
+            facts,
+            [("Began", "12:15 UTC".to_owned()), ("Likeliest", "more demand than usual, 22 %".to_owned())]
+        );
     }
 
     #[test]

@@ -36,6 +36,11 @@ async function until(what, look) {
   }
 }
 
+function has(text, pattern, what) {
+  if (!pattern.test(text)) throw new Error(`${what}: not in ${text}`);
+  console.log(`ok  ${what}`);
+}
+
 async function freePort() {
   const server = createServer();
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -108,6 +113,16 @@ async function story() {
   const kind = (wanted) => async () => (await thread()).find((each) => each.metadata?.event_type === wanted);
   await until('the headline is in the thread', kind('incident_headline'));
   await until('the root cause is in the thread', kind('incident_result'));
+  const result = JSON.stringify((await kind('incident_result')()).blocks);
+  // Slack gives a mark back as it was sent, so that the settings are looked for as they are written.
+  for (const [key, before, after] of [['DB_POOL_SIZE', 10, 5], ['MAX_CONCURRENT', 5, 8]]) {
+    has(result, new RegExp(`\`${key}\` \`${before}\` → \`${after}\``, 'i'), `${key} from ${before} to ${after}`);
+  }
+  const sure = Number(/\*Confidence\*\\n(\d+) %/.exec(result)?.[1]);
+  has(sure >= 90 ? 'sure' : `${sure} %`, /^sure$/, `the confidence is 90 % or more (${sure} %)`);
+  const upload = await until('the chart is uploaded into the thread', async () =>
+    adapter.calls.find((call) => call.method === 'files.completeUploadExternal'));
+  has(`${upload.fields.channel_id} ${upload.fields.thread_ts}`, new RegExp(`^${channel} ${message.ts}$`), 'under the alarm');
   const withButton = await until('it offers the rollback', async () =>
     (await thread()).find((each) => JSON.stringify(each.blocks ?? []).includes('"rollback_approve"')));
   const button = withButton.blocks.flatMap((block) => block.elements ?? []).find((each) => each.action_id === 'rollback_approve');
@@ -130,8 +145,10 @@ async function story() {
     (await (await fetch(`${bot}/incidents/INC-1`)).json()).state === 'recovered');
   const results = (await thread()).filter((each) => each.metadata?.event_type === 'incident_result');
   if (results.length !== 1) throw new Error(`${results.length} results in the thread`);
-  const refused = adapter.calls.filter((call) => call.method === 'chat.postMessage').length;
-  console.log(`ok  one result; ${refused} messages posted`);
+  const order = (await thread()).map((each) => each.metadata?.event_type).filter(Boolean);
+  has(order.join(' '), /^incident_headline incident_result( .+)? incident_recovery$/, `in order: ${order.join(', ')}`);
+  const count = adapter.calls.filter((call) => call.method === 'chat.postMessage').length;
+  console.log(`ok  one result; ${count} messages posted`);
   adapter.close();
 }
 

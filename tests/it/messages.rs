@@ -430,12 +430,13 @@ fn whatever_comes_from_outside_every_message_is_within_the_limits_and_inert() {
     fs::write(folder.join("slack-messages.ndjson"), written.into_inner()).unwrap();
 }
 
-/// Whoever adds a message adds it above, so that it is checked too.
+/// Whoever adds a message adds it above, so that it is checked, and to the page of all kinds, so that it is looked at.
 #[test]
 fn no_message_is_left_out() {
-    let mine =
-        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/messages.rs")).unwrap();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/slack");
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let places = ["tests/it/messages.rs", "examples/page_kinds/said.rs"]
+        .map(|place| (place, fs::read_to_string(top.join(place)).unwrap()));
+    let folder = top.join("src/slack");
     let mut missing = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -446,9 +447,11 @@ fn no_message_is_left_out() {
             let (signature, rest) = function.split_once('{').unwrap();
             let body = rest.split("\n}\n").next().unwrap();
             let opens = signature.contains("-> Value") && body.contains(" modal(");
-            if (opens || signature.contains("-> Message")) && !mine.contains(&format!("{module}::{name}(")) {
-                missing.push(format!("{module}::{name}"));
+            if !opens && !signature.contains("-> Message") {
+                continue;
             }
+            let lacking = places.iter().filter(|(_, text)| !text.contains(&format!("{module}::{name}(")));
+            missing.extend(lacking.map(|(place, _)| format!("{place}: {module}::{name}")));
         }
     }
     assert!(missing.is_empty(), "{missing:?}");
