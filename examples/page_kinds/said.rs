@@ -4,7 +4,7 @@
 //! where one is left out.
 
 use incident_commander::demo::slack::workspace::id;
-use incident_commander::domain::alert::Alert;
+use incident_commander::domain::alert::{Alert, AlertState};
 use incident_commander::domain::approval::Decision;
 use incident_commander::domain::incident::{IncidentId, State};
 use incident_commander::domain::plan::Plan;
@@ -49,6 +49,7 @@ fn headline_in(sample: &Sample, state: State, progress: &[String], latest: Optio
         report: Some(sample.report()),
         progress,
         latest,
+        closed: (state == State::Resolved).then_some(("the pool is larger now", Some(id::ON_CALL))),
     })
 }
 
@@ -78,7 +79,6 @@ pub fn headlines(sample: &Sample) -> Vec<Message> {
         State::Verifying => Some(figures[2].1.clone()),
         State::Recovered => Some(figures[0].1.clone()),
         State::NotRecovered => Some(figures[1].1.clone()),
-        State::Resolved => Some("Mira: the pool is larger now".to_owned()),
         _ => None,
     };
     let said = |state: State| {
@@ -185,8 +185,20 @@ fn lines(samples: &[Sample]) -> Vec<ListLine> {
 /// What the channel holds beside incidents: a question, how it was answered, and the end of a mute.
 pub fn in_the_channel(now: Timestamp) -> Vec<Message> {
     let candidates = ["checkout-api".to_owned(), "checkout-worker".to_owned()];
-    let question =
-        questions::Asked { id: 3, alert_name: Some("Checkout: high error rate"), candidates: &candidates };
+    let question = questions::Asked {
+        id: 3,
+        alert_name: Some("Checkout: high error rate"),
+        offered: &candidates,
+        is_open: false,
+        otherwise: "checkout-api",
+        until: now + minutes(15),
+    };
+    let open = questions::Asked {
+        alert_name: Some("Disk is full"),
+        is_open: true,
+        otherwise: "disk-01",
+        ..question
+    };
     let answered = questions::Ended {
         service: Some("checkout-api"),
         by: Some(id::ON_CALL),
@@ -199,11 +211,13 @@ pub fn in_the_channel(now: Timestamp) -> Vec<Message> {
         severity: Some(severity.to_owned()),
         ..Alert::about("checkout-worker".to_owned(), now)
     };
+    let (queue, errors) = (named("QueueTooLong", "warning"), named("HighErrorRate", "critical"));
     let held = [
-        (now, named("QueueTooLong", "warning")),
-        (now + minutes(20), named("QueueTooLong", "warning")),
-        (now + minutes(25), named("HighErrorRate", "critical")),
-    ];
+        (0, &queue, AlertState::Firing),
+        (20, &queue, AlertState::Resolved),
+        (25, &errors, AlertState::Firing),
+    ]
+    .map(|(after, alert, state)| digest::HeldAlert { at: now + minutes(after), alert, state });
     let ended = digest::Ended {
         service: "checkout-worker",
         reason: "load test",
@@ -216,6 +230,8 @@ pub fn in_the_channel(now: Timestamp) -> Vec<Message> {
     let early = digest::Ended { ended_by: Some(id::DEVELOPER), held: &[], ..ended.clone() };
     vec![
         questions::question(&question, None),
+        questions::question(&open, None),
+        questions::reminder(&question),
         questions::question(&question, Some(&answered)),
         questions::question(&question, Some(&nobody)),
         digest::digest(&ended),
@@ -242,7 +258,8 @@ pub fn in_private(samples: &[Sample], now: Timestamp) -> Vec<Message> {
         held,
     };
     let mut said = vec![
-        answers::looking(IncidentId(7), "checkout-api", Some(&read)),
+        answers::looking(IncidentId(7), "checkout-api", Some(&read), None),
+        answers::looking(IncidentId(7), "checkout-api", None, Some(id::CHECKOUT)),
         answers::open_already(
             IncidentId(7),
             "checkout-api",
