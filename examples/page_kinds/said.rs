@@ -8,7 +8,7 @@ use incident_commander::domain::alert::{Alert, AlertState};
 use incident_commander::domain::approval::Decision;
 use incident_commander::domain::incident::{IncidentId, State};
 use incident_commander::domain::plan::Plan;
-use incident_commander::domain::recovery::{self, Word};
+use incident_commander::domain::recovery::{self, Beside, Word};
 use incident_commander::domain::report::Symptoms;
 use incident_commander::domain::scorecard::{self, Judged, Scorecard, Voices};
 use incident_commander::intake::command::COMMANDS;
@@ -104,7 +104,7 @@ fn figures(sample: &Sample) -> [(Option<bool>, String); 3] {
         all
     };
     let judged = |after: &Symptoms| {
-        let judgement = recovery::judge(levels, after);
+        let judgement = recovery::judge(levels, after, &Beside::default());
         let word = match judgement.word {
             Word::Recovered => Some(true),
             Word::NotRecovered => Some(false),
