@@ -17,8 +17,16 @@ pub(super) fn mechanism(text: &str, said: &Wording) -> Option<Mechanism> {
         return Some(Mechanism::Handles);
     }
     // A page where data was asked for: whoever stands before the other answers in its place.
-    let page =
-        ["<html", "<!doctype", "token '<'", "token <", "'<' is an invalid start", "character '<' looking"];
+    let page = [
+        "<html",
+        "<!doctype",
+        "token '<'",
+        "token <",
+        "'<' is an invalid start",
+        "character '<' looking",
+        "got text/html",
+        "text/html instead",
+    ];
     if page.iter().any(|sign| text.contains(sign)) {
         return Some(Mechanism::Upstream);
     }
@@ -145,6 +153,7 @@ fn numbers_used_up(said: &Wording) -> bool {
             "converting identity to",
             "integer|bigint|smallint|int4|int8|int2 out of range",
             "exceeds maxvalue",
+            "out of range value for column id",
         ])
 }
 

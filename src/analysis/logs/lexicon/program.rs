@@ -102,6 +102,7 @@ pub(super) const CONTRACT: &[&str] = &[
     "record too large",
     "message size too large",
     "value too long for",
+    "packet bigger|larger than",
     "data too long",
     "invalid input syntax|value",
     "violates ..2 constraint !unique",

@@ -71,6 +71,7 @@ pub(super) const DISK: &[&str] = &[
     "filegroup is full",
     "could not allocate space for",
     "could not extend",
+    "temporary file size exceeds",
     "unable to extend",
     "archiver error",
 ];
@@ -287,6 +288,7 @@ pub(super) const CONTENTION: &[&str] = &[
     "waiting ..4 lock|locks",
     "could|cannot|can't|unable|failed|not ..3 acquire|obtain|get|take ..4 lock|latch|mutex|lease !thread",
     "lock ..3 held|holding|taken|busy",
+    "holds ..3 lock",
     "lock ..4 could|cannot|can't|unable|failed|not ..3 acquired|obtained",
     "database is locked",
     "table is locked",

@@ -158,6 +158,7 @@ fn trust_and_slowness_of_a_handshake_are_two_things() {
         ("remote error: tls: handshake failure", Some(Tls)),
         ("javax.net.ssl.SSLHandshakeException: Received fatal alert: handshake_failure", Some(Tls)),
         ("unable to find valid certification path to requested target", Some(Tls)),
+        ("Could not create SSL/TLS secure channel.", Some(Tls)),
         ("Error: unable to verify the first certificate", Some(Tls)),
         ("error:1408F10B:SSL routines:ssl3_get_record:wrong version number", Some(Tls)),
         ("x509: certificate is valid for a.internal, not b.internal", Some(Tls)),
@@ -260,6 +261,8 @@ fn handles_ports_addresses_and_identifiers_that_run_out() {
         ("monthlyLimitExceeded: 500 of 500 calls used", Some(Handles)),
         ("runtime: failed to create new OS thread (have 2 already; errno=11)", Some(Handles)),
         ("ERROR: integer out of range", Some(Handles)),
+        ("Out of range value for column 'id' at row 1", Some(Handles)),
+        ("Out of range value for column 'weight' at row 1", Some(Contract)),
         ("no licences left for module billing", Some(Handles)),
         // The same words of others.
         ("RateLimitExceeded: slow consumer", Some(Throttled)),
@@ -448,6 +451,14 @@ fn what_others_do_and_what_cannot_be_reached() {
         ("Reached the max retries per request limit (which is 20).", Some(Unreachable)),
         ("dial tcp 10.0.0.7:5432: i/o timeout", Some(Unreachable)),
         ("read tcp 10.0.0.7:5432: i/o timeout", Some(Timeout)),
+        ("connect to brass.internal refused", Some(Unreachable)),
+        ("connect to gw.brass.example:443 timed out", Some(Unreachable)),
+        (
+            "connection to server at \"brass-db.internal\" (10.0.0.7), port 5432 failed: timeout expired",
+            Some(Unreachable),
+        ),
+        ("connection desk open, 7 parcels of one customer were in the end refused", None),
+        ("parse failure: got text/html from gw.brass.example", Some(Upstream)),
         ("no live upstreams while connecting to upstream", Some(Unreachable)),
         ("NetworkException: The server disconnected before a response was received.", Some(Upstream)),
         ("client closed connection while waiting for request", None),
@@ -490,6 +501,7 @@ fn locks_and_other_writers() {
         ),
         ("ERROR: canceling statement due to conflict with recovery", Some(Contention)),
         ("door lock 7 is offline", None),
+        ("reindex holds table lock", Some(Contention)),
     ]);
 }
 
