@@ -70,7 +70,7 @@ fn as_line(row: &Row) -> String {
 
 fn told(what: &What) -> String {
     match what {
-        What::Requested { plan, command, expires_at } => {
+        What::Requested { plan, command, expires_at, .. } => {
             format!(
                 "asks for approval until {}: {plan} ({command})",
                 expires_at.strftime("%Y-%m-%d %H:%M UTC")

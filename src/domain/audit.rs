@@ -33,8 +33,14 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum What {
-    /// Approval is asked for this plan.
-    Requested { plan: String, command: String, expires_at: Timestamp },
+    /// Approval is asked for this plan; `digest` is of the whole plan as it is stored.
+    Requested {
+        plan: String,
+        command: String,
+        expires_at: Timestamp,
+        #[serde(default)]
+        digest: String,
+    },
     /// There is no button, for this reason.
     NotOffered { plan: String, reason: String },
     /// Somebody pressed a button or sent a form, and it does not count.
@@ -132,6 +138,11 @@ impl Row {
         }
         hex(&hasher.finalize())
     }
+}
+
+/// SHA-256 of a text, in hexadecimal.
+pub fn digest_of(text: &str) -> String {
+    hex(&Sha256::digest(text))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -11,7 +11,11 @@ use super::rollback::RollbackTarget;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
+    /// What the call carries, values as they are: for the call alone, never shown.
     pub target: RollbackTarget,
+    /// The same with secrets left out; absent in plans of earlier releases.
+    #[serde(default)]
+    pub shown: Option<RollbackTarget>,
     /// What it goes back to, in a few words.
     pub what: String,
     /// The call that changes something, as IAM names it: `lambda:UpdateAlias`.
@@ -41,21 +45,38 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan that takes this step.
-    pub fn of(target: RollbackTarget, author: Option<String>, expected: String) -> Self {
+    /// The plan that takes this step. Every text is made of values that passed `show`, which gets a key and its
+    /// value.
+    pub fn of(
+        target: RollbackTarget,
+        author: Option<String>,
+        expected: String,
+        show: &dyn Fn(&str, &str) -> String,
+    ) -> Self {
+        let shown = target.shown(show);
         Self {
-            what: target.describe(),
-            call: target.call().to_owned(),
-            effects: target.effects(),
+            what: shown.describe(),
+            call: shown.call().to_owned(),
+            effects: shown.effects(),
             expected,
-            stays_wrong: target.stays_wrong(),
-            preconditions: target.preconditions(),
-            command: target.as_command(),
+            stays_wrong: shown.stays_wrong(),
+            preconditions: shown.preconditions(),
+            command: shown.as_command(),
             tried: None,
             author,
             service: None,
+            shown: Some(shown),
             target,
         }
+    }
+
+    /// The plan as it may be handed out: what the call carries is replaced by what may be shown of it.
+    #[must_use]
+    pub fn for_showing(mut self) -> Self {
+        if let Some(shown) = self.shown.take() {
+            self.target = shown;
+        }
+        self
     }
 }
 
@@ -81,6 +102,29 @@ pub fn expected_effect(levels: &Symptoms) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_of_a_secret_is_in_any_text_of_a_plan_and_the_call_still_carries_it() {
+        let environment = RollbackTarget::LambdaEnvironment {
+            function: "checkout".into(),
+            keys: [("DB_PASSWORD".to_owned(), (Some("hunter2".to_owned()), Some("hunter1".to_owned())))]
+                .into(),
+            revision_id: "r".into(),
+        };
+        let parameter = RollbackTarget::SsmParameter {
+            name: "/checkout/db_password".into(),
+            from_version: 2,
+            from_value: Some("hunter2".into()),
+            to_value: "hunter1".into(),
+        };
+        for target in [environment, parameter] {
+            let plan = Plan::of(target.clone(), None, String::new(), &|_, _| "a secret, not shown".into());
+            assert_eq!(plan.target, target);
+            assert!(plan.effects[0].contains("a secret, not shown"), "{:?}", plan.effects);
+            let handed_out = serde_json::to_string(&plan.for_showing()).unwrap();
+            assert!(!handed_out.contains("hunter"), "{handed_out}");
+        }
+    }
 
     #[test]
     fn the_expected_effect_names_the_level_that_differs() {

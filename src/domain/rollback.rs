@@ -254,8 +254,9 @@ impl RollbackTarget {
                     short_arn(to_task_definition)
                 )]
             }
-            Self::SsmParameter { name, .. } => {
-                vec![format!("{name} gets a new version with its earlier value.")]
+            Self::SsmParameter { name, from_value, to_value, .. } => {
+                let from = from_value.as_ref().map(|value| format!(" from {value}")).unwrap_or_default();
+                vec![format!("{name} goes{from} to {to_value}, in a new version.")]
             }
             Self::AppConfig { profile, .. } => vec![format!("{profile} goes back to its earlier content.")],
             Self::AppConfigVersion { profile, to_version, .. } => {
@@ -382,6 +383,36 @@ impl RollbackTarget {
             Self::LambdaConcurrency { to: Some(_), .. } => "lambda:PutFunctionConcurrency",
             Self::LambdaConcurrency { to: None, .. } => "lambda:DeleteFunctionConcurrency",
         }
+    }
+
+    /// The same with each value as it may be shown: `show` gets a key (a parameter's name) and its value.
+    #[must_use]
+    pub fn shown(&self, show: &dyn Fn(&str, &str) -> String) -> Self {
+        let mut shown = self.clone();
+        match &mut shown {
+            Self::LambdaEnvironment { keys, .. } => {
+                for (key, (from, to)) in keys {
+                    for side in [from, to] {
+                        *side = side.as_deref().map(|value| show(key, value));
+                    }
+                }
+            }
+            Self::LambdaSettings { settings, .. } => {
+                for (key, (from, to)) in settings {
+                    (*from, *to) = (show(key, from), show(key, to));
+                }
+            }
+            Self::SsmParameter { name, from_value, to_value, .. } => {
+                *from_value = from_value.as_deref().map(|value| show(name, value));
+                *to_value = show(name, to_value);
+            }
+            Self::LambdaAlias { .. }
+            | Self::EcsService { .. }
+            | Self::AppConfig { .. }
+            | Self::AppConfigVersion { .. }
+            | Self::LambdaConcurrency { .. } => {}
+        }
+        shown
     }
 
     /// The one thing that the call changes: calls that name the same get into each other's way.

@@ -179,7 +179,7 @@ mod tests {
     fn a_plan() -> Plan {
         let target =
             RollbackTarget::LambdaConcurrency { function: "checkout".into(), from: Some(1), to: None };
-        Plan::of(target, None, "The error rate goes back.".into())
+        Plan::of(target, None, "The error rate goes back.".into(), &|_, value| value.to_owned())
     }
 
     #[test]

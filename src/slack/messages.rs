@@ -544,7 +544,7 @@ mod tests {
             from: Some(1),
             to: None,
         };
-        let plan = crate::domain::plan::Plan::of(target, None, String::new());
+        let plan = crate::domain::plan::Plan::of(target, None, String::new(), &|_, value| value.to_owned());
         let asked = Asked {
             approval: "a-1",
             plan: &plan,

@@ -11,7 +11,7 @@ use super::audit::append;
 use super::incidents::{ApprovalView, move_state, state_in};
 use super::{JobKind, Result, Store, StoreError, json, time, to_json};
 use crate::domain::approval::Decision;
-use crate::domain::audit::{BOT, Entry, What};
+use crate::domain::audit::{BOT, Entry, What, digest_of};
 use crate::domain::execution::{self, Answer, Effect, Sent};
 use crate::domain::incident::{Event, IncidentId, State};
 use crate::domain::plan::Plan;
@@ -80,7 +80,7 @@ impl Approval {
             id: self.id,
             requested_at: self.requested_at,
             expires_at: self.expires_at,
-            plan: self.plan,
+            plan: self.plan.for_showing(),
             decision: self.decision.map(|decision| decision.as_str().to_owned()),
             by: self.decided_by,
             at: self.decided_at,
@@ -220,6 +220,7 @@ pub(super) async fn request(
 ) -> Result<String> {
     let id = uuid::Uuid::new_v4().simple().to_string();
     let expires_at = now.saturating_add(asked.expires_after).unwrap_or(now);
+    let plan = to_json(asked.plan)?;
     sqlx::query(
         "INSERT INTO approvals (id, incident_id, requested_at, expires_at, plan, undoes)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -228,7 +229,7 @@ pub(super) async fn request(
     .bind(incident.0)
     .bind(now.as_millisecond())
     .bind(expires_at.as_millisecond())
-    .bind(to_json(asked.plan)?)
+    .bind(&plan)
     .bind(asked.undoes)
     .execute(&mut **transaction)
     .await?;
@@ -241,6 +242,7 @@ pub(super) async fn request(
             plan: asked.plan.what.clone(),
             command: asked.plan.command.clone(),
             expires_at,
+            digest: digest_of(&plan),
         },
     };
     append(transaction, &entry).await?;
@@ -420,6 +422,27 @@ impl Store {
         append(&mut transaction, &approval.entry(BOT, now, what)).await?;
         transaction.commit().await?;
         Ok(())
+    }
+
+    /// Whether the plan that is stored is, byte for byte, the one that was asked for: the trail keeps its digest.
+    pub async fn is_sealed(&self, approval: &Approval) -> Result<bool> {
+        let stored: Option<String> = sqlx::query_scalar("SELECT plan FROM approvals WHERE id = ?1")
+            .bind(&approval.id)
+            .fetch_optional(&self.readers)
+            .await?;
+        let asked: Option<String> = sqlx::query_scalar(
+            "SELECT what FROM audit WHERE approval = ?1 AND what ->> 'kind' = 'requested' ORDER BY sequence LIMIT 1",
+        )
+        .bind(&approval.id)
+        .fetch_optional(&self.readers)
+        .await?;
+        Ok(match (stored, asked.as_deref().map(json).transpose()?) {
+            // Plans of earlier releases have no digest.
+            (Some(stored), Some(What::Requested { digest, .. })) => {
+                digest.is_empty() || digest == digest_of(&stored)
+            }
+            _ => false,
+        })
     }
 
     /// Until when a call of another approval may still arrive that changes the same thing, where one may.

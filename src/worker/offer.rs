@@ -55,13 +55,18 @@ pub async fn plan(bench: &Bench, service: &str, investigation: &Investigation) -
     let author = author.map(|actor| actor.arn.clone());
     match tried(bench, target).await {
         Ok((target, tried)) => {
-            let mut plan = Plan::of(target, author, expected_effect(symptoms));
+            let mut plan = Plan::of(target, author, expected_effect(symptoms), &shown);
             plan.tried = Some(tried);
             plan.service = theirs.map(str::to_owned);
             Offer::Plan(Box::new(plan))
         }
         Err(reason) => Offer::Not(Some(reason)),
     }
+}
+
+/// A value of a plan for people: a secret, by its key or its look, is none of their business as a whole.
+pub(super) fn shown(key: &str, value: &str) -> String {
+    if redact::value(key, value) == value { value.to_owned() } else { "a secret, not shown".to_owned() }
 }
 
 /// Tries a step without effect, and says what that showed.

@@ -199,6 +199,11 @@ async fn look_and_send(bench: &Bench, approval: &Approval) -> anyhow::Result<Ste
         // An earlier call that was never answered could arrive after this one.
         return Ok(Step::Open(until.duration_since(now)));
     }
+    if !bench.store.is_sealed(approval).await? {
+        let words = "Nothing was changed: the plan that is stored is not the one that approval was asked for. Look at \
+                     the audit trail and at who can write to the database.";
+        return Ok(Step::ended(Effect::NotMade, words.into()));
+    }
     match look(bench, approval, None).await? {
         Ok(()) => {
             bench.fail_points.pass(Point::Checked).await;
@@ -352,9 +357,9 @@ async fn read_back(bench: &Bench, approval: &Approval, sent: Sent) -> anyhow::Re
     let mut finding = execution::find(seen, hand, sent, approval.expires_at, now);
     if finding == Finding::SendAgain {
         match look(bench, approval, None).await? {
-            Ok(()) => return send(bench, approval).await,
+            Ok(()) if bench.store.is_sealed(approval).await? => return send(bench, approval).await,
             // As it cannot be sent again, what was sent is waited for.
-            Err(_) => {
+            _ => {
                 let sent = Sent { unanswered: true, ..sent };
                 finding = execution::find(seen, hand, sent, approval.expires_at, now);
             }

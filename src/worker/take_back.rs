@@ -54,7 +54,7 @@ async fn ask(bench: &Bench, done: &Approval) -> anyhow::Result<Result<Approval, 
         Ok(tried) => tried,
         Err(reason) => return Ok(Err(reason)),
     };
-    let mut plan = Plan::of(target, None, String::new());
+    let mut plan = Plan::of(target, None, String::new(), &offer::shown);
     plan.tried = Some(tried);
     plan.service.clone_from(&done.plan.service);
     let asked = Asked {

@@ -269,7 +269,7 @@ async fn what_people_say_of_a_verdict_is_kept_shown_and_added_up() {
 async fn home_shows_what_is_open_and_what_waits_for_whoever_opens_it() {
     let mut office = Office::quiet().await;
     let target = RollbackTarget::LambdaConcurrency { function: "checkout".into(), from: Some(1), to: None };
-    let plan = Plan::of(target, None, String::new());
+    let plan = Plan::of(target, None, String::new(), &|_, value| value.to_owned());
     let what = plan.what.clone();
     office.plan = Some(plan);
     office.alert("ALARM: checkout-error-rate", "checkout").await;

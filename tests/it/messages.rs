@@ -168,7 +168,7 @@ fn a_plan(from: &Outside) -> Plan {
             revision_id: "r".into(),
         },
     };
-    Plan { tried: from.maybe(), ..Plan::of(target, from.maybe(), from.text()) }
+    Plan { tried: from.maybe(), ..Plan::of(target, from.maybe(), from.text(), &|_, value| value.to_owned()) }
 }
 
 fn an_alert(from: &Outside) -> Alert {

@@ -246,3 +246,13 @@ async fn who_asks_again_asked_for_it_too() {
     let askers = bench.store.askers(incident).await.unwrap();
     assert_eq!(askers, [id::APPROVER.to_owned(), id::DEVELOPER.to_owned()].into());
 }
+
+#[tokio::test]
+async fn a_plan_that_was_changed_behind_the_bot_s_back_is_not_carried_out() {
+    let (ward, bench) = pressed(|_| {}).await;
+    ward.run_sql("UPDATE approvals SET plan = replace(plan, '\"to_version\":\"1\"', '\"to_version\":\"2\"')")
+        .await;
+    ward.live(&bench, 10).await;
+    assert_eq!(ward.changes(&bench.store).await, []);
+    assert!(said(&ward).contains("is not the one that approval was asked for"), "{}", said(&ward));
+}

@@ -115,8 +115,12 @@ impl Ward {
         let origin = Origin { requested_by: set.requested_by, ..Origin::default() };
         let accepted = store.accept(NewAlert { alert: alert.clone(), origin }, clock.now()).await.unwrap();
         let incident = accepted.incident().unwrap();
-        let plan =
-            Plan::of(target(&account, set.target).await, set.author, "The error rate goes back.".into());
+        let plan = Plan::of(
+            target(&account, set.target).await,
+            set.author,
+            "The error rate goes back.".into(),
+            &|_, value| value.to_owned(),
+        );
         let conclusion = conclusion(alert, plan, set.expires_after);
         assert!(store.conclude(incident, 1, &conclusion, clock.now()).await.unwrap());
         let approval = store.pending_approval(incident).await.unwrap().unwrap().id;

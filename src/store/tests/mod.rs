@@ -44,7 +44,7 @@ fn alert(service: &str, metric: Option<&str>) -> NewAlert {
 
 fn conclusion(with_plan: bool) -> Conclusion {
     let target = RollbackTarget::LambdaConcurrency { function: "checkout".into(), from: Some(1), to: None };
-    let plan = Plan::of(target, None, String::new());
+    let plan = Plan::of(target, None, String::new(), &|_, value| value.to_owned());
     Conclusion {
         report: Report {
             service: "checkout".into(),
