@@ -141,7 +141,11 @@ pub fn after_the_verdict(sample: &Sample, plan: &Plan) -> Vec<Message> {
     let rejected =
         decided(Decision::Rejected, Some(id::APPROVER), Some("we roll forward, see the fix"), false);
     let expired = decided(Decision::Expired, None, None, false);
-    let undone = plan.target.reversed().ok().map(|target| Plan::of(target, None, String::new()));
+    let undone = plan
+        .target
+        .reversed()
+        .ok()
+        .map(|target| Plan::of(target, None, String::new(), &|_, value| value.to_owned()));
     let mut said = vec![
         result(Some(&alone), None),
         result(None, Some("the earlier value is not known any more")),

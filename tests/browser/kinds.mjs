@@ -42,7 +42,12 @@ await run([], async ({ open, picture }) => {
       for (let number = causes - 1; number >= 0; number -= 1) {
         await threads.nth(number).click();
         await page.locator('#replies .message', { hasText: `INC-${7 + number}` }).first().waitFor();
-        if (number === 0) await page.locator('#replies img.chart').waitFor();
+        if (number === 0) {
+          // The chart is loaded once it comes into sight.
+          const chart = page.locator('#replies img.chart');
+          await chart.evaluate((image) => image.scrollIntoView());
+          await chart.waitFor();
+        }
         await all(page, `${name}-thread-${number + 1}`, page.locator('#replies'));
         await fits(`thread ${number + 1}`);
         if (number > 0) await page.locator('#thread-close').click();
