@@ -8,7 +8,7 @@ use super::{
     Bench, Done, decide, headline, investigate, look_again, mute, question, report, roll_back, settle, verify,
 };
 use crate::domain::approval::Decision;
-use crate::domain::incident::State;
+use crate::domain::incident::{IncidentId, State};
 use crate::store::{Decided, Job, JobKind, StoreError};
 
 /// Does one job.
@@ -16,40 +16,44 @@ use crate::store::{Decided, Job, JobKind, StoreError};
 /// # Errors
 /// Whatever kept the step from its end; it is tried again.
 pub async fn run(bench: &Bench, job: &Job) -> anyhow::Result<Done> {
+    // Each step waits on the heap: together they would fill a thread's stack in a debug build.
     match (&job.kind, job.incident) {
-        (JobKind::Investigate, Some(id)) => investigate::investigate(bench, id).await,
-        (JobKind::Report { round }, Some(id)) => report::report(bench, id, *round).await,
-        (JobKind::Decide { click }, _) => decide::decide(bench, click).await,
-        (JobKind::RollBack { approval }, Some(_)) => roll_back::roll_back(bench, approval).await,
-        (JobKind::Verify { approval }, Some(_)) => verify::verify(bench, approval).await,
-        (JobKind::Settle { approval }, Some(_)) => settle::settle(bench, approval).await,
-        (JobKind::Headline, Some(id)) => headline::refresh(bench, id, &[], None).await,
+        (JobKind::Investigate, Some(id)) => Box::pin(investigate::investigate(bench, id)).await,
+        (JobKind::Report { round }, Some(id)) => Box::pin(report::report(bench, id, *round)).await,
+        (JobKind::Decide { click }, _) => Box::pin(decide::decide(bench, click)).await,
+        (JobKind::RollBack { approval }, Some(_)) => Box::pin(roll_back::roll_back(bench, approval)).await,
+        (JobKind::Verify { approval }, Some(_)) => Box::pin(verify::verify(bench, approval)).await,
+        (JobKind::Settle { approval }, Some(_)) => Box::pin(settle::settle(bench, approval)).await,
+        (JobKind::Headline, Some(id)) => Box::pin(headline::refresh(bench, id, &[], None)).await,
         (JobKind::LookAgain { round, times }, Some(id)) => {
-            look_again::look_again(bench, id, *round, *times).await
+            Box::pin(look_again::look_again(bench, id, *round, *times)).await
         }
-        (JobKind::AskWhich { question }, _) => question::show(bench, *question).await,
-        (JobKind::EndMute { mute }, _) => mute::end(bench, *mute).await,
-        (JobKind::CloseQuiet, Some(id)) => close_quiet(bench, id).await,
-        (JobKind::Expire { approval }, Some(id)) => {
-            let Some(approval) = bench.store.approval(approval).await? else { return Ok(Done::Finished) };
-            let expired = Decided::by_nobody(Decision::Expired);
-            if approval.decision.is_none() {
-                bench.store.decide(&approval, &expired, bench.clock.now()).await?;
-                bench.fail_points.pass(Point::Expired).await;
-            }
-            // Also where an earlier run of this step decided and did not come to showing it.
-            if matches!(approval.decision, None | Some(Decision::Expired)) {
-                report::show_decision(bench, &approval.id).await?;
-                headline::refresh(bench, id, &[], None).await?;
-            }
-            Ok(Done::Finished)
-        }
+        (JobKind::AskWhich { question }, _) => Box::pin(question::show(bench, *question)).await,
+        (JobKind::EndMute { mute }, _) => Box::pin(mute::end(bench, *mute)).await,
+        (JobKind::CloseQuiet, Some(id)) => Box::pin(close_quiet(bench, id)).await,
+        (JobKind::Expire { approval }, Some(id)) => Box::pin(expire(bench, approval, id)).await,
         (_, None) => anyhow::bail!("a job without its incident"),
     }
 }
 
+/// Ends an approval that nobody decided in time, and shows it.
+async fn expire(bench: &Bench, approval: &str, id: IncidentId) -> anyhow::Result<Done> {
+    let Some(approval) = bench.store.approval(approval).await? else { return Ok(Done::Finished) };
+    let expired = Decided::by_nobody(Decision::Expired);
+    if approval.decision.is_none() {
+        bench.store.decide(&approval, &expired, bench.clock.now()).await?;
+        bench.fail_points.pass(Point::Expired).await;
+    }
+    // Also where an earlier run of this step decided and did not come to showing it.
+    if matches!(approval.decision, None | Some(Decision::Expired)) {
+        report::show_decision(bench, &approval.id).await?;
+        headline::refresh(bench, id, &[], None).await?;
+    }
+    Ok(Done::Finished)
+}
+
 /// Closes an incident of which nothing new was heard for `close_after`.
-async fn close_quiet(bench: &Bench, id: crate::domain::incident::IncidentId) -> anyhow::Result<Done> {
+async fn close_quiet(bench: &Bench, id: IncidentId) -> anyhow::Result<Done> {
     let Some(row) = bench.store.incident_row(id).await? else { return Ok(Done::Finished) };
     let now = bench.clock.now();
     let close_after = bench.settings.config.incidents.close_after.0;
