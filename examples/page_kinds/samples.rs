@@ -44,11 +44,12 @@ impl Sample {
     }
 }
 
-/// The first incident of each verdict; the one that blames a change is one of several settings that can be undone.
+/// The first incident of each verdict; the one that blames a change can be undone, and names most settings.
 pub fn of_each_cause() -> anyhow::Result<Vec<Sample>> {
     let mut found: BTreeMap<&str, Sample> = BTreeMap::new();
     for incident in generator::generate(SEED, LOOKED_AT) {
-        if incident.truth.cause.iter().all(|cause| found.contains_key(cause)) {
+        let known = |cause: &&str| found.contains_key(cause) && *cause != Cause::Deployment.as_str();
+        if incident.truth.cause.iter().all(known) {
             continue;
         }
         let evidence = bundle::from_files(&incident.files)?;
@@ -56,12 +57,14 @@ pub fn of_each_cause() -> anyhow::Result<Vec<Sample>> {
         let cause = investigation.report.verdict.cause;
         let id = IncidentId(7 + Cause::ALL.iter().position(|one| *one == cause).unwrap_or_default() as i64);
         let sample = Sample { id, evidence, investigation };
-        let is_undone = || {
-            sample.plan().is_some()
-                && sample.report().verdict.change.as_ref().is_some_and(|change| change.config.len() > 1)
+        let settings = |sample: &Sample| {
+            sample
+                .plan()
+                .map(|_| sample.report().verdict.change.as_ref().map_or(0, |change| change.config.len()))
         };
-        if cause != Cause::Deployment || is_undone() {
-            found.entry(cause.as_str()).or_insert(sample);
+        let kept = found.get(cause.as_str());
+        if kept.is_none() && cause != Cause::Deployment || settings(&sample) > kept.and_then(settings) {
+            found.insert(cause.as_str(), sample);
         }
     }
     let in_order = Cause::ALL.iter().map(|cause| {
