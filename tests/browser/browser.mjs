@@ -98,6 +98,11 @@ export async function launch() {
       const broken = /net::ERR_(CONNECTION_REFUSED|INCOMPLETE_CHUNKED_ENCODING|EMPTY_RESPONSE|CONNECTION_RESET)/;
       if (message.type() === 'error' && !broken.test(message.text())) wrong.push(`console: ${message.text()}`);
     });
+    page.on('response', async (response) => {
+      if (response.status() < 400) return;
+      const words = await response.text().catch(() => '');
+      wrong.push(`${response.status()} from ${response.url()} to ${response.request().postData() ?? ''}: ${words}`);
+    });
     page.on('request', (request) => {
       const from = new URL(request.url());
       if (from.protocol !== 'data:' && from.origin !== new URL(url).origin) wrong.push(`foreign request: ${request.url()}`);

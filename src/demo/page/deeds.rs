@@ -120,7 +120,12 @@ pub(super) struct Suggest {
 pub(super) async fn suggest(State(page): State<PageState>, Json(asked): Json<Suggest>) -> Response {
     let offered =
         page.slack.suggest(&asked.user, &asked.place.into(), &asked.deed.into(), &asked.typed).await;
-    offered.map_or_else(|error| refuse(&error), |options| Json(json!({"options": options})).into_response())
+    match offered {
+        Ok(options) => Json(json!({"options": options})).into_response(),
+        // The field may have gone with its form while somebody typed: nobody waits for options any more.
+        Err(UserError::NoModal | UserError::Element(_)) => Json(json!({"options": []})).into_response(),
+        Err(error) => refuse(&error),
+    }
 }
 
 #[derive(Debug, Deserialize)]
