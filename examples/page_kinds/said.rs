@@ -43,6 +43,7 @@ fn headline_in(sample: &Sample, state: State, progress: &[String], latest: Optio
         service: sample.service(),
         state,
         opened_at: sample.evidence.alert.at,
+        awaits_verdict: state == State::Investigating,
         alerts_received: if state == State::Investigating { 1 } else { 3 },
         previous: (state == State::Resolved).then_some(IncidentId(3)),
         owner: Some("team checkout"),

@@ -102,6 +102,8 @@ impl State {
         let next = match (self, event) {
             (Self::Investigating, E::Concluded { with_plan: true }) => Self::AwaitingApproval,
             (Self::Investigating, E::Concluded { with_plan: false }) => Self::Reported,
+            // Its alert resolved meanwhile: the verdict is told all the same, and nothing is asked for any more.
+            (Self::Resolved, E::Concluded { with_plan: false }) => Self::Resolved,
             (Self::AwaitingApproval, E::Approved) => Self::RollingBack,
             (Self::AwaitingApproval, E::Rejected | E::Expired) => Self::Reported,
             (Self::RollingBack, E::Applied) => Self::Verifying,
@@ -226,7 +228,10 @@ mod tests {
 
     #[test]
     fn nothing_leaves_resolved() {
-        assert!(EVENTS.into_iter().all(|event| State::Resolved.after(event).is_err()));
+        for event in EVENTS {
+            let stays = event == Event::Concluded { with_plan: false };
+            assert_eq!(State::Resolved.after(event).ok(), stays.then_some(State::Resolved), "{event:?}");
+        }
     }
 
     #[test]

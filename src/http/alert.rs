@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{Edge, Shared, authorise, error};
 use crate::domain::alert::{Alert, AlertError, AlertState};
-use crate::domain::incident::{IncidentId, State as IncidentState};
+use crate::domain::incident::IncidentId;
 use crate::intake::reading;
 use crate::store::{Accepted, Origin, Resolved};
 
@@ -106,7 +106,7 @@ async fn verdict_within(edge: &Arc<Edge>, id: IncidentId, wait: Duration) -> Opt
         // Seen before the look: a step that ends during the look wakes the next wait.
         steps.borrow_and_update();
         let row = edge.desk.store.incident_row(id).await.ok().flatten()?;
-        if row.state != IncidentState::Investigating
+        if !row.awaits_verdict
             && let Some(report) = &row.report
         {
             let markdown = crate::report::markdown(report);

@@ -191,6 +191,8 @@ pub struct Headline<'a> {
     pub id: IncidentId,
     pub service: &'a str,
     pub state: State,
+    /// An investigation is under way.
+    pub awaits_verdict: bool,
     pub opened_at: Timestamp,
     pub alerts_received: i64,
     pub previous: Option<IncidentId>,
@@ -216,7 +218,7 @@ pub fn headline(view: &Headline<'_>) -> Message {
     let service = cut(&escape(view.service), NAME_MAX);
     let (mark, state) = state_in_words(view.state);
     let mut lines = vec![format!("{mark} *{} · {service}* · {state}", view.id)];
-    if let Some(report) = view.report.filter(|_| view.state != State::Investigating) {
+    if let Some(report) = view.report.filter(|_| !view.awaits_verdict) {
         lines.push(shorten(&escape(&report.summary), 1_000, "The result in the thread says more."));
         lines.push(escape(&report.sureness()));
     }
@@ -229,7 +231,10 @@ pub fn headline(view: &Headline<'_>) -> Message {
         let why = if why.trim().is_empty() { ".".to_owned() } else { format!(": {why}") };
         lines.push(format!("Closed{by}{why}"));
     }
-    if view.state == State::Investigating {
+    if view.awaits_verdict {
+        if !view.state.is_open() {
+            lines.push("What it was is still being looked at; the verdict comes in the thread.".to_owned());
+        }
         let progress = view.progress.iter().take(PROGRESS_MAX);
         lines.extend(progress.map(|line| format!("• {}", cut(&escape(line), NAME_MAX))));
     }
@@ -573,6 +578,7 @@ mod tests {
             id: IncidentId(7),
             service: "checkout",
             state: State::Reported,
+            awaits_verdict: false,
             opened_at: "2026-02-06T12:15:00Z".parse().unwrap(),
             alerts_received: 1,
             previous: None,

@@ -37,6 +37,8 @@ pub struct IncidentRow {
     pub requested_by: Option<String>,
     /// Counts the investigations of this incident, from 1.
     pub round: i64,
+    /// The investigation of this round has no verdict yet and is to have one: also where the alert resolved meanwhile.
+    pub awaits_verdict: bool,
     pub report: Option<Report>,
     pub symptoms: Symptoms,
     pub close_reason: Option<String>,
@@ -61,6 +63,7 @@ struct Row {
     headline_ts: Option<String>,
     requested_by: Option<String>,
     round: i64,
+    awaits_verdict: bool,
     report: Option<String>,
     symptoms: Option<String>,
     close_reason: Option<String>,
@@ -86,6 +89,7 @@ impl TryFrom<Row> for IncidentRow {
             headline_ts: row.headline_ts,
             requested_by: row.requested_by,
             round: row.round,
+            awaits_verdict: row.awaits_verdict,
             report: row.report.as_deref().map(json).transpose()?,
             symptoms: row.symptoms.as_deref().map(json).transpose()?.unwrap_or_default(),
             close_reason: row.close_reason,
@@ -99,10 +103,25 @@ fn symptom_of(text: &str) -> Option<Symptom> {
     serde_json::from_value(Value::String(text.to_owned())).ok()
 }
 
-const SELECT: &str = "SELECT id, service, symptom, state, opened_at, heard_at, previous, alerts_received,
-    channel, thread_ts, headline_ts, requested_by, round, report, symptoms, close_reason, closed_by,
-    not_offered
-    FROM incidents WHERE id = ?1";
+/// Whether an incident's round is to have a verdict. An alert that resolves ends its incident and not the question
+/// what it was; a person who closes it ends both.
+macro_rules! awaits_verdict {
+    () => {
+        "(state = 'investigating' OR state = 'resolved' AND closed_by IS NULL AND NOT EXISTS (
+              SELECT 1 FROM verdicts WHERE verdicts.incident_id = incidents.id AND verdicts.round = incidents.round))"
+    };
+}
+
+const SELECT: &str = concat!(
+    "SELECT id, service, symptom, state, opened_at, heard_at, previous, alerts_received, channel, thread_ts,
+     headline_ts, requested_by, round, report, symptoms, close_reason, closed_by, not_offered, ",
+    awaits_verdict!(),
+    " AS awaits_verdict FROM incidents WHERE id = ?1"
+);
+
+/// Why nothing is offered for approval where the alert resolved before the verdict was there.
+const RESOLVED_MEANWHILE: &str = "the alert resolved before the verdict was there; if the trouble comes back, \
+                                  `/investigate` with the service's name looks anew and offers what fits then";
 
 /// The stored incident as the one JSON object that is promised to users.
 #[derive(Debug, Clone, Serialize)]
@@ -325,7 +344,8 @@ impl Store {
     }
 
     /// Saves what an investigation came to, with the approval that it asks for and the job that
-    /// tells people. False where this round was concluded before.
+    /// tells people. False where this round was concluded before or somebody closed the incident. Where its alert
+    /// resolved meanwhile it stays closed, and no approval is asked for.
     pub async fn conclude(
         &self,
         id: IncidentId,
@@ -334,17 +354,22 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool> {
         let mut transaction = self.begin().await?;
-        let current: Option<(String, i64)> =
-            sqlx::query_as("SELECT state, round FROM incidents WHERE id = ?1")
-                .bind(id.0)
-                .fetch_optional(&mut *transaction)
-                .await?;
-        let Some((state, stored_round)) = current else { return Ok(false) };
+        let current: Option<String> = sqlx::query_scalar(concat!(
+            "SELECT state FROM incidents WHERE id = ?1 AND round = ?2 AND ",
+            awaits_verdict!()
+        ))
+        .bind(id.0)
+        .bind(round)
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let Some(state) = current else { return Ok(false) };
         let state: State = state.parse().map_err(StoreError::Content)?;
-        if state != State::Investigating || stored_round != round {
-            return Ok(false);
-        }
-        let next = state.after(Event::Concluded { with_plan: conclusion.plan.is_some() })?;
+        let plan = conclusion.plan.as_ref().filter(|_| state.is_open());
+        let not_offered = match &conclusion.plan {
+            Some(_) if plan.is_none() => Some(RESOLVED_MEANWHILE),
+            _ => conclusion.not_offered.as_deref(),
+        };
+        let next = state.after(Event::Concluded { with_plan: plan.is_some() })?;
         sqlx::query(
             "UPDATE incidents SET state = ?2, report = ?3, symptoms = ?4, not_offered = ?5 WHERE id = ?1",
         )
@@ -352,7 +377,7 @@ impl Store {
         .bind(next.as_str())
         .bind(to_json(&conclusion.report)?)
         .bind(to_json(&conclusion.symptoms)?)
-        .bind(&conclusion.not_offered)
+        .bind(not_offered)
         .execute(&mut *transaction)
         .await?;
         save_evidence(&mut transaction, id, &conclusion.files).await?;
@@ -364,19 +389,21 @@ impl Store {
             verdict.confidence * 100.0
         );
         note(&mut transaction, id, now, &what).await?;
-        if let Some(plan) = &conclusion.plan {
+        if let Some(plan) = plan {
             let asked = Asked { plan, expires_after: conclusion.expires_after, undoes: None };
             super::approvals::request(&mut transaction, id, &asked, now).await?;
         }
-        if let Some(reason) = &conclusion.not_offered {
+        if let Some(reason) = not_offered {
             let plan = conclusion.report.action.target.clone().unwrap_or_default();
-            let what = What::NotOffered { plan, reason: reason.clone() };
+            let what = What::NotOffered { plan, reason: reason.to_owned() };
             let entry = Entry { at: now, incident: Some(id), approval: None, actor: BOT.to_owned(), what };
             super::audit::append(&mut transaction, &entry).await?;
         }
         super::jobs::enqueue(&mut transaction, &JobKind::Report { round }, Some(id), now).await?;
-        let quiet = now.saturating_add(conclusion.close_after).unwrap_or(now);
-        super::jobs::enqueue(&mut transaction, &JobKind::CloseQuiet, Some(id), quiet).await?;
+        if next.is_open() {
+            let quiet = now.saturating_add(conclusion.close_after).unwrap_or(now);
+            super::jobs::enqueue(&mut transaction, &JobKind::CloseQuiet, Some(id), quiet).await?;
+        }
         transaction.commit().await?;
         Ok(true)
     }

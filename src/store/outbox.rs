@@ -119,6 +119,8 @@ impl Cause {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, sqlx::FromRow)]
 pub struct OutboxDepth {
     pub waiting: i64,
+    /// Of those that wait, so many are on their way at this moment.
+    pub leaving: i64,
     pub dead: i64,
 }
 
@@ -454,6 +456,7 @@ impl Store {
     pub async fn outbox_depth(&self) -> Result<OutboxDepth> {
         let depth = sqlx::query_as(
             "SELECT count(*) FILTER (WHERE state = 'due') AS waiting,
+                    count(*) FILTER (WHERE state = 'due' AND leased_until IS NOT NULL) AS leaving,
                     count(*) FILTER (WHERE state = 'dead') AS dead FROM outbox",
         )
         .fetch_one(&self.readers)

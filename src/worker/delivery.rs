@@ -104,7 +104,7 @@ pub(super) async fn put(bench: &Bench, owed: &Owed) -> Result<(), StoreError> {
 }
 
 /// Delivers until the token is cancelled; a call that has begun is ended.
-pub(super) async fn run(bench: Bench, stop: CancellationToken) {
+pub async fn run(bench: Bench, stop: CancellationToken) {
     if !bench.slack.is_configured() {
         return;
     }
@@ -135,7 +135,7 @@ pub(super) async fn run(bench: Bench, stop: CancellationToken) {
         drop(hand);
         tokio::select! {
             () = woken => {}
-            () = tokio::time::sleep(wait) => {}
+            () = bench.clock.sleep(wait) => {}
             () = stop.cancelled() => {}
         }
     }

@@ -1,7 +1,7 @@
 //! The one message per incident that always tells how things stand.
 
 use super::{Bench, Done, delivery};
-use crate::domain::incident::{IncidentId, State};
+use crate::domain::incident::IncidentId;
 use crate::slack::SlackError;
 use crate::slack::messages::{self, Headline};
 use crate::store::HEADLINE;
@@ -29,11 +29,12 @@ pub async fn refresh(
         .into_iter()
         .rev()
         .find_map(|approval| approval.outcome)
-        .filter(|_| row.state != State::Investigating);
+        .filter(|_| !row.awaits_verdict);
     let message = messages::headline(&Headline {
         id,
         service: &row.service,
         state: row.state,
+        awaits_verdict: row.awaits_verdict,
         opened_at: row.opened_at,
         alerts_received: row.alerts_received,
         previous: row.previous,

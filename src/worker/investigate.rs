@@ -17,7 +17,7 @@ use crate::analysis;
 use crate::bundle;
 use crate::config::{self, Config};
 use crate::domain::evidence::Evidence;
-use crate::domain::incident::{IncidentId, State};
+use crate::domain::incident::IncidentId;
 use crate::domain::report::{Agent, Cause};
 use crate::store::{Conclusion, JobKind};
 
@@ -28,7 +28,7 @@ const EDIT_EVERY: Duration = Duration::from_secs(3);
 
 pub async fn investigate(bench: &Bench, id: IncidentId) -> anyhow::Result<Done> {
     let Some(row) = bench.store.incident_row(id).await? else { return Ok(Done::Finished) };
-    if row.state != State::Investigating {
+    if !row.awaits_verdict {
         return Ok(Done::Finished);
     }
     let Some(alert) = bench.store.alert_in_question(id).await? else { return Ok(Done::Finished) };

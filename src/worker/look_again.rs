@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Bench, Done, delivery, headline, investigate, report};
 use crate::domain::evidence::Evidence;
-use crate::domain::incident::{IncidentId, State};
+use crate::domain::incident::IncidentId;
 use crate::domain::report::{Cause, Report};
 use crate::slack::messages;
 use crate::store::StoreError;
@@ -42,7 +42,7 @@ pub fn beginning(report: &Report, alerted: Timestamp) -> Timestamp {
 
 pub async fn look_again(bench: &Bench, id: IncidentId, round: i64, times: usize) -> anyhow::Result<Done> {
     let Some(row) = bench.store.incident_row(id).await? else { return Ok(Done::Finished) };
-    let current = row.round == round && row.state != State::Investigating;
+    let current = row.round == round && !row.awaits_verdict;
     let Some(before) = row.report.as_ref().filter(|_| current) else { return Ok(Done::Finished) };
     let known = bundle::from_files(&bench.store.evidence(id).await?)?;
     let alerted = known.alert.at;

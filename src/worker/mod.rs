@@ -30,7 +30,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use self::delivery::deliver_once;
+pub use self::delivery::{deliver_once, run as deliver};
 pub use self::fail_points::{FailPoints, Point};
 pub use self::investigate::service_settings;
 use crate::aws::Clients;
@@ -95,7 +95,7 @@ pub async fn run(bench: Bench, stop: CancellationToken, alive: Arc<AtomicBool>) 
                 }
                 tokio::select! {
                     () = woken => {}
-                    () = tokio::time::sleep(POLL) => {}
+                    () = bench.clock.sleep(POLL) => {}
                     () = stop.cancelled() => {}
                 }
             }

@@ -245,6 +245,7 @@ fn everything(from: &Outside) -> Vec<(&'static str, Surface, Value)> {
         id: ID,
         service: &service,
         state,
+        awaits_verdict: state == State::Investigating || from.one_of(&[false, true]),
         opened_at: noon(),
         alerts_received: from.turn() as i64,
         owner: latest.as_deref(),

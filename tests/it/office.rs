@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use incident_commander::app;
 use incident_commander::clock::Clock;
-use incident_commander::config::{Config, Secret};
+use incident_commander::config::{Config, Secret, Settings};
 use incident_commander::demo::aws::WorldClock;
 use incident_commander::demo::slack::pace::Pace;
 use incident_commander::demo::slack::workspace::id;
@@ -25,15 +25,19 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::house::{PATIENCE, desk, serve, settings};
+use crate::process::Process;
 
 pub struct Office {
     pub bench: Bench,
     pub desk: Desk,
     pub slack: SlackWorld,
     slack_clock: WorldClock,
+    settings: Settings,
+    pub process: Process,
     /// The plan that investigations come to, where they come to one.
     pub plan: Option<Plan>,
-    _folder: tempfile::TempDir,
+    /// Held, because the database is in it.
+    folder: tempfile::TempDir,
 }
 
 /// A verdict that says little.
@@ -79,11 +83,39 @@ impl Office {
         settings.config.aws.region = Some("us-east-1".into());
         settings.slack_bot_token = Some(Secret::Value("xoxb-demo".into()));
         settings.slack_api_url = Some(api);
-        let bench = app::assemble(&settings, Clock::manual(noon)).await.unwrap();
-        let url = serve(&bench, &settings).await;
-        let desk = desk(&bench, &settings).await;
+        Self::begin(settings, Clock::manual(noon), slack, slack_clock, None, folder).await
+    }
+
+    /// A process begins on what is stored.
+    async fn begin(
+        settings: Settings,
+        clock: Clock,
+        slack: SlackWorld,
+        slack_clock: WorldClock,
+        plan: Option<Plan>,
+        folder: tempfile::TempDir,
+    ) -> Self {
+        let process = Process::begin();
+        let own = settings.clone();
+        let (bench, desk, url) = process
+            .run(async move {
+                let bench = app::assemble(&own, clock).await.unwrap();
+                let url = serve(&bench, &own).await;
+                let desk = desk(&bench, &own).await;
+                (bench, desk, url)
+            })
+            .await;
         slack.set_bot(&url, "signing");
-        Self { bench, desk, slack, slack_clock, plan: None, _folder: folder }
+        Self { bench, desk, slack, slack_clock, settings, process, plan, folder }
+    }
+
+    /// The process is killed, whatever it is at, and another one begins on the same database.
+    pub async fn crash_and_restart(self) -> Self {
+        let Self { bench, desk, slack, slack_clock, settings, process, plan, folder } = self;
+        let clock = bench.clock.clone();
+        drop((bench, desk));
+        process.kill().await;
+        Self::begin(settings, clock, slack, slack_clock, plan, folder).await
     }
 
     /// With two services, one approver, and a Slack that sets no pace.
@@ -106,14 +138,18 @@ impl Office {
     /// Does all that is due, and delivers all that has its turn.
     pub async fn work(&self) {
         loop {
-            let store = &self.bench.store;
-            let now = self.bench.clock.now();
-            let Some(job) = store.claim(now).await.unwrap() else {
-                if deliver_once(&self.bench).await.unwrap() {
-                    continue;
-                }
+            self.do_jobs().await;
+            if !deliver_once(&self.bench).await.unwrap() {
                 return;
-            };
+            }
+        }
+    }
+
+    /// Does all that is due, and delivers nothing.
+    pub async fn do_jobs(&self) {
+        let store = &self.bench.store;
+        let now = self.bench.clock.now();
+        while let Some(job) = store.claim(now).await.unwrap() {
             match (&job.kind, job.incident) {
                 (JobKind::Investigate, Some(id)) => self.conclude(id).await,
                 _ => {
@@ -127,7 +163,8 @@ impl Office {
         }
     }
 
-    async fn conclude(&self, incident: IncidentId) {
+    /// An investigation comes to its verdict, where one is awaited.
+    pub async fn conclude(&self, incident: IncidentId) {
         let row = self.bench.store.incident_row(incident).await.unwrap().unwrap();
         let conclusion = Conclusion {
             report: report(&row.service),
@@ -139,7 +176,8 @@ impl Office {
             close_after: SignedDuration::from_hours(2),
         };
         let now = self.bench.clock.now();
-        assert!(self.bench.store.conclude(incident, row.round, &conclusion, now).await.unwrap());
+        let concluded = self.bench.store.conclude(incident, row.round, &conclusion, now).await.unwrap();
+        assert_eq!(concluded, row.awaits_verdict);
     }
 
     /// Types a command and reads the private answer.
@@ -171,6 +209,18 @@ impl Office {
             let all = slack.deliveries();
             (all.len() > since && all.iter().skip(since).all(|delivery| delivery.finished)).then_some(())
         };
+        self.slack.wait_for("the bot's answer", PATIENCE, answered).await.unwrap();
+    }
+
+    /// Slack sends an event once more, and it is answered.
+    pub async fn again(&self, event: &str) {
+        let attempts = |slack: &SlackWorld| {
+            let all = slack.deliveries();
+            all.iter().find(|delivery| delivery.id == event).map_or(0, |delivery| delivery.attempts.len())
+        };
+        let before = attempts(&self.slack);
+        assert!(self.slack.redeliver(event));
+        let answered = |slack: &SlackWorld| (attempts(slack) > before).then_some(());
         self.slack.wait_for("the bot's answer", PATIENCE, answered).await.unwrap();
     }
 
