@@ -58,7 +58,7 @@ pub(super) fn read(reading: &mut Reading<'_>, now: Timestamp) -> Option<Vec<LogE
         let mut reader = reading.reader("logs", FILE)?;
         Lines::read(&mut *reader, now, LINES_MAX, BYTES_MAX)
     };
-    if let Some(error) = lines.failed {
+    if let Some(error) = &lines.failed {
         reading.gaps.push(Gap::new("logs", format!("{FILE} could be read only in part: {error}")));
     }
     if lines.broken > 0 {
@@ -78,7 +78,8 @@ pub(super) fn read(reading: &mut Reading<'_>, now: Timestamp) -> Option<Vec<LogE
             ),
         ));
     }
-    Some(lines.events)
+    let unread = lines.seen == 0 && (lines.broken > 0 || lines.failed.is_some());
+    (!unread).then_some(lines.events)
 }
 
 impl Lines {

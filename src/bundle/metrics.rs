@@ -100,7 +100,9 @@ pub(super) fn read(reading: &mut Reading<'_>, now: Timestamp) -> Option<Vec<Seri
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Some(Vec::new());
     }
-    match serde_json::from_slice::<Document<'_>>(bytes) {
+    let whole = serde_json::from_slice::<Document<'_>>(bytes);
+    let damaged = whole.is_err();
+    match whole {
         Ok(document) => {
             for query in document.queries.unwrap_or_default() {
                 joined.ask(query);
@@ -111,7 +113,9 @@ pub(super) fn read(reading: &mut Reading<'_>, now: Timestamp) -> Option<Vec<Seri
         }
         Err(_) => joined.salvage(reading, bytes, now),
     }
-    Some(joined.finish(reading))
+    let series = joined.finish(reading);
+    // Where not one point could be saved, metrics were not read; that nothing was measured is another statement.
+    (!damaged || series.iter().any(|series| !series.points.is_empty())).then_some(series)
 }
 
 impl Joined {

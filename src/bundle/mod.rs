@@ -136,7 +136,8 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// The elements of a list that the file holds under one of `keys`.
+    /// The elements of a list that the file holds under one of `keys`; `None` also where it holds something and
+    /// nothing of it can be read: that is a source that was not read, not one that had nothing to tell.
     fn elements(&mut self, source: &str, name: &str, keys: &[&str]) -> Option<Vec<Value>> {
         let bytes = self.bytes(source, name)?;
         let elements = document::elements(&bytes, keys);
@@ -147,7 +148,8 @@ impl<'a> Reading<'a> {
                 format!("{name} is damaged: {} elements were read", elements.values.len()),
             ));
         }
-        Some(elements.values)
+        let lost = elements.broken > 0 || elements.truncated || elements.damaged;
+        (!lost || !elements.values.is_empty()).then_some(elements.values)
     }
 
     /// Tells what of a file could not be read.

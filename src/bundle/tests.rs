@@ -40,6 +40,27 @@ fn a_missing_file_is_a_gap_and_an_empty_one_is_an_answer() {
 }
 
 #[test]
+fn a_file_of_which_nothing_can_be_read_is_a_source_that_was_not_read() {
+    let cut = r#"{"MetricDataQueries":[{"Id":"m1","MetricStat":{"Metric":{"MetricName":"Errors"}}}],"MetricDataResults":[{"Id":"m1","Ti"#;
+    for broken in ["{", "\u{1}\u{2}", "<html>502</html>", "7", r#"{"Records":[{"eventTime":"so"#, cut] {
+        let evidence = from_files(&files(&[
+            ("cloudtrail.json", broken),
+            ("metrics.json", broken),
+            ("logs.ndjson", broken),
+            ("ssm/parameters.json", broken),
+        ]))
+        .unwrap();
+        assert_eq!((&evidence.trail, &evidence.series), (&None, &None), "{broken}");
+        assert_eq!((&evidence.logs, &evidence.parameters), (&None, &None), "{broken}");
+        for source in ["cloudtrail", "metrics", "logs"] {
+            assert!(!reasons(&evidence, source).is_empty(), "{broken}: {source}");
+        }
+    }
+    let untimed = from_files(&files(&[("cloudtrail.json", r#"{"Records":[{"eventName":"UpdateAlias"}]}"#)]));
+    assert_eq!(untimed.unwrap().trail, None);
+}
+
+#[test]
 fn a_bundle_without_its_two_files_is_an_error() {
     let mut without = files(&[]);
     without.remove("alert.json");

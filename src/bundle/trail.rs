@@ -38,7 +38,7 @@ pub(super) fn read(reading: &mut Reading<'_>, now: Timestamp) -> Option<Vec<Trai
         ));
     }
     records.sort_by_key(|record| record.at);
-    Some(records)
+    (broken == 0 || broken < whole).then_some(records)
 }
 
 /// Reads one record, or one of `LookupEvents`' events, which carries its record as text.
