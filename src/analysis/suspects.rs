@@ -9,6 +9,7 @@ use super::canary::{self, Dose, Split};
 use super::keys::{self, Class, Failure, Fit, Starved};
 use super::logs::phrases::Mechanism;
 use super::logs::{LogSurvey, migration};
+use super::nearness;
 use super::ratios;
 use super::settings;
 use super::symptom::Symptom;
@@ -243,7 +244,7 @@ fn suspect<'c>(
             fit.ratio = (fit.ratio * ratios::SETTING_STAYS).max(1.0 / ratios::CAP);
         }
     }
-    let closed = closes(change, &mut fits, failure);
+    let closed = nearness::by_failure(change, &mut fits, failure, &evidence.scope);
     let quoted = fits.iter().any(|fit| fit.decisive) && reads(change);
     let timing = match effect {
         Some((from, until)) if real => {
@@ -313,43 +314,6 @@ fn suspect<'c>(
 /// Whether nothing but the service's own log lines shows a key's values.
 fn only_logged(change: &Change, key: &KeyChange) -> bool {
     change.shown.iter().any(|shown| shown.key == key.key && shown.says == FieldSays::Alone)
-}
-
-/// How near a change of the network comes to the service by what it took away: the relevance that it
-/// has at least. Nobody's name stands on a route or a rule; what no longer gets through tells whose it was.
-fn closes(change: &Change, fits: &mut [Fit], failure: &Failure) -> f64 {
-    let cut_off = |mechanism: &Mechanism| {
-        matches!(mechanism, Mechanism::Unreachable | Mechanism::Timeout | Mechanism::FunctionTimeout)
-    };
-    let silent: f64 =
-        failure.mechanisms.iter().filter(|(found, _)| cut_off(found)).map(|(_, share)| share).sum();
-    let taken = |key: &KeyChange| key.before.is_some() && key.after.is_none();
-    if silent < 0.3 || change.no_op {
-        return 0.0;
-    }
-    match change.kind {
-        ChangeKind::SecurityGroup => {
-            let mut near = 0.0;
-            for (key, fit) in change.keys.iter().zip(fits).filter(|(key, _)| taken(key)) {
-                // `egress tcp 5432 sg-1`: the port of the rule is the port that the errors name.
-                let port = key.key.split(' ').nth(2).filter(|port| port.chars().all(|c| c.is_ascii_digit()));
-                let Some(port) = port.filter(|port| !port.is_empty()) else { continue };
-                let at = format!(":{port}");
-                let named = failure
-                    .texts
-                    .iter()
-                    .any(|text| words::contains_token(text, &at) || words::holds_part(text, port));
-                if named {
-                    fit.ratio = ratios::CAP;
-                    fit.named = Some(port.to_owned());
-                    near = ratios::relevance(&Relation::Shared);
-                }
-            }
-            near
-        }
-        ChangeKind::Network if change.keys.iter().any(taken) => 0.5 * ratios::relevance(&Relation::Shared),
-        _ => 0.0,
-    }
 }
 
 /// The product of the change's own likelihood ratios.
@@ -441,9 +405,16 @@ fn mechanism_of(change: &Change, fits: &[Fit], failure: &Failure) -> f64 {
             _ => 0.15,
         }),
         ChangeKind::DatabaseParameter => dominant(&|found| match found {
-            M::Pool | M::Contention => 8.0,
-            M::Timeout | M::FunctionTimeout | M::Unreachable | M::Memory => 3.0,
+            // A table's capacity is a database's setting as well.
+            M::Pool | M::Contention | M::Throttled => 8.0,
+            M::Timeout | M::FunctionTimeout | M::Unreachable | M::Memory | M::Disk => 3.0,
             _ => 0.3,
+        }),
+        // A job that runs more often takes locks and room from everybody.
+        ChangeKind::Schedule => dominant(&|found| match found {
+            M::Contention => 6.0,
+            M::Pool | M::Overload | M::Timeout | M::Throttled => 2.5,
+            _ => 0.6,
         }),
         ChangeKind::LambdaConcurrency => dominant(&|found| match found {
             M::Throttled | M::Overload => 10.0,

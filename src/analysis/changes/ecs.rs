@@ -88,6 +88,10 @@ struct Service<'w, 'a> {
 }
 
 impl<'w, 'a> Service<'w, 'a> {
+    fn cluster(&self) -> &'w str {
+        self.resource.split_once('/').map_or("", |(cluster, _)| cluster)
+    }
+
     fn new(world: &'w World<'a>, resource: &'w str, registered: &'w Registrations<'a>) -> Self {
         let name = resource.split_once('/').map_or(resource, |(_, name)| name);
         let known = world.evidence.ecs_services.iter().find(|service| {
@@ -170,7 +174,7 @@ impl<'w, 'a> Service<'w, 'a> {
         }
         found.extend(self.unrecorded(&found));
         for change in &mut found {
-            change.relation = self.world.owners.of_service(self.name);
+            change.relation = self.world.owners.of_container(self.cluster(), self.name);
         }
         found
     }

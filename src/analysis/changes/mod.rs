@@ -10,6 +10,7 @@ mod difference;
 mod ecs;
 mod kinds;
 mod lambda;
+mod network;
 mod other;
 mod parameters;
 mod relation;
@@ -22,6 +23,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use self::call::Call;
 use self::relation::Owners;
+use crate::analysis::triggers::events;
 use crate::domain::change::{Change, ChangeKind, Effect, Relation};
 use crate::domain::evidence::{Actor, Evidence, TaskDefinition};
 
@@ -86,7 +88,7 @@ impl<'a> World<'a> {
             .trail
             .iter()
             .flatten()
-            .filter(|record| !record.read_only)
+            .filter(|record| !record.read_only && !events::is_of_the_provider(record))
             .map(Call::new)
             .filter(|call| !kinds::is_noise(call))
             .collect();

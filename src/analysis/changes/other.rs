@@ -7,11 +7,12 @@ use serde_json::Value;
 
 use super::call::{Call, field, function_name, scalar, settings};
 use super::kinds::{by_hand, kind, only_labels, without_effect};
-use super::{World, appconfig, lambda, of_call, parameters};
+use super::network::{record_sets, route, rules};
+use super::{DEPLOYMENT_GAP, World, appconfig, lambda, of_call, parameters};
 use crate::domain::change::{Change, ChangeKind, Effect, KeyChange};
 
 /// Keys that one call may show at most: a whole table's definition is not a change of each of its fields.
-const KEYS_MAX: usize = 24;
+pub(super) const KEYS_MAX: usize = 24;
 /// Longest value that is kept: documents are named, not quoted.
 const VALUE_MAX: usize = 200;
 
@@ -35,7 +36,48 @@ fn is_read_elsewhere(call: &Call<'_>) -> bool {
 }
 
 pub(super) fn changes(world: &World<'_>) -> Vec<Change> {
-    world.calls.iter().filter(|call| !is_read_elsewhere(call)).map(|call| change(world, call)).collect()
+    let calls = world.calls.iter().filter(|call| !is_read_elsewhere(call));
+    let mut found = Vec::new();
+    for change in calls.map(|call| change(world, call)) {
+        if !continues(&mut found, &change) {
+            found.push(change);
+        }
+    }
+    found
+}
+
+/// Takes a call into an earlier change that it belongs to: a secret's rotation is several calls, and a restart is what
+/// a database's static parameter waited for.
+fn continues(found: &mut [Change], change: &Change) -> bool {
+    let Effect::Took { from, .. } = change.effect else { return false };
+    let whole = found.iter_mut().rev().find(|known| {
+        let Effect::Took { from: known_from, until } = known.effect else { return false };
+        known.kind == change.kind
+            && match known.kind {
+                ChangeKind::Secret => {
+                    known.resource == change.resource && change.at.duration_since(until) <= DEPLOYMENT_GAP
+                }
+                // The parameter's effect is put at the restart already.
+                ChangeKind::DatabaseParameter => {
+                    known_from == from
+                        && known.at < change.at
+                        && is_restart_of(&known.resource, &change.resource)
+                }
+                _ => false,
+            }
+    });
+    let Some(whole) = whole else { return false };
+    if let Effect::Took { until, .. } = &mut whole.effect {
+        *until = from.max(*until);
+    }
+    whole.event_ids.extend(change.event_ids.iter().cloned());
+    true
+}
+
+/// Whether an instance's name goes with that of a parameter group: `parcel-db` with `parcel-db-pg`.
+fn is_restart_of(group: &str, instance: &str) -> bool {
+    let first = |name: &str| name.split('-').next().unwrap_or(name).to_lowercase();
+    first(group) == first(instance)
 }
 
 fn change(world: &World<'_>, call: &Call<'_>) -> Change {
@@ -284,6 +326,7 @@ fn keys(call: &Call<'_>, kind: &ChangeKind, names: &[&str]) -> Vec<KeyChange> {
         ChangeKind::IamPolicy => policies(call),
         ChangeKind::Secret | ChangeKind::Stack => Vec::new(),
         _ if call.service == "codedeploy" => Vec::new(),
+        ChangeKind::Network if call.verb.ends_with("Route") => route(call).into_iter().collect(),
         _ if call.verb == "ChangeResourceRecordSets" => record_sets(call)
             .into_iter()
             .take(KEYS_MAX)
@@ -293,16 +336,30 @@ fn keys(call: &Call<'_>, kind: &ChangeKind, names: &[&str]) -> Vec<KeyChange> {
             let removes = call.verb.starts_with("Delete") || call.verb.starts_with("Remove");
             settings(
                 call.request(),
-                &["tags", "tagSet", "tagSpecificationSet", "clientToken", "clientRequestToken", "host"],
+                &[
+                    "tags",
+                    "tagSet",
+                    "tagSpecificationSet",
+                    "clientToken",
+                    "clientRequestToken",
+                    "host",
+                    // How a call is to be carried out is nothing that it sets.
+                    "applyImmediately",
+                    "ids",
+                    "force",
+                    "dryRun",
+                ],
             )
             .into_iter()
             .filter(|(_, value)| value.len() <= VALUE_MAX && !names.contains(&value.as_str()))
             .filter(|(key, _)| !key.ends_with("Arn") && !key.ends_with("Id") && !key.ends_with(".Xmlns"))
             .take(KEYS_MAX)
-            .map(|(key, value)| {
+            .map(|(key, value)| (before_of(call, &key), key, value))
+            .filter(|(before, _, value)| before.as_ref() != Some(value))
+            .map(|(known, key, value)| {
                 // Lambda's own spelling; CloudTrail begins it with a small letter.
                 let key = if call.service == "lambda" { capital(&key) } else { key };
-                let (before, after) = if removes { (Some(value), None) } else { (None, Some(value)) };
+                let (before, after) = if removes { (Some(value), None) } else { (known, Some(value)) };
                 KeyChange { key, before, after }
             })
             .collect()
@@ -310,34 +367,27 @@ fn keys(call: &Call<'_>, kind: &ChangeKind, names: &[&str]) -> Vec<KeyChange> {
     }
 }
 
+/// What a setting was, where the answer still tells it: while a table is being updated and while an instance has
+/// pending values, AWS answers with the settings that hold.
+fn before_of(call: &Call<'_>, key: &str) -> Option<String> {
+    let answer = match (call.service, call.verb) {
+        ("dynamodb", "UpdateTable") => {
+            let table = field(call.response(), "tableDescription")?;
+            field(table, "tableStatus").and_then(scalar).filter(|status| status == "UPDATING")?;
+            table
+        }
+        ("rds", "ModifyDBInstance") => {
+            field(call.response(), "pendingModifiedValues").and_then(|pending| field(pending, key))?;
+            call.response()
+        }
+        _ => return None,
+    };
+    key.split('.').try_fold(answer, field).and_then(scalar)
+}
+
 fn capital(key: &str) -> String {
     let mut letters = key.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
-}
-
-/// Names of the DNS records that a call changes, and what each then points to; `None` where it is deleted.
-fn record_sets(call: &Call<'_>) -> Vec<(String, Option<String>)> {
-    let changes = call.field(&["changeBatch"]).and_then(|batch| field(batch, "changes"));
-    changes
-        .map(items)
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|change| {
-            let record = field(change, "resourceRecordSet")?;
-            let name = field(record, "name").and_then(scalar)?;
-            let deleted = field(change, "action").and_then(scalar).as_deref() == Some("DELETE");
-            let values: Vec<String> = field(record, "resourceRecords")
-                .map(items)
-                .unwrap_or_default()
-                .iter()
-                .filter_map(|record| field(record, "value").and_then(scalar))
-                .collect();
-            let alias =
-                || field(record, "aliasTarget").and_then(|target| field(target, "dNSName")).and_then(scalar);
-            let after = if values.is_empty() { alias() } else { Some(values.join(", ")) };
-            Some((name, after.filter(|_| !deleted)))
-        })
-        .collect()
 }
 
 /// The policy or the statement that a call puts in place or takes away, by its name.
@@ -365,7 +415,7 @@ fn parameter_items<'a>(call: &Call<'a>) -> &'a [Value] {
 }
 
 /// A list, or the `items` that EC2 wraps one in.
-fn items(value: &Value) -> &[Value] {
+pub(super) fn items(value: &Value) -> &[Value] {
     let list = value.as_array().or_else(|| field(value, "items").and_then(Value::as_array));
     list.map(Vec::as_slice).unwrap_or_default()
 }
@@ -381,49 +431,4 @@ fn database_parameters(call: &Call<'_>) -> Vec<KeyChange> {
             Some(KeyChange { key, before: None, after })
         })
         .collect()
-}
-
-/// The rules of a security group that a call allows or takes away.
-fn rules(call: &Call<'_>) -> Vec<KeyChange> {
-    let direction = if call.verb.contains("Egress") { "egress" } else { "ingress" };
-    let allowed = call.verb.starts_with("Authorize");
-    if !allowed && !call.verb.starts_with("Revoke") {
-        return Vec::new();
-    }
-    let permissions = call.field(&["ipPermissions"]).map(items).unwrap_or_default();
-    // An older form names one rule in the request itself.
-    let single = [call.request()];
-    let permissions: Vec<&Value> =
-        if permissions.is_empty() { single.to_vec() } else { permissions.iter().collect() };
-    let text = |item: &Value, name: &str| field(item, name).and_then(scalar);
-    let mut keys = Vec::new();
-    for item in permissions {
-        let Some(protocol) = text(item, "ipProtocol") else { continue };
-        let all = protocol == "-1";
-        let protocol = if all { "all" } else { protocol.as_str() };
-        let ports = match (text(item, "fromPort"), text(item, "toPort")) {
-            _ if all => String::new(),
-            (Some(from), Some(to)) if from == to => format!(" {from}"),
-            (Some(from), Some(to)) => format!(" {from}-{to}"),
-            _ => String::new(),
-        };
-        let mut others: Vec<String> = text(item, "cidrIp").into_iter().collect();
-        for (list, name) in [
-            ("ipRanges", "cidrIp"),
-            ("ipv6Ranges", "cidrIpv6"),
-            ("groups", "groupId"),
-            ("prefixListIds", "prefixListId"),
-        ] {
-            let inner = field(item, list).map(items).unwrap_or_default();
-            others.extend(inner.iter().filter_map(|range| text(range, name)));
-        }
-        for other in others.iter().map(|other| format!(" {other}")).chain(others.is_empty().then(String::new))
-        {
-            let value = Some("allowed".to_owned());
-            let (before, after) = if allowed { (None, value) } else { (value, None) };
-            keys.push(KeyChange { key: format!("{direction} {protocol}{ports}{other}"), before, after });
-        }
-    }
-    keys.truncate(KEYS_MAX);
-    keys
 }

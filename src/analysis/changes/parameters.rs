@@ -83,13 +83,12 @@ fn made_by<'v>(call: &Call<'_>, history: &[&'v ParameterVersion]) -> Option<&'v 
     }
     let answered: Option<i64> =
         field(call.response(), "version").and_then(scalar).and_then(|text| text.parse().ok());
-    history
-        .iter()
-        .find(|version| match answered {
-            Some(number) => version.version == number,
-            None => version.modified_at.is_some_and(|at| at.duration_since(call.record.at).abs() <= SAME),
-        })
-        .copied()
+    let near = |version: &&&ParameterVersion| {
+        version.modified_at.is_some_and(|at| at.duration_since(call.record.at).abs() <= SAME)
+    };
+    // A number that the history does not hold is not its: then the time tells.
+    let numbered = |version: &&&ParameterVersion| answered == Some(version.version);
+    history.iter().find(numbered).or_else(|| history.iter().find(near)).copied()
 }
 
 fn called(

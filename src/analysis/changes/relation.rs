@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::call::{Call, field};
+use crate::analysis::kin::{self, Kin};
 use crate::analysis::words;
 use crate::domain::change::Relation;
 use crate::domain::evidence::Evidence;
@@ -34,6 +35,11 @@ const ENVIRONMENTS: &[&str] = &[
     "integration",
     "nonprod",
     "non-prod",
+    "perf",
+    "performance",
+    "loadtest",
+    "load-test",
+    "e2e",
 ];
 
 /// A service by its part in the incident.
@@ -65,6 +71,10 @@ pub(super) struct Owners {
     paths: Vec<String>,
     /// Those of [`ENVIRONMENTS`] that the service's own names and settings speak of.
     environments: BTreeSet<&'static str>,
+    /// Stores, queues and rules that begin with the service's own word.
+    kin: Kin,
+    /// The service's own container services, cluster and name, in lower case.
+    containers: BTreeSet<(String, String)>,
 }
 
 impl Owners {
@@ -88,16 +98,18 @@ impl Owners {
         }
         names.insert(scope.service.to_lowercase(), Party::Own);
         // `checkout-service` owns `/checkout/limits/max`, unless another service is called `checkout`.
-        let lower = scope.service.to_lowercase();
-        let endings = ["-service", "-svc", "-prod", "-production"];
-        if let Some(root) = endings.iter().find_map(|ending| lower.strip_suffix(ending)) {
-            names.entry(root.to_owned()).or_insert(Party::Own);
+        if let Some(stem) = kin::stem(&scope.service) {
+            names.entry(stem).or_insert(Party::Own);
         }
         names.retain(|name, _| name.chars().any(char::is_alphanumeric));
         let paths = scope.resources.ssm_paths.iter();
         let paths = paths.map(|path| format!("/{}/", path.trim_matches('/').to_lowercase())).collect();
         let environments = own_environments(evidence);
-        let mut owners = Self { names, uses: BTreeMap::new(), paths, environments };
+        let containers = scope.resources.ecs.iter();
+        let containers =
+            containers.map(|ecs| (ecs.cluster.to_lowercase(), ecs.service.to_lowercase())).collect();
+        let kin = Kin::of(scope);
+        let mut owners = Self { names, uses: BTreeMap::new(), paths, environments, kin, containers };
         for name in &scope.depends_on {
             owners.learn_use(name, &Party::Dependency(name.clone()));
         }
@@ -223,6 +235,16 @@ impl Owners {
         }
     }
 
+    /// Of a container service: one in a cluster of another environment is nobody's here, whatever its name.
+    pub fn of_container(&self, cluster: &str, name: &str) -> Relation {
+        let own = self.containers.contains(&(cluster.to_lowercase(), name.to_lowercase()));
+        let elsewhere = ENVIRONMENTS.iter().any(|environment| {
+            !self.environments.contains(environment)
+                && words::holds_part(&cluster.to_lowercase(), environment)
+        });
+        if elsewhere && !own { Relation::Peer(name.to_owned()) } else { self.of_service(name) }
+    }
+
     /// Whether a name is marked as another environment's: `/staging/checkout/limit`, `checkout-canary`.
     fn is_elsewhere(&self, name: &str) -> bool {
         name.to_lowercase().split(['/', ':']).any(|part| {
@@ -268,6 +290,9 @@ impl Owners {
                 Some(party) => return party.relation(),
                 None => {}
             }
+        }
+        if names.iter().any(|name| self.kin.is(name)) {
+            return Relation::Shared;
         }
         Relation::Unconnected
     }
@@ -369,14 +394,21 @@ mod tests {
             uses: BTreeMap::new(),
             paths: Vec::new(),
             environments: environments.iter().copied().collect(),
+            kin: Kin::default(),
+            containers: BTreeSet::from([("shop".to_owned(), "checkout".to_owned())]),
         };
         let production = owners(&[]);
         for name in ["/staging/checkout/limit", "checkout/dev/flags", "/checkout/uat/limit"] {
             assert_eq!(production.of_resource(&["checkout", name]), Relation::Unconnected, "{name}");
         }
-        for name in ["checkout-canary", "staging-checkout"] {
+        for name in ["checkout-canary", "staging-checkout", "checkout-perf"] {
             assert_eq!(production.of_service(name), Relation::Peer(name.to_owned()));
         }
+        assert_eq!(
+            production.of_container("shop-nonprod", "checkout"),
+            Relation::Peer("checkout".to_owned())
+        );
+        assert_eq!(production.of_container("shop", "checkout"), Relation::Own);
         for name in ["/checkout/ab-test/share", "/checkout/limit", "/prod/checkout/stages"] {
             assert_eq!(production.of_resource(&[name]), Relation::Shared, "{name}");
         }

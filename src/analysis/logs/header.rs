@@ -12,6 +12,9 @@ const LONGEST: usize = 12;
 /// Skips the header and takes the level from it; what remains is the message.
 pub(super) fn skip<'a>(head: &'a str, line: &mut Line<'a>) -> &'a str {
     let mut header = Header::default();
+    if let Some(message) = syslog(head.trim_start(), line) {
+        return message;
+    }
     let mut rest = priority(head.trim_start());
     for position in 0..LONGEST {
         if let Some(after) = header.span(rest) {
@@ -46,6 +49,36 @@ pub(super) fn skip_logger(text: &str) -> &str {
 fn next_word(text: &str) -> (&str, &str) {
     let (word, after) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     (word, after.trim_start())
+}
+
+/// The message of a line in syslog's newer form (RFC 5424): `<11>1 TIME HOST PROGRAM PROCESS ID [data] message`.
+/// Its priority tells the level.
+fn syslog<'a>(text: &'a str, line: &mut Line<'a>) -> Option<&'a str> {
+    let (number, rest) = text.strip_prefix('<')?.split_once('>')?;
+    let priority: u8 = number.parse().ok().filter(|priority| *priority < 192)?;
+    let mut rest = rest.strip_prefix("1 ")?;
+    let mut words = 0;
+    // Time, host, program, process, identifier of the message.
+    while words < 5 {
+        let (word, after) = rest.split_once(' ')?;
+        if words == 0 && word != "-" && !(word.len() >= 20 && word.contains('T')) {
+            return None;
+        }
+        rest = after;
+        words += 1;
+    }
+    let message = if rest.starts_with('[') {
+        rest.split_once("] ").map_or("", |(_, message)| message)
+    } else {
+        rest.strip_prefix('-')?
+    };
+    line.level = match priority % 8 {
+        0..=3 => Level::Error,
+        4 => Level::Warning,
+        5 | 6 => Level::Info,
+        _ => Level::Debug,
+    };
+    Some(message.trim_start_matches(['\u{feff}', ' ']))
 }
 
 /// Syslog's `<11>`.

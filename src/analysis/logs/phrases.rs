@@ -105,9 +105,45 @@ pub fn is_of_the_provider(text: &str) -> bool {
     structure::speaks_of_aws(&text.to_lowercase(), &said) && !said.any(&own)
 }
 
+/// Whether a message says that somebody's login was not accepted: a name with its password, or a token; nothing of what
+/// somebody known may do.
+pub fn refuses_a_login(text: &str) -> bool {
+    Wording::of(text).any(&[
+        "wrongpass|noauth",
+        "login|password|authentication|credential|credentials|sasl ..4 failed|failure|rejected|refused|invalid|incorrect|wrong",
+        "invalid|incorrect|wrong|bad|unknown ..2 password|credential|credentials|login|username|user",
+        "access denied for user",
+        "could|cannot|can't|unable|failed|not ..3 authenticate|login",
+        "login|password ..3 denied",
+        "ora 01017",
+    ])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refused_login_is_no_missing_permission() {
+        for text in [
+            "WRONGPASS invalid username-password pair or user is disabled.",
+            "FATAL: password authentication failed for user \"app\"",
+            "Access denied for user 'app'@'10.0.0.1' (using password: YES)",
+            "Login failed for user 'archive_rw'.",
+            "SASL authentication failed",
+            "ORA-01017: invalid username/password; logon denied",
+        ] {
+            assert!(refuses_a_login(text), "{text}");
+        }
+        for text in [
+            "User: arn:aws:sts::1:assumed-role/app/1 is not authorized to perform: s3:GetObject",
+            "AccessDeniedException: no identity-based policy allows it",
+            "key 1f is pending deletion",
+            "payment declined: wrong cvv",
+        ] {
+            assert!(!refuses_a_login(text), "{text}");
+        }
+    }
 
     #[test]
     fn messages_of_many_libraries_tell_their_mechanism() {

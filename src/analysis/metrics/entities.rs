@@ -317,6 +317,8 @@ fn track(series: &Series, grid: Grid) -> Track {
             *value *= factor;
         }
     }
+    let measure =
+        if counts_days(&values, &day_ago, &week_ago) { Measure::Gauge(Gauge::DaysLeft) } else { measure };
     Track {
         namespace: series.namespace.clone(),
         metric: series.metric.clone(),
@@ -326,6 +328,22 @@ fn track(series: &Series, grid: Grid) -> Track {
         values,
         day_ago,
         week_ago,
+    }
+}
+
+/// Whether a level was one more a day ago and seven more a week ago: whatever its name, it counts days.
+fn counts_days(values: &[Option<f64>], day_ago: &[Option<f64>], week_ago: &[Option<f64>]) -> bool {
+    const EXACT: f64 = 0.05;
+    let median = |values: &[Option<f64>]| {
+        let mut known: Vec<f64> = values.iter().flatten().copied().collect();
+        known.sort_by(f64::total_cmp);
+        known.get(known.len() / 2).copied()
+    };
+    match (median(values), median(day_ago), median(week_ago)) {
+        (Some(now), Some(day), Some(week)) => {
+            (day - now - 1.0).abs() < EXACT && (week - now - 7.0).abs() < EXACT
+        }
+        _ => false,
     }
 }
 
@@ -367,4 +385,19 @@ pub fn gauges(entity: &Entity) -> impl Iterator<Item = (Gauge, &Track)> {
         Measure::Gauge(gauge) => Some((gauge, track)),
         _ => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_loses_one_a_day_counts_days_whatever_it_is_called() {
+        let level = |value: f64| vec![Some(value); 30];
+        assert!(counts_days(&level(0.0), &level(1.0), &level(7.0)));
+        // A little more or less on other days is a level that moves.
+        assert!(!counts_days(&level(12.0), &level(13.0), &level(12.0)));
+        assert!(!counts_days(&level(40.0), &level(41.3), &level(47.0)));
+        assert!(!counts_days(&level(0.0), &level(1.0), &vec![None; 30]));
+    }
 }

@@ -7,7 +7,8 @@
 use super::{Triggers, ZoneTrouble, lag};
 use crate::analysis::ratios;
 use crate::analysis::symptom::Symptom;
-use crate::domain::evidence::Evidence;
+use crate::analysis::words;
+use crate::domain::evidence::{Evidence, TrailRecord};
 
 /// What a message of the scheduler is about (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-event-messages-list.html>
 /// and its page of stopped-task errors).
@@ -15,7 +16,7 @@ use crate::domain::evidence::Evidence;
 pub enum Kind {
     /// A container was killed for its memory (exit 137).
     Memory,
-    /// The provider has no capacity, or took back what it lent.
+    /// The provider has no capacity, took back what it lent, or retires the host.
     Capacity,
     /// No address, CPU or memory is left in the customer's own subnet or cluster.
     Room,
@@ -57,8 +58,17 @@ pub(super) fn kind(message: &str) -> Option<Kind> {
         "spot capacity interruption",
         "insufficient capacity",
         "no spot capacity",
+        "no capacity was available",
         "insufficientinstancecapacity",
-    ]) {
+        "task retirement",
+        "host maintenance",
+        "underlying infrastructure",
+        "underlying host",
+        "underlying hardware",
+        "scheduled for retirement",
+        "instance retirement",
+    ]) || (any(&["spot task", "spot instance"]) && any(&["interrupt", "reclaim", "terminat"]))
+    {
         return Some(Kind::Capacity);
     }
     if any(&[
@@ -82,12 +92,48 @@ pub(super) fn kind(message: &str) -> Option<Kind> {
     None
 }
 
+/// How many tasks a message stops: `has stopped 4 running tasks`; one where it does not say.
+fn stopped(message: &str) -> usize {
+    let after = message.split_once("has stopped ").map(|(_, rest)| rest);
+    after.and_then(|rest| rest.split(' ').next()?.parse().ok()).unwrap_or(1)
+}
+
+/// Whether CloudTrail's record of something that AWS did by itself tells of a host, a database or capacity that it
+/// took away: such records name no caller, and nobody here can undo them.
+pub fn is_of_the_provider(record: &TrailRecord) -> bool {
+    const TAKES: &[&str] =
+        &["retire", "maintenance", "interrupt", "reclaim", "failover", "evacuat", "rebalance", "patching"];
+    let by_itself =
+        record.raw.get("eventType").and_then(serde_json::Value::as_str) == Some("AwsServiceEvent");
+    let details = record.raw.get("serviceEventDetails").map(ToString::to_string).unwrap_or_default();
+    let said = format!("{} {details}", record.name).to_lowercase();
+    by_itself && TAKES.iter().any(|word| said.contains(word))
+}
+
+/// The same of the service's own resources, around the onset.
+fn recorded(found: &mut Triggers, symptom: &Symptom, evidence: &Evidence) {
+    let scope = &evidence.scope;
+    let mut own: Vec<String> = vec![scope.service.to_lowercase()];
+    own.extend(scope.resources.ecs.iter().map(|ecs| ecs.service.to_lowercase()));
+    own.extend(scope.resources.lambda.iter().map(|name| name.to_lowercase()));
+    for record in evidence.trail.iter().flatten().filter(|record| is_of_the_provider(record)) {
+        let details = record.raw.get("serviceEventDetails").map(ToString::to_string).unwrap_or_default();
+        let named = own.iter().any(|name| words::contains_token(&details.to_lowercase(), name));
+        let Some(first) = symptom.grid.index(record.at).filter(|_| named) else { continue };
+        let words = words::split(&record.name).join(" ");
+        let text = format!("{} of {}", words, scope.service);
+        // That AWS writes it down is worth two messages of the scheduler.
+        found.told.push(Told { kind: Kind::Capacity, text, count: 2, first });
+    }
+}
+
 /// Messages around the onset, one entry for each kind that the hours before did not know.
 pub(super) fn read(found: &mut Triggers, symptom: &Symptom, evidence: &Evidence) {
     if symptom.primary.is_none() {
         return;
     }
     let grid = symptom.grid;
+    recorded(found, symptom, evidence);
     let own = &evidence.scope.resources.ecs;
     let from = symptom.first.saturating_sub(grid.periods(20));
     for service in &evidence.ecs_services {
@@ -98,13 +144,16 @@ pub(super) fn read(found: &mut Triggers, symptom: &Symptom, evidence: &Evidence)
             let (Some(kind), Some(index)) = (kind(message), grid.index(*at)) else { continue };
             match found.told.iter_mut().find(|told| told.kind == kind) {
                 Some(told) => {
-                    told.count += 1;
+                    told.count += stopped(message);
                     if index < told.first {
                         told.first = index;
                         told.text.clone_from(message);
                     }
                 }
-                None => found.told.push(Told { kind, text: message.clone(), count: 1, first: index }),
+                None => {
+                    let count = stopped(message);
+                    found.told.push(Told { kind, text: message.clone(), count, first: index });
+                }
             }
         }
     }
@@ -150,6 +199,17 @@ mod tests {
                 "(service web) (port 80) is unhealthy in (target-group arn) due to (reason Health checks failed)",
                 Some(Kind::Health),
             ),
+            (
+                "(service web) has stopped 4 running tasks: (task 1) reason: Your Spot Task was interrupted.",
+                Some(Kind::Capacity),
+            ),
+            ("(service web) has stopped 2 running tasks: (task 1) (task retirement).", Some(Kind::Capacity)),
+            (
+                "(service web) was unable to place a task because no capacity was available.",
+                Some(Kind::Capacity),
+            ),
+            ("(service web) has stopped 2 running tasks: (task 1).", None),
+            ("(service spot-prices) has started 1 tasks: (task 1).", None),
             ("(service web) has reached a steady state.", None),
             ("(service web) has started 2 tasks: (task 1).", None),
         ] {

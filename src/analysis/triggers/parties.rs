@@ -149,6 +149,12 @@ pub(super) fn provider_of_an_api(text: &str) -> Option<String> {
         return None;
     }
     let name = text.get(..at)?.rsplit(|c: char| !c.is_alphanumeric()).next()?;
+    // `Consider increasing it with the UpdateTable API`: advice, which names a call and nobody who failed.
+    let before = text.get(..at - name.len())?;
+    let advice = ["with the ", "using the ", "use the ", "through the ", "via the ", "call the ", "see the "];
+    if advice.iter().any(|words| before.ends_with(words)) {
+        return None;
+    }
     (name.len() >= 4 && !NO_NAMES.contains(&name)).then(|| name.to_owned())
 }
 
@@ -166,6 +172,19 @@ mod tests {
             resources: Resources { metrics: MetricScope::default(), ..Resources::default() },
             depends_on: vec![],
             peers: vec!["voucher".into()],
+        }
+    }
+
+    #[test]
+    fn the_word_before_api_is_a_provider_where_it_is_no_advice() {
+        for (text, expected) in [
+            ("acme api: too many requests", Some("acme")),
+            ("the acme api returned 503", Some("acme")),
+            ("consider increasing your level with the updatetable api", None),
+            ("retry using the acme api", None),
+            ("our api is down", None),
+        ] {
+            assert_eq!(provider_of_an_api(text).as_deref(), expected, "{text}");
         }
     }
 

@@ -177,6 +177,8 @@ pub(super) fn exhaustion(
     let crept = triggers.creep.as_ref().filter(|_| {
         triggers.surge.is_none()
             && triggers.outages.is_empty()
+            // Whoever is named as the one who does not answer is slow, and nothing of the service's own.
+            && triggers.blamed.is_empty()
             && triggers.demand_flat.is_none_or(|flat| flat < 1.25)
             && share_of(failure, &[M::Code, M::Contract, M::Expired, M::Provider, M::Dns, M::Access]) < 0.3
     });

@@ -142,15 +142,24 @@ pub(super) fn explain_drain(
     }
 }
 
-/// More work because a schedule or a mapping now starts it more often is the change's surge, not the
-/// customers'. What is left for demand is returned, as a part of it.
+/// Settings of a queue that decide when a message that is being worked on is handed out once more.
+const REDELIVERY: &[&str] = &[
+    "Attributes.VisibilityTimeout",
+    "VisibilityTimeout",
+    "Attributes.RedrivePolicy",
+    "Attributes.DelaySeconds",
+];
+
+/// More work because a schedule or a mapping now starts it more often, or a queue hands its messages out again, is the
+/// change's surge, not the customers'. What is left for demand is returned, as a part of it.
 pub(super) fn explain_surge(suspects: &mut [Suspect<'_>], symptom: &Symptom, triggers: &Triggers) -> f64 {
     let Some(surge) = &triggers.surge else { return 1.0 };
     let began = symptom.grid.second(surge.begin);
     let slack = 60 + symptom.grid.step;
     let mut left = 1.0;
     for suspect in suspects.iter_mut() {
-        let starts = suspect.change.kind == ChangeKind::Schedule
+        let redelivers = suspect.change.keys.iter().any(|key| REDELIVERY.contains(&key.key.as_str()));
+        let starts = (suspect.change.kind == ChangeKind::Schedule || redelivers)
             && matches!(suspect.change.relation, Relation::Own | Relation::Shared)
             && !suspect.change.no_op;
         let Some((from, _)) = suspect.effect.filter(|_| starts) else { continue };

@@ -142,8 +142,29 @@ fn by_words(metric: &str, stat: &str) -> Measure {
         words.iter().any(|word| names.contains(&words::stem(word)) || names.contains(&word.as_str()))
     };
     let counted = stat == "Sum" || stat == "SampleCount";
-    if has(&["day", "days"])
-        && has(&["left", "expiry", "expire", "expires", "expiration", "until", "remaining", "to"])
+    // In the languages of AWS's larger regions as well.
+    if has(&["day", "days", "tage", "jours", "jour", "dias", "dia", "giorni", "dagen"])
+        && has(&[
+            "left",
+            "expiry",
+            "expire",
+            "expires",
+            "expiration",
+            "until",
+            "remaining",
+            "to",
+            "valid",
+            "validity",
+            "bis",
+            "ablauf",
+            "gueltig",
+            "gültig",
+            "restants",
+            "restantes",
+            "rimanenti",
+            "resterend",
+            "resta",
+        ])
     {
         return Measure::Gauge(Gauge::DaysLeft);
     }
@@ -301,6 +322,9 @@ mod tests {
             ("ProcessingTime", "Average", Measure::Latency),
             ("availability", "Average", Measure::Availability),
             ("CertificateDaysLeft", "Minimum", Measure::Gauge(Gauge::DaysLeft)),
+            ("cert.validity.days", "Minimum", Measure::Gauge(Gauge::DaysLeft)),
+            ("ZertifikatTageBisAblauf", "Minimum", Measure::Gauge(Gauge::DaysLeft)),
+            ("DaysOfHistory", "Maximum", Measure::Other),
             ("ResidentMemoryPercent", "Maximum", Measure::Gauge(Gauge::Memory)),
             ("OpenConnections", "Maximum", Measure::Gauge(Gauge::Connections)),
             ("QueueDepth", "Maximum", Measure::Gauge(Gauge::Queue)),
