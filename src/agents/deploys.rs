@@ -4,7 +4,7 @@
 //! Rule: CloudTrail is read by name and by ARN, and everything that mutates beside it; a record that is
 //! the same event is kept once, and nothing after `now` is known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,11 +12,11 @@ use tokio::time::Instant;
 
 use crate::aws::changes::{self, Found};
 use crate::aws::discover::Finder;
-use crate::aws::{Clients, ServiceSettings, configs, configurations, containers, parameters};
+use crate::aws::{Clients, ServiceSettings, arn, configs, configurations, containers, parameters, releases};
 use crate::bundle::{self, ecs, trail};
 use crate::domain::evidence::{
-    AppConfigDeployment, EcsRef, EcsService, FunctionHistory, Gap, ParameterVersion, Scope, TaskDefinition,
-    TrailRecord,
+    AppConfigDeployment, EcsRef, EcsService, Evidence, FunctionHistory, Gap, ParameterVersion, Releases,
+    TaskDefinition, TrailRecord,
 };
 
 /// How far back changes of the service's own resources are sought: a bad deployment may wait for
@@ -24,6 +24,8 @@ use crate::domain::evidence::{
 const OWN_CHANGES: Duration = Duration::from_hours(7 * 24);
 /// How far back changes of anything are sought.
 const ALL_CHANGES: Duration = Duration::from_hours(3);
+/// Parameters, called services and roles whose changes of days ago are asked for: each is a question of half a second.
+const USED: usize = 6;
 
 pub struct DeploysRead {
     pub trail: Option<Vec<TrailRecord>>,
@@ -32,6 +34,7 @@ pub struct DeploysRead {
     pub task_definitions: Option<Vec<TaskDefinition>>,
     pub parameters: Option<Vec<ParameterVersion>>,
     pub appconfig: Option<Vec<AppConfigDeployment>>,
+    pub releases: Releases,
     pub gaps: Vec<Gap>,
 }
 
@@ -45,12 +48,19 @@ pub async fn read(
 ) -> DeploysRead {
     let since = at - OWN_CHANGES;
     let own_and_called: Vec<String> = finder.names().iter().chain(&settings.depends_on).cloned().collect();
-    let ((trail, mut gaps), (histories, read), containers, parameters, configurations) = tokio::join!(
+    let ((trail, mut gaps), (histories, read), containers, parameters, configurations, released) = tokio::join!(
         read_trail(clients, finder, at, now, deadline),
         histories(clients, finder, deadline),
         async { containers::read(clients, finder.containers().await, since, deadline).await },
         parameters::read(clients, &settings.ssm_paths, &own_and_called, since, deadline),
         configurations::read(clients, &settings.appconfig, &own_and_called, since, deadline),
+        async {
+            let (functions, services, account) =
+                tokio::join!(finder.functions(), finder.containers(), finder.account());
+            let services = services.iter().map(|one| service_arn(one, clients.region(), account));
+            let resources: Vec<String> = functions.iter().cloned().chain(services).collect();
+            releases::read(clients, &resources, (since, now), deadline).await
+        },
     );
     let mut functions = BTreeMap::new();
     for (function, (mut history, trouble)) in histories.into_iter().zip(read) {
@@ -63,6 +73,18 @@ pub async fn read(
     gaps.extend(containers.gaps);
     gaps.extend(parameters.gaps);
     gaps.extend(configurations.gaps);
+    gaps.extend(released.gaps);
+    let releases = Releases {
+        events: Vec::new(),
+        deployments: released.deployments.map(|deployments| {
+            let read = deployments.iter().filter_map(|one| bundle::releases::deployment(one, now));
+            read.filter(|one| one.created_at.is_none_or(|at| at <= now)).collect()
+        }),
+        stack_events: released.stack_events.map(|events| {
+            let read = events.iter().filter_map(bundle::releases::stack_event);
+            read.filter(|one| one.at.is_none_or(|at| at <= now)).collect()
+        }),
+    };
     let ecs_services = containers
         .services
         .into_iter()
@@ -80,7 +102,7 @@ pub async fn read(
         let read = deployments.iter().map(|deployment| bundle::appconfig::deployment(deployment, now));
         read.filter(|deployment| deployment.started_at.is_none_or(|at| at <= now)).collect()
     });
-    DeploysRead { trail, functions, ecs_services, task_definitions, parameters, appconfig, gaps }
+    DeploysRead { trail, functions, ecs_services, task_definitions, parameters, appconfig, releases, gaps }
 }
 
 /// The histories of the service's own functions, which are read anew each time, and of those that it calls, whose
@@ -114,47 +136,91 @@ async fn read_trail(
     now: Timestamp,
     deadline: Instant,
 ) -> (Option<Vec<TrailRecord>>, Vec<Gap>) {
+    let own = async |names: Vec<String>| {
+        changes::of_resources(clients, &names, at - OWN_CHANGES, now, deadline).await
+    };
     let of_functions = async {
         let (functions, account) = tokio::join!(finder.functions(), finder.account());
-        let names = function_names(functions, clients.region(), account);
-        changes::of_resources(clients, &names, at - OWN_CHANGES, now, deadline).await
+        own(function_names(functions, clients.region(), account)).await
     };
     let of_containers = async {
-        let names = container_names(finder.containers().await);
-        changes::of_resources(clients, &names, at - OWN_CHANGES, now, deadline).await
+        let (services, account) = tokio::join!(finder.containers(), finder.account());
+        own(container_names(services, clients.region(), account)).await
     };
     let all = changes::everything(clients, at - ALL_CHANGES, now, deadline);
-    let (all, of_functions, of_containers) = tokio::join!(all, of_functions, of_containers);
-    records(all.and(of_functions).and(of_containers), now)
+    let permissions = changes::of_permissions(clients, at - ALL_CHANGES, now, deadline);
+    let (all, permissions, of_functions, of_containers) =
+        tokio::join!(all, permissions, of_functions, of_containers);
+    records(all.and(permissions).and(of_functions).and(of_containers), now)
 }
 
-/// The same once more, of what an earlier reading found.
+/// The same once more, of what an earlier reading found; and, since nobody waits for it any more, what was changed days
+/// ago of the parameters, roles and services that the service uses.
 pub async fn read_trail_again(
     clients: &Clients,
-    scope: &Scope,
-    at: Timestamp,
+    evidence: &Evidence,
     deadline: Instant,
 ) -> (Option<Vec<TrailRecord>>, Vec<Gap>) {
+    let (scope, at) = (&evidence.scope, evidence.alert.at);
     let now = scope.now;
     let mut names = function_names(&scope.resources.lambda, &scope.region, &scope.account);
-    names.extend(container_names(&scope.resources.ecs));
-    let (all, own) = tokio::join!(
+    names.extend(container_names(&scope.resources.ecs, &scope.region, &scope.account));
+    names.extend(used_names(evidence));
+    let window = (at - OWN_CHANGES, now);
+    let roles = roles(evidence);
+    let (all, own, permissions, roles) = tokio::join!(
         changes::everything(clients, at - ALL_CHANGES, now, deadline),
         changes::of_resources(clients, &names, at - OWN_CHANGES, now, deadline),
+        changes::of_permissions(clients, at - ALL_CHANGES, now, deadline),
+        changes::of_roles(clients, &roles, window, deadline),
     );
-    records(all.and(own), now)
+    records(all.and(own).and(permissions).and(roles), now)
 }
 
 /// Functions by name and by ARN: records have the one or the other.
 fn function_names(functions: &[String], region: &str, account: &str) -> Vec<String> {
-    let partition = partition(region);
-    let arn = |function: &String| format!("arn:{partition}:lambda:{region}:{account}:function:{function}");
-    let arns: Vec<String> = if account.is_empty() { Vec::new() } else { functions.iter().map(arn).collect() };
+    let whole = |function: &String| arn("lambda", region, account, &format!("function:{function}"));
+    let arns: Vec<String> =
+        if account.is_empty() { Vec::new() } else { functions.iter().map(whole).collect() };
     functions.iter().cloned().chain(arns).collect()
 }
 
-fn container_names(services: &[EcsRef]) -> Vec<String> {
-    services.iter().map(|ecs| ecs.service.clone()).collect()
+/// Container services by name and by ARN.
+fn container_names(services: &[EcsRef], region: &str, account: &str) -> Vec<String> {
+    let arns = services.iter().map(|one| service_arn(one, region, account));
+    let arns: Vec<String> = if account.is_empty() { Vec::new() } else { arns.collect() };
+    services.iter().map(|ecs| ecs.service.clone()).chain(arns).collect()
+}
+
+fn service_arn(one: &EcsRef, region: &str, account: &str) -> String {
+    arn("ecs", region, account, &format!("service/{}/{}", one.cluster, one.service))
+}
+
+/// The parameters that the service reads and the services that it calls.
+fn used_names(evidence: &Evidence) -> Vec<String> {
+    let parameters: BTreeSet<&String> =
+        evidence.parameters.iter().flatten().map(|version| &version.name).collect();
+    let parameters = parameters.into_iter().take(USED);
+    parameters.chain(evidence.scope.depends_on.iter().take(USED)).cloned().collect()
+}
+
+/// The roles that the service runs as, by name.
+fn roles(evidence: &Evidence) -> Vec<String> {
+    let own = |name: &&String| evidence.scope.resources.lambda.contains(name);
+    let functions = evidence.functions.iter().filter(|(name, _)| own(name));
+    let of_functions = functions
+        .flat_map(|(_, history)| history.versions.iter().flatten())
+        .filter_map(|version| version.settings.get("Role"));
+    let of_tasks = evidence.task_definitions.iter().flatten().flat_map(|definition| {
+        ["taskRoleArn", "executionRoleArn"].into_iter().filter_map(|key| definition.settings.get(key))
+    });
+    let names: BTreeSet<String> = of_functions
+        .chain(of_tasks)
+        .filter_map(|arn| arn.rsplit('/').next())
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect();
+    names.into_iter().take(USED).collect()
 }
 
 /// What was found as records in order of time; nothing after `now` is kept.
@@ -177,31 +243,17 @@ fn records(found: Found, now: Timestamp) -> (Option<Vec<TrailRecord>>, Vec<Gap>)
     (trail, gaps)
 }
 
-/// The partition of a Region, which ARNs begin with.
-fn partition(region: &str) -> &'static str {
-    match region.split('-').collect::<Vec<_>>().as_slice() {
-        ["cn", ..] => "aws-cn",
-        [_, "gov", ..] => "aws-us-gov",
-        [_, "iso", ..] => "aws-iso",
-        [_, "isob", ..] => "aws-iso-b",
-        _ => "aws",
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::partition;
+    use super::*;
 
     #[test]
-    fn a_regions_name_tells_its_partition() {
-        for (region, expected) in [
-            ("us-east-1", "aws"),
-            ("us-gov-west-1", "aws-us-gov"),
-            ("cn-north-1", "aws-cn"),
-            ("us-iso-east-1", "aws-iso"),
-            ("us-isob-east-1", "aws-iso-b"),
-        ] {
-            assert_eq!(partition(region), expected, "{region}");
-        }
+    fn a_container_service_is_asked_for_by_name_and_by_arn_of_its_partition() {
+        let one = EcsRef { cluster: "prod".to_owned(), service: "orders".to_owned() };
+        assert_eq!(
+            container_names(std::slice::from_ref(&one), "us-gov-west-1", "123456789012"),
+            ["orders", "arn:aws-us-gov:ecs:us-gov-west-1:123456789012:service/prod/orders"]
+        );
+        assert_eq!(container_names(&[one], "us-gov-west-1", ""), ["orders"]);
     }
 }

@@ -14,7 +14,7 @@ mod deploys;
 
 use crate::aws::discover::{self, Discovered, Finder, Measured};
 use crate::aws::{self, Clients, ServiceSettings, logs, metrics};
-use crate::bundle::trail;
+use crate::bundle::{releases, trail};
 use crate::domain::alert::Alert;
 use crate::domain::evidence::{Evidence, Gap, Series, TrailRecord};
 use crate::domain::report::Agent;
@@ -175,6 +175,8 @@ async fn read_all(
         task_definitions: deploys.task_definitions,
         parameters: deploys.parameters,
         appconfig: deploys.appconfig,
+        releases: deploys.releases,
+        snapshots: Vec::new(),
         gaps,
         cost: None,
     }
@@ -196,7 +198,7 @@ pub async fn read_again(
     let failed = |source: &str| evidence.gaps.iter().any(|gap| gap.source == source && gap.may_pass());
     let finder = Finder::new(clients, &evidence.alert.service, service, (at, now), deadline);
     let ((trail, trail_gaps), lines, series) = tokio::join!(
-        deploys::read_trail_again(clients, &evidence.scope, at, deadline),
+        deploys::read_trail_again(clients, &evidence, deadline),
         async {
             if !failed("logs") {
                 return None;
@@ -259,12 +261,12 @@ fn replace_gaps(gaps: &mut Vec<Gap>, source: &str, by: Vec<Gap>) {
     gaps.dedup();
 }
 
-/// Adds CloudTrail records that AWS delivered of its own accord, which come sooner than `LookupEvents`
-/// shows them. What is known already, or later than the investigation's clock, is left out.
+/// Adds what AWS delivered of its own accord, which comes sooner than `LookupEvents` shows it: CloudTrail records, and
+/// what its services tell of their releases. What is known already, or later than the investigation's clock, is left out.
 ///
 /// Where CloudTrail itself could not be read, the gap that says so stays: a few delivered records
 /// do not make the others' silence evidence.
-pub fn add_delivered(mut evidence: Evidence, records: Vec<Value>) -> Evidence {
+pub fn add_delivered(mut evidence: Evidence, records: Vec<Value>, events: Vec<Value>) -> Evidence {
     let now = evidence.scope.now;
     let known: BTreeSet<&str> =
         evidence.trail.iter().flatten().map(|record| record.event_id.as_str()).collect();
@@ -278,6 +280,9 @@ pub fn add_delivered(mut evidence: Evidence, records: Vec<Value>) -> Evidence {
         trail.extend(fresh);
         trail.sort_by(|one, other| (one.at, &one.event_id).cmp(&(other.at, &other.event_id)));
     }
+    let told = &mut evidence.releases.events;
+    told.extend(events.into_iter().filter_map(releases::event));
+    *told = releases::in_order(std::mem::take(told), now);
     evidence
 }
 

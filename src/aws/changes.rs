@@ -22,6 +22,9 @@ const ACTION: &str = "cloudtrail:LookupEvents";
 /// Pages of 50 that one question may take: at two a second, ten pages are five seconds.
 const PAGES: usize = 12;
 
+/// Services whose changes reach what serves, the most telling first.
+const SOURCES: [&str; 6] = ["lambda", "ecs", "ssm", "appconfig", "secretsmanager", "iam"];
+
 /// What to look for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
@@ -47,6 +50,9 @@ struct Question {
     key: LookupAttributeKey,
     value: String,
     since: Timestamp,
+    until: Timestamp,
+    /// Where IAM writes its records, not in the Region itself.
+    global: bool,
 }
 
 impl Found {
@@ -72,6 +78,7 @@ impl Found {
         if let Some(trouble) = answer.trouble {
             let what = match question.key {
                 LookupAttributeKey::ReadOnly => "changes in the account".to_owned(),
+                _ if question.global => format!("changes of {} (of IAM's own Region)", question.value),
                 _ => format!("changes of {}", question.value),
             };
             self.gaps.push(Gap::new("cloudtrail", format!("{what}: {trouble}")));
@@ -98,10 +105,63 @@ pub async fn lookup(clients: &Clients, wanted: &Wanted, deadline: Instant) -> Fo
 
 /// What anybody changed since a moment. Nothing need be known of the service for it.
 pub async fn everything(clients: &Clients, since: Timestamp, until: Timestamp, deadline: Instant) -> Found {
-    let question = Question { key: LookupAttributeKey::ReadOnly, value: "false".to_owned(), since };
+    let (key, value) = (LookupAttributeKey::ReadOnly, "false".to_owned());
+    let question = Question { key, value, since, until, global: false };
     let mut found = Found::default();
-    found.take(&question, everything_since(clients, &question, until, deadline).await);
+    let answered = everything_since(clients, &question, deadline).await;
+    let reached = answered.cut_at;
+    found.take(&question, answered);
+    // In an account where too much goes on, what serves is asked for by itself from there on.
+    if let Some(until) = reached.filter(|reached| *reached > since) {
+        found = found.and(of_sources(clients, (since, until), deadline).await);
+    }
     found
+}
+
+/// What was changed of the services that run code and configuration, each in its turn.
+async fn of_sources(clients: &Clients, (since, until): (Timestamp, Timestamp), deadline: Instant) -> Found {
+    let questions = SOURCES.iter().map(|source| Question {
+        key: LookupAttributeKey::EventSource,
+        value: format!("{source}.amazonaws.com"),
+        since,
+        until,
+        global: false,
+    });
+    ask_all(clients, questions.collect(), deadline).await
+}
+
+/// What was changed of anybody's permissions, where IAM writes its records in another Region than this.
+pub async fn of_permissions(
+    clients: &Clients,
+    since: Timestamp,
+    until: Timestamp,
+    deadline: Instant,
+) -> Found {
+    if !clients.is_beside_iam() {
+        return Found::default();
+    }
+    let (key, value) = (LookupAttributeKey::EventSource, "iam.amazonaws.com".to_owned());
+    let question = Question { key, value, since, until, global: true };
+    let mut found = Found::default();
+    found.take(&question, everything_since(clients, &question, deadline).await);
+    found
+}
+
+/// What was changed of roles since a moment.
+pub async fn of_roles(
+    clients: &Clients,
+    roles: &[String],
+    (since, until): (Timestamp, Timestamp),
+    deadline: Instant,
+) -> Found {
+    let questions = roles.iter().map(|role| Question {
+        key: LookupAttributeKey::ResourceName,
+        value: role.clone(),
+        since,
+        until,
+        global: true,
+    });
+    ask_all(clients, questions.collect(), deadline).await
 }
 
 /// What was changed of resources since a moment, by their names and ARNs.
@@ -116,10 +176,15 @@ pub async fn of_resources(
         key: LookupAttributeKey::ResourceName,
         value: name.clone(),
         since,
+        until,
+        global: false,
     });
-    let questions: Vec<Question> = questions.collect();
+    ask_all(clients, questions.collect(), deadline).await
+}
+
+async fn ask_all(clients: &Clients, questions: Vec<Question>, deadline: Instant) -> Found {
     // All at once: the pace lets them through one by one, and one slow answer holds up no other.
-    let asked = questions.iter().map(|question| ask(clients, question, until, deadline));
+    let asked = questions.iter().map(|question| ask(clients, question, deadline));
     let mut found = Found::default();
     for (question, answer) in questions.iter().zip(futures::future::join_all(asked).await) {
         let mut one = Found::default();
@@ -140,8 +205,9 @@ pub(super) async fn of_session(
     until: Timestamp,
     deadline: Instant,
 ) -> Result<Vec<Value>, String> {
-    let question = Question { key: LookupAttributeKey::Username, value: session.to_owned(), since };
-    let answered = ask(clients, &question, until, deadline).await;
+    let (key, value) = (LookupAttributeKey::Username, session.to_owned());
+    let question = Question { key, value, since, until, global: false };
+    let answered = ask(clients, &question, deadline).await;
     match answered.trouble {
         Some(trouble) => Err(trouble),
         None => Ok(answered.events),
@@ -156,35 +222,36 @@ pub(super) struct Answered {
     unreadable: usize,
     /// Why not everything was answered.
     trouble: Option<String>,
+    /// The oldest event's time, where there were more than are read.
+    cut_at: Option<Timestamp>,
 }
 
 /// Changes of anything are the same for every incident of the same minutes.
-async fn everything_since(
-    clients: &Clients,
-    question: &Question,
-    until: Timestamp,
-    deadline: Instant,
-) -> Answered {
-    let (since, until) = aligned(question.since, until);
+async fn everything_since(clients: &Clients, question: &Question, deadline: Instant) -> Answered {
+    let (since, until) = aligned(question.since, question.until);
     let ask = || {
-        let (clients, question) = (clients.clone(), Question { since, ..question.clone() });
+        let (clients, question) = (clients.clone(), Question { since, until, ..question.clone() });
         async move {
-            let answered = ask(&clients, &question, until, deadline).await;
+            let answered = ask(&clients, &question, deadline).await;
             let whole = answered.trouble.is_none();
             Ok((answered, whole))
         }
         .boxed()
     };
-    let shared = clients.shared.lookups.one(format!("{since} {until}"), ACTION, deadline, ask).await;
+    let shared = clients
+        .shared
+        .lookups
+        .one(format!("{} {since} {until}", question.value), ACTION, deadline, ask)
+        .await;
     shared.unwrap_or_else(|error| Answered { trouble: Some(error.to_string()), ..Answered::default() })
 }
 
-async fn ask(clients: &Clients, question: &Question, until: Timestamp, deadline: Instant) -> Answered {
+async fn ask(clients: &Clients, question: &Question, deadline: Instant) -> Answered {
     let mut answered = Answered::default();
     let mut token = None;
     let mut oldest: Option<i64> = None;
     for _ in 0..PAGES {
-        let page = match page(clients, question, until, token, deadline).await {
+        let page = match page(clients, question, token, deadline).await {
             Ok(page) => page,
             Err(error) => {
                 answered.trouble = Some(reached(&error.to_string(), oldest));
@@ -204,6 +271,7 @@ async fn ask(clients: &Clients, question: &Question, until: Timestamp, deadline:
         }
     }
     answered.trouble = Some(reached(&format!("more than {} events", PAGES * 50), oldest));
+    answered.cut_at = oldest.and_then(|seconds| Timestamp::from_second(seconds).ok());
     answered
 }
 
@@ -217,11 +285,11 @@ fn reached(why: &str, oldest: Option<i64>) -> String {
 async fn page(
     clients: &Clients,
     question: &Question,
-    until: Timestamp,
     token: Option<String>,
     deadline: Instant,
 ) -> Result<aws_sdk_cloudtrail::operation::lookup_events::LookupEventsOutput, ReadError> {
-    if !clients.lookups.turn(deadline).await {
+    let trail = if question.global { &clients.global_trail } else { &clients.trail };
+    if !trail.lookups.turn(deadline).await {
         return Err(ReadError::timed_out(ACTION));
     }
     let attribute = LookupAttribute::builder()
@@ -230,12 +298,12 @@ async fn page(
         .build();
     let attribute = attribute
         .map_err(|error| ReadError::Unreachable { action: ACTION.to_owned(), message: error.to_string() })?;
-    let call = clients
-        .trail
+    let call = trail
+        .client
         .lookup_events()
         .lookup_attributes(attribute)
         .start_time(DateTime::from_millis(question.since.as_millisecond()))
-        .end_time(DateTime::from_millis(until.as_millisecond()))
+        .end_time(DateTime::from_millis(question.until.as_millisecond()))
         .max_results(50)
         .set_next_token(token);
     within(deadline, ACTION, call.send()).await

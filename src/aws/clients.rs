@@ -10,6 +10,7 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use serde_json::Value;
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
@@ -19,8 +20,10 @@ use super::discover::Metric;
 use super::errors::{ReadError, within};
 use super::metrics::Points;
 use super::pace::Pace;
+use super::partition::Partition;
 use super::settings::AwsSettings;
 use super::sharing::Sharing;
+use super::signed::Signed;
 use crate::domain::evidence::{FunctionHistory, Gap};
 
 /// `LookupEvents` allows two calls a second; a little below, since clocks differ.
@@ -50,7 +53,9 @@ pub struct Caller {
 pub struct Clients {
     pub(super) cloudwatch: aws_sdk_cloudwatch::Client,
     pub(super) logs: aws_sdk_cloudwatchlogs::Client,
-    pub(super) trail: aws_sdk_cloudtrail::Client,
+    pub(super) trail: Trail,
+    /// Where IAM writes its records; the Region itself where that is the one.
+    pub(super) global_trail: Trail,
     pub(super) lambda: aws_sdk_lambda::Client,
     pub(super) ecs: aws_sdk_ecs::Client,
     pub(super) ssm: aws_sdk_ssm::Client,
@@ -58,7 +63,8 @@ pub struct Clients {
     /// Confirms subscriptions, without credentials.
     pub(super) sns: aws_sdk_sns::Client,
     sts: aws_sdk_sts::Client,
-    pub(super) lookups: Arc<Pace>,
+    /// CodeDeploy and CloudFormation.
+    pub(super) signed: Arc<Signed>,
     pub(super) filters: Arc<Pace>,
     pub(super) services: Arc<Pace>,
     /// Insights queries that may run, of all incidents together.
@@ -75,6 +81,20 @@ pub struct Clients {
     read: SdkConfig,
 }
 
+/// CloudTrail in one Region, with the pace of its questions.
+#[derive(Debug, Clone)]
+pub(super) struct Trail {
+    pub client: aws_sdk_cloudtrail::Client,
+    pub lookups: Arc<Pace>,
+}
+
+impl Trail {
+    fn new(config: &SdkConfig) -> Self {
+        let lookups = Arc::new(Pace::new(LOOKUPS_PER_SECOND, 1));
+        Self { client: aws_sdk_cloudtrail::Client::new(config), lookups }
+    }
+}
+
 /// By what they are answers to.
 #[derive(Debug, Default)]
 pub(super) struct SharedAnswers {
@@ -89,6 +109,8 @@ pub(super) struct SharedAnswers {
     /// Names and ids of the account's AppConfig applications, and whether these are all.
     pub applications: Sharing<(Named, bool)>,
     pub lookups: Sharing<Answered>,
+    /// CodeDeploy's deployments.
+    pub deployments: Sharing<Vec<Value>>,
     /// Of services that are called.
     pub histories: Sharing<(FunctionHistory, Vec<Gap>)>,
     /// Of services that are called, and of controls.
@@ -152,10 +174,15 @@ impl Clients {
         let mut unsigned = base.clone().into_builder();
         unsigned.set_credentials_provider(None);
         let unsigned = unsigned.build();
+        let trail = Trail::new(&read);
+        let global = Partition::of(&region).global_region;
+        let global_trail = (global != region)
+            .then(|| Trail::new(&read.clone().into_builder().region(Region::new(global)).build()));
         Ok(Self {
             cloudwatch: aws_sdk_cloudwatch::Client::new(&read),
             logs: aws_sdk_cloudwatchlogs::Client::new(&read),
-            trail: aws_sdk_cloudtrail::Client::new(&read),
+            global_trail: global_trail.unwrap_or_else(|| trail.clone()),
+            trail,
             lambda: aws_sdk_lambda::Client::new(&read),
             ecs: aws_sdk_ecs::Client::new(&read),
             ssm: aws_sdk_ssm::Client::new(&read),
@@ -164,7 +191,7 @@ impl Clients {
                 aws_sdk_sns::config::Builder::from(&unsigned).allow_no_auth().build(),
             ),
             sts: aws_sdk_sts::Client::new(&read),
-            lookups: Arc::new(Pace::new(LOOKUPS_PER_SECOND, 1)),
+            signed: Arc::new(Signed::new(&read, &region, settings.endpoint_url.as_deref())),
             filters: Arc::new(Pace::new(FILTERS_PER_SECOND, 4)),
             services: Arc::new(Pace::new(SERVICES_PER_SECOND, SERVICES_AT_ONCE)),
             queries: Arc::new(Semaphore::new(QUERIES_AT_ONCE)),
@@ -180,6 +207,11 @@ impl Clients {
 
     pub fn region(&self) -> &str {
         &self.region
+    }
+
+    /// Whether IAM writes its records elsewhere.
+    pub fn is_beside_iam(&self) -> bool {
+        Partition::of(&self.region).global_region != self.region
     }
 
     /// Whose credentials are in use, asked of AWS once.

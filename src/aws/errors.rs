@@ -97,7 +97,7 @@ fn of_message(action: String, message: String) -> ReadError {
     }
 }
 
-fn of_code(action: String, code: String, message: String) -> ReadError {
+pub(super) fn of_code(action: String, code: String, message: String) -> ReadError {
     match code.as_str() {
         "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "AuthorizationError" => {
             // IAM names the action that it missed, which may be another than the one called.

@@ -17,13 +17,17 @@ pub mod logs;
 pub mod metrics;
 mod pace;
 pub mod parameters;
+mod partition;
 pub mod permissions;
+pub mod releases;
 pub mod rollback;
 pub mod settings;
 mod sharing;
+mod signed;
 pub mod sns;
 
 pub use clients::{Caller, Clients, Writer};
 pub use errors::ReadError;
 pub use ledger::counted;
+pub use partition::{Partition, arn};
 pub use settings::{AppConfigRef, AwsSettings, Credentials, LambdaRef, MetricRef, ServiceSettings};

@@ -15,9 +15,12 @@ use tokio::time::Instant;
 
 use super::clients::Clients;
 use super::errors::{ReadError, within};
+use super::{partition::arn, releases};
 
 /// What nothing is called.
 const NOTHING: &str = "incident-commander-doctor";
+/// An account that nobody has.
+const NO_ACCOUNT: &str = "000000000000";
 /// An id in AppConfig's shape.
 const NO_ID: &str = "abcd123";
 /// An id in the shape of a query's.
@@ -94,18 +97,16 @@ fn trials(clients: &Clients, now: Timestamp, deadline: Instant) -> Vec<Trial<'_>
     tries!("ecs:ListClusters", ecs.list_clusters().max_results(1));
     tries!("ecs:DescribeServices", ecs.describe_services().cluster(NOTHING).services(NOTHING));
     tries!("ecs:ListServiceDeployments", ecs.list_service_deployments().cluster(NOTHING).service(NOTHING));
-    let deployment = format!(
-        "arn:aws:ecs:{}:000000000000:service-deployment/{NOTHING}/{NOTHING}/0000000000000000000",
-        clients.region()
-    );
+    let ecs_arn = |kind: &str| {
+        let resource = format!("{kind}/{NOTHING}/{NOTHING}/0000000000000000000");
+        arn("ecs", clients.region(), NO_ACCOUNT, &resource)
+    };
+    let deployment = ecs_arn("service-deployment");
     tries!(
         "ecs:DescribeServiceDeployments",
         ecs.describe_service_deployments().service_deployment_arns(deployment)
     );
-    let revision = format!(
-        "arn:aws:ecs:{}:000000000000:service-revision/{NOTHING}/{NOTHING}/0000000000000000000",
-        clients.region()
-    );
+    let revision = ecs_arn("service-revision");
     tries!("ecs:DescribeServiceRevisions", ecs.describe_service_revisions().service_revision_arns(revision));
     tries!("ecs:DescribeTaskDefinition", ecs.describe_task_definition().task_definition(NOTHING));
     tries!("ssm:DescribeParameters", ssm.describe_parameters().max_results(1));
@@ -137,13 +138,16 @@ fn trials(clients: &Clients, now: Timestamp, deadline: Instant) -> Vec<Trial<'_>
             .configuration_profile_id(NO_ID)
             .version_number(1)
     );
+    for (action, call) in releases::trials(clients, NOTHING, deadline) {
+        trials.push((action, call));
+    }
     trials
 }
 
 /// In its turn: the limit belongs to the account, and a bot may be at work in it.
 async fn look_up(clients: &Clients, now: Timestamp, deadline: Instant) -> Result<(), ReadError> {
     const ACTION: &str = "cloudtrail:LookupEvents";
-    if !clients.lookups.turn(deadline).await {
+    if !clients.trail.lookups.turn(deadline).await {
         return Err(ReadError::timed_out(ACTION));
     }
     let nothing = LookupAttribute::builder()
@@ -154,6 +158,7 @@ async fn look_up(clients: &Clients, now: Timestamp, deadline: Instant) -> Result
     let start = now - Duration::from_mins(1);
     let call = clients
         .trail
+        .client
         .lookup_events()
         .lookup_attributes(nothing)
         .start_time(DateTime::from_millis(start.as_millisecond()))

@@ -10,7 +10,7 @@ use std::path::{Component, Path};
 
 use serde_json::{Map, Value, json};
 
-use super::{BundleError, appconfig, ecs, lambda, metrics, parameters};
+use super::{BundleError, appconfig, ecs, lambda, metrics, parameters, releases, snapshots};
 use crate::domain::alert::Alert;
 use crate::domain::evidence::{Evidence, LogEvent};
 
@@ -65,6 +65,10 @@ pub fn to_files(evidence: &Evidence) -> BTreeMap<String, Vec<u8>> {
         "appconfig/deployments.json",
         evidence.appconfig.as_ref().map(|deployments| appconfig::export(deployments)),
     );
+    for (name, value) in releases::export(&evidence.releases) {
+        put(name, value);
+    }
+    put("snapshots.json", snapshots::export(&evidence.snapshots));
     files
 }
 

@@ -13,6 +13,8 @@ mod lambda;
 mod logs;
 mod metrics;
 pub mod parameters;
+pub mod releases;
+mod snapshots;
 pub mod trail;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -186,6 +188,8 @@ fn assemble<'a>(names: &'a BTreeSet<String>, open: Open<'a>) -> Result<Evidence,
     let task_definitions = ecs::task_definitions(&mut reading, &scope);
     let parameters = parameters::read(&mut reading, now);
     let appconfig = appconfig::read(&mut reading, now);
+    let releases = releases::read(&mut reading, now);
+    let snapshots = snapshots::read(&mut reading, now);
 
     let mut gaps = reading.gaps;
     gaps.sort();
@@ -201,6 +205,8 @@ fn assemble<'a>(names: &'a BTreeSet<String>, open: Open<'a>) -> Result<Evidence,
         task_definitions,
         parameters,
         appconfig,
+        releases,
+        snapshots,
         gaps,
         cost,
     })

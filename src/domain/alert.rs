@@ -246,7 +246,9 @@ pub fn parse_time(text: &str) -> Option<Timestamp> {
     {
         return Some(at);
     }
-    if let Ok(civil) = text.parse::<jiff::civil::DateTime>() {
+    // `Mon Apr 23 21:26:40 UTC 2018`, which CodeDeploy writes.
+    let usual = text.parse().or_else(|_| jiff::civil::DateTime::strptime("%a %b %d %H:%M:%S UTC %Y", text));
+    if let Ok(civil) = usual {
         return civil.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
     }
     text.parse::<f64>().ok().and_then(epoch)

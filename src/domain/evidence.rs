@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::alert::Alert;
 use super::cost::Usage;
+use super::snapshot::Snapshot;
 
 /// Everything that is known about one incident at one moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +32,9 @@ pub struct Evidence {
     pub task_definitions: Option<Vec<TaskDefinition>>,
     pub parameters: Option<Vec<ParameterVersion>>,
     pub appconfig: Option<Vec<AppConfigDeployment>>,
+    pub releases: Releases,
+    /// What the bot itself recorded of the service's configuration, in order of resource and time.
+    pub snapshots: Vec<Snapshot>,
     /// What could not be read, or only in part.
     pub gaps: Vec<Gap>,
     /// What reading it used; `None` where nobody counted.
@@ -92,7 +96,7 @@ pub struct MetricScope {
 /// A source that was not read, or not wholly, and why.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Gap {
-    /// `logs`, `metrics`, `cloudtrail`, `lambda`, `ecs`, `ssm`, `appconfig`.
+    /// `logs`, `metrics`, `cloudtrail`, `lambda`, `ecs`, `ssm`, `appconfig`, `codedeploy`, `cloudformation`.
     pub source: String,
     pub reason: String,
 }
@@ -288,4 +292,57 @@ pub struct AppConfigDeployment {
     pub events: Vec<(String, Option<Timestamp>)>,
     pub before: Option<Value>,
     pub after: Option<Value>,
+}
+
+/// What AWS's services tell of their releases themselves, beside the calls that asked for them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Releases {
+    /// What they said of their own accord (EventBridge), in order of time, each once.
+    pub events: Vec<ServiceEvent>,
+    /// `BatchGetDeployments` of CodeDeploy; `None` where they were not read.
+    pub deployments: Option<Vec<CodeDeployment>>,
+    /// `DescribeStackEvents` of the stacks that hold the service's resources; `None` where they were not read.
+    pub stack_events: Option<Vec<StackEvent>>,
+}
+
+/// One event of EventBridge that is no CloudTrail record: a step of a release, or trouble that AWS admits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServiceEvent {
+    pub id: String,
+    pub at: Timestamp,
+    /// Its detail-type: `ECS Deployment State Change`, `AWS Health Event`, …
+    pub kind: String,
+    /// The event as it was delivered.
+    pub raw: Value,
+}
+
+/// One deployment by CodeDeploy.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CodeDeployment {
+    pub id: String,
+    pub application: String,
+    pub group: String,
+    /// `Succeeded`, `Failed`, `Stopped`, `InProgress`, …
+    pub status: String,
+    /// What started it: `user`, `autoscaling`, `codeDeployRollback`, …
+    pub creator: String,
+    pub created_at: Option<Timestamp>,
+    pub completed_at: Option<Timestamp>,
+    /// The deployment that it brings back to what was before, where it is a rollback.
+    pub rolls_back: Option<String>,
+}
+
+/// One event of a stack, or of a resource in it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StackEvent {
+    pub id: String,
+    pub stack: String,
+    pub at: Option<Timestamp>,
+    pub logical_id: String,
+    /// A name or an ARN; the stack's own ARN where the event is about the stack.
+    pub physical_id: String,
+    /// `AWS::Lambda::Function`.
+    pub kind: String,
+    /// `UPDATE_COMPLETE`.
+    pub status: String,
 }

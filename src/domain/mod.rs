@@ -21,5 +21,6 @@ pub mod recovery;
 pub mod report;
 pub mod rollback;
 pub mod scorecard;
+pub mod snapshot;
 mod wording;
 pub mod words;

@@ -139,12 +139,11 @@ fn of_event(kind: &str, value: &Value) -> Message {
         };
         return Message::Change(AwsEvent { id, at, kind: kind.to_owned(), body: detail.clone() });
     }
-    let changes = kind.starts_with("ECS ")
-        || kind.starts_with("CodeDeploy ")
-        || kind.starts_with("AppConfig ")
-        || kind.starts_with("CloudFormation ")
-        || kind == "Parameter Store Change"
-        || kind.starts_with("AWS Health ");
+    // AppConfig's events are called `On Deployment Start` and the like: whose they are, their source says.
+    let changes = matches!(
+        value["source"].as_str(),
+        Some("aws.ecs" | "aws.codedeploy" | "aws.appconfig" | "aws.cloudformation" | "aws.health")
+    ) || kind == "Parameter Store Change";
     let (Some(id), Some(at)) = (text(&value["id"]), value["time"].as_str().and_then(parse_time)) else {
         return Message::Nothing("an event without id or time");
     };
@@ -158,7 +157,7 @@ fn of_event(kind: &str, value: &Value) -> Message {
 fn of_codedeploy(value: &Value) -> Message {
     let at = ["completeTime", "createTime"]
         .into_iter()
-        .find_map(|field| value[field].as_str().and_then(codedeploy_time));
+        .find_map(|field| value[field].as_str().and_then(parse_time));
     let (Some(deployment), Some(at)) = (text(&value["deploymentId"]), at) else {
         return Message::Nothing("a deployment without id or time");
     };
@@ -169,15 +168,6 @@ fn of_codedeploy(value: &Value) -> Message {
         kind: "CodeDeploy Deployment State-change Notification".to_owned(),
         body: value.clone(),
     })
-}
-
-/// `Mon Apr 23 21:26:40 UTC 2018`, as CodeDeploy writes it, or a usual time.
-fn codedeploy_time(text: &str) -> Option<Timestamp> {
-    let civil = jiff::civil::DateTime::strptime("%a %b %d %H:%M:%S UTC %Y", text);
-    match civil {
-        Ok(civil) => civil.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp()),
-        Err(_) => parse_time(text),
-    }
 }
 
 /// The names in an event that may be a service's: dimension values, resource names of ARNs, and the

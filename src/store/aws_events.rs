@@ -10,8 +10,8 @@ use crate::domain::incident::IncidentId;
 
 /// The detail-type of events that carry a CloudTrail record.
 pub const TRAIL_RECORD: &str = "AWS API Call via CloudTrail";
-/// Records that one investigation takes from here: the newest ones of its window.
-const RECORDS_MAX: i64 = 2_000;
+/// Records, and other events, that one investigation takes from here: the newest ones of its window.
+const EVENTS_MAX: i64 = 2_000;
 /// One deployment is told in several events within seconds: they are looked at together.
 const GATHER_FOR: SignedDuration = SignedDuration::from_secs(5);
 
@@ -23,6 +23,15 @@ pub struct AwsEvent {
     pub at: Timestamp,
     pub kind: String,
     pub body: Value,
+}
+
+/// What AWS delivered of its own accord, as it came.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Delivered {
+    /// CloudTrail records.
+    pub records: Vec<Value>,
+    /// Events of EventBridge, and notifications of CodeDeploy.
+    pub events: Vec<Value>,
 }
 
 impl Store {
@@ -74,20 +83,37 @@ impl Store {
         Ok(first)
     }
 
-    /// The CloudTrail records that were delivered for a stretch of time, oldest first.
-    pub async fn delivered_records(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Value>> {
-        let rows = sqlx::query(
-            "SELECT body FROM aws_events WHERE kind = ?1 AND at BETWEEN ?2 AND ?3 ORDER BY at DESC, id LIMIT ?4",
-        )
+    /// What AWS delivered for a stretch of time, oldest first.
+    pub async fn delivered(&self, from: Timestamp, to: Timestamp) -> Result<Delivered> {
+        Ok(Delivered {
+            records: self.bodies("kind = ?1", from, to).await?,
+            events: self.bodies("kind <> ?1", from, to).await?,
+        })
+    }
+
+    /// The newest bodies of records, or of everything else.
+    async fn bodies(&self, which: &'static str, from: Timestamp, to: Timestamp) -> Result<Vec<Value>> {
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "SELECT body FROM aws_events WHERE {which} AND at BETWEEN ?2 AND ?3 ORDER BY at DESC, id LIMIT ?4"
+        )))
         .bind(TRAIL_RECORD)
         .bind(from.as_millisecond())
         .bind(to.as_millisecond())
-        .bind(RECORDS_MAX)
+        .bind(EVENTS_MAX)
         .fetch_all(&self.readers)
         .await?;
-        let mut records =
+        let mut bodies =
             rows.iter().map(|row| super::json(row.try_get::<&str, _>(0)?)).collect::<Result<Vec<Value>>>()?;
-        records.reverse();
-        Ok(records)
+        bodies.reverse();
+        Ok(bodies)
+    }
+
+    /// Forgets what happened before a moment; says how many events that were.
+    pub async fn forget_aws_events(&self, before: Timestamp) -> Result<u64> {
+        let gone = sqlx::query("DELETE FROM aws_events WHERE at < ?1")
+            .bind(before.as_millisecond())
+            .execute(&self.writer)
+            .await?;
+        Ok(gone.rows_affected())
     }
 }

@@ -26,7 +26,7 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 
 pub use accept::{Accepted, NewAlert, Origin};
 pub use approvals::{Approval, Asked, Claim, Decided, Ended};
-pub use aws_events::{AwsEvent, TRAIL_RECORD};
+pub use aws_events::{AwsEvent, Delivered, TRAIL_RECORD};
 pub use feedback::{Feedback, NewFeedback};
 pub use incidents::{Closing, Conclusion, Incident, IncidentRow};
 pub use jobs::{ClickedButton, Job, JobKind};

@@ -50,8 +50,7 @@ pub async fn investigate(bench: &Bench, id: IncidentId) -> anyhow::Result<Done> 
         () = show_progress(bench, id, &board) => unreachable!("the board is shown until the evidence is there"),
     };
     bench.metrics.observe("gathering", started.elapsed().as_secs_f64());
-    let delivered = delivered(bench, &evidence).await?;
-    let evidence = agents::add_delivered(evidence, delivered);
+    let evidence = add_delivered(bench, evidence).await?;
     let files = bundle::to_files(&evidence);
     let (investigation, files) = tokio::task::spawn_blocking(move || {
         let evidence = bundle::from_files(&files)?;
@@ -94,10 +93,11 @@ pub async fn investigate(bench: &Bench, id: IncidentId) -> anyhow::Result<Done> 
     Ok(Done::Finished)
 }
 
-/// What AWS delivered about the time that an investigation looks at.
-pub async fn delivered(bench: &Bench, evidence: &Evidence) -> anyhow::Result<Vec<serde_json::Value>> {
+/// Adds what AWS delivered about the time that an investigation looks at.
+pub async fn add_delivered(bench: &Bench, evidence: Evidence) -> anyhow::Result<Evidence> {
     let now = evidence.scope.now;
-    Ok(bench.store.delivered_records(now.saturating_sub(DELIVERED_SINCE)?, now).await?)
+    let delivered = bench.store.delivered(now.saturating_sub(DELIVERED_SINCE)?, now).await?;
+    Ok(agents::add_delivered(evidence, delivered.records, delivered.events))
 }
 
 /// What the agents last said, one line each.

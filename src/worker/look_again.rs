@@ -48,8 +48,7 @@ pub async fn look_again(bench: &Bench, id: IncidentId, round: i64, times: usize)
     let alerted = known.alert.at;
     let service = investigate::service_settings(&bench.settings.config, &row.service);
     let evidence = agents::read_again(&bench.aws, known.clone(), &service, READ_WITHIN).await;
-    let delivered = investigate::delivered(bench, &evidence).await?;
-    let evidence = agents::add_delivered(evidence, delivered);
+    let evidence = investigate::add_delivered(bench, evidence).await?;
     let arrived = arrived(&known, &evidence);
     let files = bundle::to_files(&evidence);
     let (after, files) = tokio::task::spawn_blocking(move || {
@@ -121,6 +120,12 @@ fn arrived(before: &Evidence, after: &Evidence) -> String {
             1 => format!("CloudTrail now shows {one}"),
             more => format!("CloudTrail now shows {more} more records, the last of them {one}"),
         });
+    }
+    let told: std::collections::BTreeSet<&str> =
+        before.releases.events.iter().map(|event| event.id.as_str()).collect();
+    let mut events = after.releases.events.iter().filter(|event| !told.contains(event.id.as_str()));
+    if let Some(newest) = events.next_back() {
+        parts.push(format!("AWS delivered {} of {} UTC", newest.kind, newest.at.strftime("%H:%M:%S")));
     }
     let lines = |evidence: &Evidence| evidence.logs.as_ref().map_or(0, Vec::len);
     if let more @ 1.. = lines(after).saturating_sub(lines(before)) {

@@ -16,7 +16,7 @@ use incident_commander::demo::slack::workspace::id;
 use incident_commander::demo::slack::{Message, Options, SlackWorld, sign};
 use incident_commander::domain::alert::Alert;
 use incident_commander::domain::audit;
-use incident_commander::domain::evidence::{Evidence, Resources, Scope, Series};
+use incident_commander::domain::evidence::{Evidence, Releases, Resources, Scope, Series};
 use incident_commander::domain::plan::Plan;
 use incident_commander::domain::report::{
     Action, ActionKind, Cause, Hypothesis, Onset, Report, Symptoms, Verdict,
@@ -285,6 +285,8 @@ fn conclusion(alert: Alert, plan: Plan, expires_after: SignedDuration) -> Conclu
         task_definitions: None,
         parameters: None,
         appconfig: None,
+        releases: Releases::default(),
+        snapshots: Vec::new(),
         gaps: Vec::new(),
         cost: None,
     };

@@ -14,6 +14,7 @@ mod network;
 mod other;
 mod parameters;
 mod relation;
+mod releases;
 mod stack;
 mod undone;
 
@@ -39,6 +40,7 @@ pub fn changes(evidence: &Evidence) -> Vec<Change> {
     found.extend(appconfig::changes(&world));
     found.extend(other::changes(&world));
     stack::join(&mut found, &world);
+    releases::join(&mut found, &world);
     found.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.id.cmp(&b.id)));
     name_apart(&mut found);
     undone::mark(&mut found, evidence);

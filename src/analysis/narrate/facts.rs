@@ -524,6 +524,15 @@ fn others(writer: &mut Writer<'_>) {
         };
         writer.add(Agent::Metrics, statement, &[Cause::Exhaustion], Some(drain.query.clone()));
     }
+    if let Some(admitted) = &triggers.admitted {
+        let statement = format!(
+            "AWS Health tells of trouble with {} since {} UTC: {}",
+            admitted.service,
+            writer.at(admitted.first),
+            quote(&admitted.text)
+        );
+        writer.add(Agent::Deploy, statement, &[Cause::Platform], Some(admitted.code.clone()));
+    }
     for told in triggers.told.iter().take(3) {
         let supports: &[Cause] = match told.kind {
             Kind::Capacity => &[Cause::Platform],

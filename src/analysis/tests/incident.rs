@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::domain::alert::Alert;
 use crate::domain::evidence::{
-    Actor, Evidence, FunctionAlias, FunctionHistory, FunctionVersion, LogEvent, Resources, Scope, Series,
-    TrailRecord,
+    Actor, Evidence, FunctionAlias, FunctionHistory, FunctionVersion, LogEvent, Releases, Resources, Scope,
+    Series, TrailRecord,
 };
 
 /// 2026-02-06 10:30:00 UTC; the alert comes at minute 105, now is minute 110.
@@ -62,6 +62,8 @@ impl Incident {
                 task_definitions: None,
                 parameters: None,
                 appconfig: None,
+                releases: Releases::default(),
+                snapshots: Vec::new(),
                 gaps: Vec::new(),
                 cost: None,
             },

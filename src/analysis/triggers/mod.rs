@@ -4,6 +4,7 @@
 //! The rule that is not obvious: a sign that comes after the onset is a consequence. A dependency
 //! that fails later fails because of us, or for reasons of its own.
 
+mod admitted;
 mod demand;
 mod drains;
 pub mod events;
@@ -12,6 +13,7 @@ mod others;
 mod parties;
 mod said;
 
+pub use admitted::Admitted;
 pub use demand::is_of_the_caller;
 
 use super::logs::LogSurvey;
@@ -169,6 +171,8 @@ pub struct Triggers {
     pub spent: Option<Mechanism>,
     /// What the container service said about its own tasks since the onset.
     pub told: Vec<events::Told>,
+    /// Trouble of its own that AWS tells of.
+    pub admitted: Option<Admitted>,
     /// Peers were read and are calm.
     pub peers_calm: usize,
     pub controls: Option<Controls>,
@@ -210,6 +214,7 @@ pub fn find(
         found.heavier = found.heavier.take().or(sizes);
     }
     events::read(&mut found, symptom, evidence);
+    admitted::read(&mut found, symptom, evidence);
     said::read(&mut found, symptom, &texts, logs, scope);
     found
 }

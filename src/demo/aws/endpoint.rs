@@ -250,7 +250,9 @@ fn carry_out(
 fn only_reads(operation: &str) -> bool {
     let verb = operation.split_once(':').map_or(operation, |(_, verb)| verb);
     matches!(operation, "logs:StartQuery" | "logs:StopQuery" | "sts:AssumeRole")
-        || ["Get", "List", "Describe", "Lookup", "Filter"].iter().any(|reads| verb.starts_with(reads))
+        || ["Get", "BatchGet", "List", "Describe", "Lookup", "Filter"]
+            .iter()
+            .any(|reads| verb.starts_with(reads))
 }
 
 fn run(state: &mut State, call: &Call) -> Result<Answer, ApiError> {
