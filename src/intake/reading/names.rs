@@ -45,6 +45,9 @@ const ALERT_FIELDS: &[&str] = &[
     "triggername",
     "savedsearch",
     "searchname",
+    "eventdefinition",
+    "alerteventdefinition",
+    "alertdefinition",
 ];
 const SERVICE_FIELDS: &[&str] = &[
     "service",
@@ -162,8 +165,19 @@ const PLACES: &[&str] = &[
 /// `… on basket-api`, `… for checkout` at the end of a title.
 static AT_THE_END: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)\s(?:on|for|of|in|at)\s+(?:the\s+)?(?:(?:service|host|device|server|node|function|queue)[: ]\s*)?(?P<slug>[A-Za-z][A-Za-z0-9_.-]{2,80})\s*(?:service)?$",
+        r#"(?i)\s(?:on|for|of|in|at)\s+(?:the\s+)?(?:(?:service|host|device|server|node|function|queue|group|instance|pod)[: ]\s*)?["'“‘]?(?P<slug>[A-Za-z][A-Za-z0-9_.-]{2,80}?)["'”’]?\s*(?:service)?:?$"#,
     )
+});
+static VALUE: LazyLock<Regex> = LazyLock::new(|| pattern(r"\s+(?:is|was|reached|hit|=)\s+[~≈<>]?\s?\d"));
+/// `Error budget burning: search-api`.
+static AFTER_COLON: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r":\s+(?P<slug>[a-z][a-z0-9]*(?:[-_][a-z0-9]+)+)$"));
+/// `pay-db-01 [10.1.4.7]`, `web-03 (IP: 10.2.0.9)`: a name with its address.
+static ADDRESSED: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^(?P<name>.*\S)\s*[\[(][^\])]*\d{1,3}(?:\.\d{1,3}){3}[^\])]*[\])]$"));
+/// `X is critical`: the state of a condition that says how bad it is.
+static IS_BAD: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"(?i)\b(?:is|are)\s+(?:now\s+|still\s+|again\s+)?(?P<word>critical|warning)\b")
 });
 static PREFIX: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"^\[\s*(?P<inner>[A-Za-z][^\[\]:]{1,60}?)\s*\]\s*[^\s\[]"));
@@ -183,7 +197,9 @@ pub fn of(parts: &Parts) -> Names {
         let described = field.starts_with("condition") && is_limit(value);
         // A policy of alerting has conditions; one without says whom to call.
         let called = *field == "policy" && !parts.has(&["condition", "conditionname"]);
-        (!described && !called).then(|| value.to_owned())
+        // `ALARM: "basket-errors" in EU (Ireland)`.
+        let quoted = value.strip_prefix('"').and_then(|rest| rest.split_once('"')).map(|(inner, _)| inner);
+        (!described && !called).then(|| quoted.unwrap_or(value).to_owned())
     });
     let host = one(parts.value(HOST_FIELDS)).filter(|host| !is_address(host));
     let slashed =
@@ -194,12 +210,16 @@ pub fn of(parts: &Parts) -> Names {
             slashed
                 .as_ref()
                 .map(|(_, check)| check.clone())
-                .filter(|check| title.is_stated && is_check(check))
+                .filter(|check| (title.is_stated || title.is_subject) && is_check(check))
         });
     let alert =
         named.or_else(|| check.clone()).or_else(|| labels.name.clone()).filter(|name| !name.is_empty());
     let alert = alert.map(|name| leading_identifier(&name).unwrap_or(name));
     let service = service(parts, &title, &labels, check.as_deref(), host, slashed.map(|(host, _)| host));
+    let service = service.map(|name| match ADDRESSED.captures(&name) {
+        Some(found) => found["name"].to_owned(),
+        None => name,
+    });
     let severity = severity(parts, &title, &labels);
     let metric = measures::of(
         parts,
@@ -221,6 +241,19 @@ fn service(
         let value = parts.value(&[field]).map(first_of_list).filter(|value| is_name(value))?;
         (Some(value) != check && !value.starts_with('#')).then(|| value.to_owned())
     });
+    // `Components affected`, `Impacted system`: in any order of the words.
+    let affected = || {
+        let is_affected = |name: &str| {
+            ["affected", "impacted"].iter().any(|word| name.contains(word))
+                && ["service", "component", "resource", "entit", "application", "system", "workload"]
+                    .iter()
+                    .any(|word| name.contains(word))
+        };
+        let mut values = parts.pairs.iter().filter(|(name, _)| is_affected(name));
+        values.find_map(|(_, value)| {
+            Some(first_of_list(value)).filter(|value| is_name(value)).map(str::to_owned)
+        })
+    };
     let tag = || parts.tag(SERVICE_TAGS).filter(|value| is_name(value)).map(str::to_owned);
     let prefix = || {
         let heads = parts.headings.iter().chain(&parts.fallbacks).chain(parts.lines.iter().take(2));
@@ -238,10 +271,20 @@ fn service(
         parts.value(&["project", "projectname"]).filter(|value| tracked && is_name(value)).map(str::to_owned)
     };
     let at_the_end = || {
-        let found = AT_THE_END.captures(&title.bare).or_else(|| AT_THE_END.captures(&title.written))?;
+        // `disk usage on build-4 is 96 %`: the value stands after what it is of.
+        let valueless = VALUE.split(&title.bare).next().unwrap_or_default();
+        let all = [title.bare.as_str(), title.written.as_str(), valueless];
+        let found = all.into_iter().find_map(|text| AT_THE_END.captures(text))?;
         let slug = found.name("slug")?.as_str();
         let named = slug.contains(['-', '_']) || slug.chars().all(|c| c.is_ascii_lowercase());
         (named && !is_place(slug) && !is_severity(slug) && phrase(slug).is_none()).then(|| slug.to_owned())
+    };
+    let after_colon = || AFTER_COLON.captures(&title.bare).map(|found| found["slug"].to_owned());
+    // A title that is the host of an address in the message.
+    let addressed = || {
+        let host = format!("://{}", title.bare);
+        let is_host = title.bare.contains('.') && !title.bare.contains(char::is_whitespace);
+        (is_host && parts.lines.iter().any(|line| line.text.contains(&host))).then(|| title.bare.clone())
     };
     let watched = || (title.is_subject && words(&title.bare).count() <= 5).then(|| title.bare.clone());
     let paged = || {
@@ -251,6 +294,7 @@ fn service(
     };
     let job = || parts.value(&["job"]).filter(|value| is_name(value)).map(str::to_owned);
     field
+        .or_else(affected)
         .or_else(|| labels.service.clone())
         .or_else(project)
         .or_else(tag)
@@ -258,9 +302,11 @@ fn service(
         .or_else(|| host.clone().filter(|_| check.is_some()))
         .or_else(prefix)
         .or_else(at_the_end)
+        .or_else(after_colon)
         .or_else(|| before_measure(&title.bare))
         .or_else(job)
         .or_else(watched)
+        .or_else(addressed)
         .or_else(paged)
         .or(host)
 }
@@ -296,9 +342,11 @@ fn severity(parts: &Parts, title: &Title, labels: &Labels) -> Option<String> {
 
 /// `X is CRITICAL` in a title.
 fn shouted(parts: &Parts) -> Option<String> {
-    let heads = parts.headings.iter().chain(&parts.fallbacks).chain(parts.lines.first());
-    let mut all = heads.flat_map(|line| line.text.split(|c: char| !c.is_alphanumeric()));
-    all.find(|word| ["CRITICAL", "WARNING"].contains(word)).map(str::to_owned)
+    let heads = || parts.headings.iter().chain(&parts.fallbacks).chain(parts.lines.first());
+    let mut all = heads().flat_map(|line| line.text.split(|c: char| !c.is_alphanumeric()));
+    all.find(|word| ["CRITICAL", "WARNING"].contains(word)).map(str::to_owned).or_else(|| {
+        heads().find_map(|line| Some(IS_BAD.captures(&line.text)?.name("word")?.as_str().to_lowercase()))
+    })
 }
 
 /// Words in lower case and whole, codes as they are written.
@@ -412,7 +460,7 @@ fn is_address(host: &str) -> bool {
 }
 
 fn is_check(service: &str) -> bool {
-    phrase(service).is_some()
+    phrase(&service.replace(['-', '_'], " ")).is_some()
         || words(service).any(|word| word.split(['-', '_']).any(|part| CHECKS.contains(&part)))
 }
 

@@ -9,6 +9,7 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::markup::{Marks, Sign, plain, sign_of_colour, sign_of_name};
+use super::words::is_state_field;
 
 /// Deeper than any message nests, so that a hostile one cannot exhaust the stack.
 pub(super) const DEPTH_MAX: usize = 12;
@@ -259,6 +260,12 @@ impl Parts {
                 if let Some((name, value)) = named(segment) {
                     self.pair(name, value);
                 }
+                // `… – severity: warning – …`. A state in running text is none.
+                for part in dashed(segment).skip(1) {
+                    if let Some((name, value)) = named(part).filter(|(name, _)| !is_state_field(name)) {
+                        self.pair(name, value);
+                    }
+                }
             }
             let text = line.text.replace('\u{1}', " ").trim().to_owned();
             self.tags_of(&text);
@@ -341,6 +348,11 @@ fn segments(line: &str) -> impl Iterator<Item = &str> {
         .flat_map(|part| part.split("   "))
         .map(|part| part.trim().trim_start_matches(['•', '-', '*', '–', '>', ' ']).trim())
         .filter(|part| !part.is_empty())
+}
+
+/// What stands between dashes.
+fn dashed(segment: &str) -> impl Iterator<Item = &str> {
+    segment.split(" – ").flat_map(|part| part.split(" — ")).flat_map(|part| part.split(" - ")).map(str::trim)
 }
 
 /// `Name: value`, `name = value` or `Name:value`.

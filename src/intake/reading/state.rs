@@ -31,10 +31,30 @@ static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i)\b(?:is|are|has|have|went|was|gone)\s+(?:(?:now|still|currently|been|gone|back|again|in|currently|triggered|an?)\s+){0,3}(?P<word>up|down|offline|online|unreachable|unavailable|critical|warning|ok|alarm|alerting|failing|failed|recovered|recovering|resolved|triggered|acknowledged|ongoing|unhealthy|healthy|degraded|firing|active|inactive|activated|closed|breached|cleared|normal|operational|open)\b",
     )
 });
+/// `X is back below 80 %`, `has been back to normal`.
+static BACK: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)\b(?:is|are|went|has been)\s+(?:now\s+)?back\s+(?:below|under|above|over|within|to normal)\b",
+    )
+});
+/// `DOWN: mail-gateway`, `still down: mail-gateway`: how it is before what it is.
+static STANDS: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"^(?P<still>(?i:still|again|now|currently)\s+)?(?P<word>(?i:down|up|offline|online|unreachable|unavailable|failing|unhealthy))\s*(?::|\s[-–—])\s*(?P<what>\S[^()]*)",
+    )
+});
 /// `state changed from OK to ALARM`.
 static CHANGED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)\b(?:state|status)\s+(?:has\s+|was\s+)?changed(?:\s+from\s+\S+)?\s+to\s+(?P<word>[A-Za-z_]+)",
+        r#"(?i)\b(?:state|status)\s+(?:has\s+|was\s+)?changed(?:\s+from\s+["']?(?P<from>[A-Za-z_]+)\S*)?\s+to\s+["']?(?P<word>[A-Za-z_]+)"#,
+    )
+});
+/// States of tickets, from which no alarm changes.
+const OF_TICKETS: &[&str] = &["open", "new", "todo", "reopened", "backlog", "assigned", "draft"];
+/// `disk usage on build-4 is 96 % (limit 90 %)`: a value beside its limit.
+static BEYOND: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)(?:\b(?:is|at|reached|hit|now)|[=:])\s*[~≈]?\d[^\n]*(?:[<>≥≤]|\b(?:limit|threshold|max(?:imum)?|above|below|over|under|exceeds|exceeded)\b)",
     )
 });
 /// `OK -> ALARM`, `Normal → Critical`.
@@ -44,6 +64,13 @@ static ARROW: LazyLock<Regex> =
 static DEED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"(?i)\b(?P<word>triggered|closed|resolved|acknowledged|opened|created|recovered|snoozed|escalated|reopened)\s+(?:the\s+)?(?:alert|alarm|incident|issue)\b",
+    )
+});
+
+/// `Health rule violation started`, `Anomaly has ended`.
+static COURSE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)\b(?:violation|anomaly|outage|(?P<common>alarm|alert|incident))\s+(?:has\s+)?(?P<word>started|begun|detected|continues|ended|ceased)\b",
     )
 });
 
@@ -70,7 +97,7 @@ pub fn of(parts: &Parts) -> Option<Said> {
     if let Some(state) = field_state(false) {
         return Some(state);
     }
-    if let Some(state) = heads().find_map(|line| strong_head(&line.text)) {
+    if let Some(state) = heads().find_map(|line| strong_head(&line.text).or_else(|| standing(&line.text))) {
         return Some(state);
     }
     if heads().any(|line| ANNOUNCED.is_match(&line.text)) {
@@ -102,8 +129,64 @@ pub fn of(parts: &Parts) -> Option<Said> {
             Sign::Fine => Said::Resolved,
         });
     }
+    let beyond = |line: &Line| {
+        line.sign == Some(Sign::Alarm)
+            && measures::phrase(&line.text).is_some()
+            && BEYOND.is_match(&line.text)
+    };
+    if heads().any(beyond) {
+        return Some(Said::Firing);
+    }
+    // A template that says which rule, how bad and when, and no word on the state, tells of what fires.
+    let ruled = parts.has(RULE_FIELDS) && parts.has(&["severity", "priority"]) && parts.has(TIME_FIELDS);
+    if ruled && !work && !heads().any(|line| is_about_rules(&line.text)) {
+        return Some(Said::Firing);
+    }
     // A report of a provider about its own service states no condition, but names what it affects.
     parts.has(&["affectedservice", "affectedservices"]).then_some(Said::Firing)
+}
+
+/// Fields that name the rule that an alert came by, and when it came.
+const RULE_FIELDS: &[&str] = &[
+    "alertname",
+    "alarmname",
+    "alertrule",
+    "rulename",
+    "alerttitle",
+    "alertdefinition",
+    "eventdefinition",
+    "alerteventdefinition",
+    "monitorname",
+    "checkname",
+];
+const TIME_FIELDS: &[&str] =
+    &["timestamp", "time", "eventtime", "startsat", "startedat", "triggeredat", "since"];
+
+/// Whether a title tells of what somebody does to rules and alerts, not of a condition.
+fn is_about_rules(title: &str) -> bool {
+    words(title).any(|word| {
+        [
+            "silence",
+            "silenced",
+            "silences",
+            "muted",
+            "mute",
+            "unmuted",
+            "snoozed",
+            "updated",
+            "changed",
+            "edited",
+            "added",
+            "removed",
+            "deleted",
+            "disabled",
+            "enabled",
+            "expired",
+            "suppressed",
+            "renamed",
+        ]
+        .contains(&word.as_str())
+    })
 }
 
 /// Where a title may stand, the most telling first.
@@ -173,6 +256,18 @@ fn strong_head(text: &str) -> Option<Said> {
     state_of(word, false).filter(|_| !alone || incident)
 }
 
+/// How something stands, said before its name: shouted as tools do, or still so.
+fn standing(text: &str) -> Option<Said> {
+    let text = text.trim_start_matches(['*', ' ', '#']);
+    let found = STANDS.captures(text)?;
+    let word = found.name("word")?.as_str();
+    let state = state_of(word, true)?;
+    let what = words(found.name("what")?.as_str()).count();
+    let shouted = word.chars().all(char::is_uppercase);
+    let still = found.name("still").is_some() && state == Said::Firing;
+    ((shouted || still) && (1..=6).contains(&what) && !text.trim_end().ends_with('?')).then_some(state)
+}
+
 /// `New alert: …`, `New incident "…"`.
 static ANNOUNCED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(r#"(?i)^(?:a\s+)?new\s+(?:[a-z0-9]+\s+){0,2}(?:alert|alarm|incident|problem)\b\s*[#:("]"#)
@@ -200,8 +295,16 @@ fn weak_head(text: &str) -> Option<Said> {
 /// A state said in a sentence of a title: shouted, of a check, of an alert, or beside a sign that agrees.
 fn statement(line: &Line, sign: Option<Sign>, evidence: usize) -> Option<Said> {
     let text = line.text.as_str();
-    if let Some(word) = CHANGED.captures(text).and_then(|found| found.name("word")) {
-        return state_of(word.as_str(), true);
+    if let Some(found) = CHANGED.captures(text)
+        && let Some(word) = found.name("word")
+    {
+        let of_a_ticket = found
+            .name("from")
+            .is_some_and(|from| OF_TICKETS.contains(&from.as_str().to_lowercase().as_str()));
+        return state_of(word.as_str(), true).filter(|_| !of_a_ticket || evidence > 1);
+    }
+    if BACK.is_match(text) && (evidence > 0 || sign == Some(Sign::Fine)) && measures::phrase(text).is_some() {
+        return Some(Said::Resolved);
     }
     if let Some(word) = DEED.captures(text).and_then(|found| found.name("word"))
         && words(text).count() <= 24
@@ -210,6 +313,15 @@ fn statement(line: &Line, sign: Option<Sign>, evidence: usize) -> Option<Said> {
             "snoozed" => None,
             word => state_of(word, true),
         };
+    }
+    if let Some(found) = COURSE.captures(text)
+        && let Some(word) = found.name("word")
+        // A field of monitoring, beside the word itself.
+        && evidence > usize::from(found.name("common").is_some())
+        && words(text).count() <= 16
+    {
+        let over = ["ended", "ceased"].contains(&word.as_str().to_lowercase().as_str());
+        return Some(if over { Said::Resolved } else { Said::Firing });
     }
     let found = SENTENCE.captures(text)?;
     let word = found.name("word")?;
@@ -224,9 +336,12 @@ fn statement(line: &Line, sign: Option<Sign>, evidence: usize) -> Option<Said> {
         ]
         .contains(&word.as_str())
     });
+    // 'Rule' is said of much; beside a field of monitoring it is one of alerts.
+    let ruled = evidence > 0 && words(before).any(|word| word == "rule");
     let signed = sign.is_some_and(|sign| (sign == Sign::Alarm) == (state != Said::Resolved));
     let asked = text.trim_end().ends_with('?');
-    ((shouted || checked || signed || evidence > 1) && !asked && words(before).count() <= 16).then_some(state)
+    ((shouted || checked || ruled || signed || evidence > 1) && !asked && words(before).count() <= 16)
+        .then_some(state)
 }
 
 /// Whether a bracket or a head is nothing but a state or how bad it is.

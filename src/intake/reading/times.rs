@@ -56,6 +56,11 @@ const ENDS: &[&str] = &[
     "ended",
     "resolved",
 ];
+/// Parts of the names of times at which nothing began.
+const NO_BEGINNING: &[&str] = &[
+    "end", "recover", "resolv", "clos", "clear", "updat", "response", "last", "next", "until", "expir", "up",
+    "down", "run", "build", "deploy", "due",
+];
 /// Times before this are something else (a year, a counter, Go's zero time).
 const EARLIEST: i64 = 1_262_304_000;
 
@@ -96,6 +101,15 @@ pub fn of(parts: &Parts) -> Option<Timestamp> {
     if let Some(at) = named(BEGINNINGS) {
         return Some(at);
     }
+    // `Fired time`, `Alarm Time`, `problem date`: whatever else it is called, as long as it says a date.
+    let dated = parts.pairs.iter().find_map(|(name, value)| {
+        let is_time = name.ends_with("time") || name.ends_with("date") || name.ends_with("timestamp");
+        let begins = is_time && !NO_BEGINNING.iter().any(|word| name.contains(word));
+        read(value).filter(|_| begins)
+    });
+    if dated.is_some() {
+        return dated;
+    }
     if let Some(at) = parts.dates.iter().find_map(|epoch| sane(Timestamp::from_second(*epoch).ok()?)) {
         return Some(at);
     }
@@ -104,7 +118,8 @@ pub fn of(parts: &Parts) -> Option<Timestamp> {
             let lower = line.text.to_ascii_lowercase();
             words.iter().find_map(|word| {
                 let at = lower.find(word)? + word.len();
-                read(line.text.get(at..)?)
+                // `since: 14 March 2026 08:11`.
+                read(line.text.get(at..)?.trim_start_matches([':', ' ']))
             })
         })
     };
@@ -112,6 +127,7 @@ pub fn of(parts: &Parts) -> Option<Timestamp> {
         "triggered ",
         "started ",
         "since ",
+        "since:",
         "began ",
         "fired ",
         "opened ",
@@ -124,7 +140,17 @@ pub fn of(parts: &Parts) -> Option<Timestamp> {
         Timestamp::from_second(*stamp).ok()
     })
     .or_else(|| named(ENDS))
+    .or_else(|| {
+        let ended =
+            |name: &str| ["recover", "resol", "clos", "clear"].iter().any(|word| name.starts_with(word));
+        parts.pairs.iter().find_map(|(name, value)| read(value).filter(|_| ended(name)))
+    })
     .or_else(|| told(&[" at ", "resolved ", "recovered "]))
+    .or_else(|| {
+        // A time that stands by itself between bars.
+        let all = parts.lines.iter().flat_map(|line| line.text.split(['|', '·'])).map(str::trim);
+        all.filter(|part| part.len() <= 40 && part.starts_with(|c: char| c.is_ascii_digit())).find_map(read)
+    })
 }
 
 fn sane(at: Timestamp) -> Option<Timestamp> {

@@ -63,6 +63,10 @@ const GENERIC: &[&str] = &[
     "uptime",
     "trigger",
     "triggered",
+    "still",
+    "again",
+    "now",
+    "currently",
 ];
 
 static NUMBER: LazyLock<Regex> =
@@ -73,9 +77,12 @@ static TWO_BRACKETS: LazyLock<Regex> = LazyLock::new(|| {
 });
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)\s+(?:(?:state|status)\s+)?(?:is|are|has|have|went|was)\s+(?:(?:now|still|currently|been|gone|back|again|in|an?)\s+){0,3}(?:up|down|offline|online|unreachable|unavailable|critical|warning|ok|alarm|alerting|failing|failed|recovered|recovering|resolved|triggered|acknowledged|ongoing|unhealthy|healthy|degraded|firing|active|inactive|activated|closed|breached|cleared|normal|operational|open)\b",
+        r"(?i)\s+(?:(?:state|status)\s+)?(?:is|are|has|have|went|was)\s+(?:(?:now|still|currently|been|gone|back|again|in|an?)\s+){0,3}(?:up|down|offline|online|unreachable|unavailable|critical|warning|ok|alarm|alerting|failing|failed|recovered|recovering|resolved|triggered|acknowledged|ongoing|unhealthy|healthy|degraded|firing|active|inactive|activated|closed|breached|cleared|normal|operational|open|back (?:below|under|above|over|within|to))\b",
     )
 });
+/// `The API check Basket`, `Monitor basket`: what kind of thing watches, before its name.
+static WATCHER: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)^(?:the\s+)?(?:[a-z]+\s+)?(?:check|monitor|probe)\s+(?P<name>\S.*)$"));
 static DEED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"(?i)\b(?:triggered|closed|resolved|acknowledged|opened|created|recovered|escalated|reopened)\s+(?:the\s+)?(?:alert|alarm|incident|issue)\s+",
@@ -83,12 +90,20 @@ static DEED: LazyLock<Regex> = LazyLock::new(|| {
 });
 static QUOTED: LazyLock<Regex> =
     LazyLock::new(|| pattern(r#"["“'‘](?P<inner>[^"”“]{1,200}?)["”’'](?:\s|$|[.,:;)])"#));
+/// `rule 'orders 5xx'`: what is quoted after such a word is its name.
+const NAMED_THINGS: &[&str] =
+    &["rule", "alert", "alarm", "monitor", "check", "trigger", "condition", "policy"];
 /// `(https://…)`, `( shop.example/x )`, `- Reason: …`, `| Account: …` at the end.
 static TAIL: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?:\s*\(\s*[^()\s]*[./][^()\s]*\s*\).*|\s+-\s+[A-Z][a-z]+:\s.*|\s+[-–|]\s+https?://\S+|\s+#\d+)$",
+        r"(?:\s*\(\s*[^()\s]*[./][^()\s]*\s*\).*|\s*\((?:for\s+)?\d+\s?(?:s|sec|seconds?|m|min|mins|minutes?|h|hours?)\b[^()]{0,20}\)|\s+-\s+[A-Z][a-z]+:\s.*|\s+[-–|]\s+https?://\S+|\s+#\d+)$",
     )
 });
+
+/// `Resolved #12 … by Dana`: who did it, at the end of a title that says what was done.
+static DONE: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)^\W*(?:resolved|acknowledged|closed|snoozed)\b"));
+static BY: LazyLock<Regex> = LazyLock::new(|| pattern(r"\s+by\s+@?[A-Z][\w.-]*(?:\s+[A-Z][\w.-]*)?$"));
 
 /// States of what is watched, not of the alert about it.
 const THINGS_ARE: &[&str] = &[
@@ -193,7 +208,14 @@ pub fn bare(written: &str) -> Title {
     if let Some(found) = SENTENCE.find(text) {
         let subject = text.get(..found.start()).unwrap_or_default();
         if words(subject).next().is_some() {
-            text = subject;
+            let name =
+                WATCHER.captures(subject).and_then(|found| found.name("name")).map(|name| name.as_str());
+            // `Health check on basket` names no check.
+            let name = name.filter(|name| {
+                !["on", "of", "for", "in", "at", "to", "from", "by"]
+                    .contains(&words(name).next().unwrap_or_default().as_str())
+            });
+            text = name.unwrap_or(subject);
             title.is_stated = true;
             // An alarm is triggered, a thing is down.
             let said = words(found.as_str()).last().unwrap_or_default();
@@ -210,13 +232,19 @@ pub fn bare(written: &str) -> Title {
         text = rest.trim_end();
     }
     text = TAIL.find(text).and_then(|tail| text.get(..tail.start())).unwrap_or(text).trim();
+    if DONE.is_match(&title.written) {
+        text = BY.find(text).and_then(|by| text.get(..by.start())).unwrap_or(text);
+    }
     if let Some(quoted) = QUOTED.captures(text)
         && let (Some(whole), Some(inner)) = (quoted.get(0), quoted.name("inner"))
     {
         let around = format!("{} {}", &text[..whole.start()], &text[whole.end()..]);
         let before_is_generic = words(&text[..whole.start()]).all(|word| is_generic(&word));
+        let is_a_name =
+            words(&text[..whole.start()]).last().is_some_and(|word| NAMED_THINGS.contains(&word.as_str()));
         if whole.start() == 0 && !text.starts_with('\'')
             || words(&around).all(|word| is_generic(&word)) && before_is_generic
+            || is_a_name
         {
             text = inner.as_str();
         }
@@ -227,7 +255,13 @@ pub fn bare(written: &str) -> Title {
 
 /// `Monitor is DOWN: Basket`: what follows is what is watched.
 fn title_says_state_of(written: &str) -> bool {
-    written.split_once(':').is_some_and(|(head, _)| SENTENCE.is_match(head))
+    let stands = |head: &str| {
+        let mut said = words(head).filter(|word| !is_generic(word));
+        let word = said.next().unwrap_or_default();
+        let of_things = ["up", "down", "offline", "online", "unreachable", "unavailable"];
+        of_things.contains(&word.as_str()) && said.next().is_none()
+    };
+    written.split_once(':').is_some_and(|(head, _)| SENTENCE.is_match(head) || stands(head))
 }
 
 fn without_number(text: &str) -> &str {

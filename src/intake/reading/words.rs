@@ -134,6 +134,12 @@ pub const ALERT_STATE_FIELDS: &[&str] = &[
 pub const STATE_FIELDS: &[&str] =
     &["state", "status", "eventtype", "eventstate", "transition", "event", "eventaction", "action", "type"];
 
+/// Whether a field of this name says a state.
+pub fn is_state_field(name: &str) -> bool {
+    let name = super::parts::compact(name);
+    ALERT_STATE_FIELDS.contains(&name.as_str()) || STATE_FIELDS.contains(&name.as_str())
+}
+
 /// Fields that only monitoring has.
 const EVIDENCE: &[&str] = &[
     "severity",
@@ -153,6 +159,7 @@ const EVIDENCE: &[&str] = &[
     "checkname",
     "condition",
     "conditionname",
+    "conditionsmet",
     "policyname",
     "escalationpolicy",
     "threshold",
