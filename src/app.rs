@@ -9,12 +9,14 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::sns::Inbox;
 use crate::aws::{AwsSettings, Clients, Credentials};
 use crate::clock::Clock;
 use crate::config::{ConfigError, Settings};
+use crate::fail_points::FailPoints;
 use crate::http::{self, Edge};
 use crate::intake::Desk;
 use crate::slack::Slack;
@@ -22,7 +24,9 @@ use crate::store::Store;
 use crate::worker::{self, Bench};
 
 /// SIGTERM ends within 10 s: what has begun gets so long to end; what has not is in the database.
-const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(8);
+const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(7);
+/// Folding the write-ahead log into the file.
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Picks the TLS implementation for the whole process. Two of them are linked in, and without a
 /// choice the first connection panics. Harmless when called again.
@@ -76,7 +80,8 @@ pub async fn assemble(settings: &Settings, clock: Clock) -> anyhow::Result<Bench
         mail: Arc::default(),
         steps_done,
         metrics: Arc::default(),
-        fail_points: worker::FailPoints::default(),
+        fail_points: FailPoints::default(),
+        stop: CancellationToken::new(),
     })
 }
 
@@ -102,8 +107,20 @@ impl Bot {
         listener: TcpListener,
         more: Option<axum::Router>,
     ) -> anyhow::Result<Self> {
+        Self::start_with(assemble(&settings, clock).await?, listener, more)
+    }
+
+    /// The same, with everything assembled already.
+    ///
+    /// # Errors
+    /// Where the listener has no address, or the configured topics cannot be served.
+    pub fn start_with(
+        bench: Bench,
+        listener: TcpListener,
+        more: Option<axum::Router>,
+    ) -> anyhow::Result<Self> {
         let address = listener.local_addr().context("reading the address that was bound")?;
-        let bench = assemble(&settings, clock.clone()).await?;
+        let settings = bench.settings.clone();
         let (store, slack, wake) = (bench.store.clone(), bench.slack.clone(), bench.wake.clone());
         let metrics = bench.metrics.clone();
         let topics = &settings.config.aws.topics;
@@ -116,13 +133,14 @@ impl Bot {
             store: store.clone(),
             slack: slack.clone(),
             config: Arc::new(settings.config.clone()),
-            clock,
+            clock: bench.clock.clone(),
             wake,
             identity: identity.clone(),
             time_zones: Arc::default(),
+            fail_points: bench.fail_points.clone(),
         };
         let alive = Arc::new(AtomicBool::new(false));
-        let stop = CancellationToken::new();
+        let stop = bench.stop.clone();
         let socket = settings
             .slack_app_token
             .clone()
@@ -137,12 +155,13 @@ impl Bot {
             steps_done: bench.steps_done.subscribe(),
             workers: alive.clone(),
             metrics,
+            stop: stop.clone(),
         };
         let mut router = http::router(edge);
         if let Some(more) = more {
             router = router.merge(more);
         }
-        let mut tasks = vec![tokio::spawn(worker::run(bench.clone(), stop.clone(), alive))];
+        let mut tasks = vec![tokio::spawn(worker::run(bench.clone(), alive))];
         let stopped = stop.clone().cancelled_owned();
         tasks.push(tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
@@ -173,13 +192,16 @@ impl Bot {
     /// Takes nothing new, ends what has begun, and folds the database.
     pub async fn stop(self) {
         self.stop.cancel();
+        // One deadline for all of them: whoever waits for the process counts once.
+        let deadline = Instant::now() + SHUTDOWN_DEADLINE;
         for mut task in self.tasks {
-            if tokio::time::timeout(SHUTDOWN_DEADLINE, &mut task).await.is_err() {
+            if tokio::time::timeout_at(deadline, &mut task).await.is_err() {
                 // Whatever it was doing is leased and comes back at the next start.
                 task.abort();
             }
         }
-        self.store.close().await;
+        // It waits for whoever still holds a connection; without it the log is folded in at the next start.
+        let _ = tokio::time::timeout(CLOSE_WITHIN, self.store.close()).await;
     }
 }
 

@@ -3,11 +3,15 @@
 //! The rule that is not obvious: an unknown key is an error with line and column, because a typo in
 //! an approver list must not silently mean 'nobody' or 'everybody'.
 
+mod maintenance;
+
 use std::fmt;
 use std::path::PathBuf;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
+
+pub use maintenance::Maintenance;
 
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -20,6 +24,7 @@ pub struct Config {
     pub people: Vec<Person>,
     #[serde(rename = "service")]
     pub services: Vec<Service>,
+    pub maintenance: Vec<Maintenance>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -211,6 +216,7 @@ impl Config {
     /// A sentence with line and column.
     pub fn parse(text: &str) -> Result<Self, String> {
         let config: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        config.maintenance.iter().try_for_each(Maintenance::check)?;
         let mut names = std::collections::BTreeSet::new();
         for service in &config.services {
             for name in std::iter::once(&service.name).chain(&service.aliases) {
@@ -243,6 +249,23 @@ impl Config {
     pub fn approvers_of(&self, service: &str) -> &[String] {
         let own = self.service(service).and_then(|service| service.approvers.as_deref());
         own.unwrap_or(&self.approvals.approvers)
+    }
+
+    /// The maintenance of a service that is planned for this moment, with its beginning and its end; of several the one
+    /// that ends last.
+    pub fn maintenance(&self, service: &str, now: Timestamp) -> Option<(&Maintenance, Timestamp, Timestamp)> {
+        self.maintenance
+            .iter()
+            .filter(|one| {
+                // Under any of its names.
+                let own = |name: &String| match self.service(name) {
+                    Some(known) => known.name == service,
+                    None => name.eq_ignore_ascii_case(service),
+                };
+                one.services.is_empty() || one.services.iter().any(own)
+            })
+            .filter_map(|one| one.at(now).map(|(from, until)| (one, from, until)))
+            .max_by_key(|(_, _, until)| *until)
     }
 
     /// Where the headline of a service's incident goes when the alert came from elsewhere.

@@ -13,6 +13,7 @@ pub mod clock;
 pub mod config;
 pub mod demo;
 pub mod domain;
+pub mod fail_points;
 pub mod http;
 pub mod intake;
 pub mod report;

@@ -15,6 +15,7 @@ use incident_commander::intake::command::COMMANDS;
 use incident_commander::slack::answers::{self, ListLine, MuteLine, TimeRead};
 use incident_commander::slack::approvals::{self, Asked, DecidedView};
 use incident_commander::slack::messages::{self, Headline, Message, ResultView};
+use incident_commander::slack::storm::{self, StormView, Waiting};
 use incident_commander::slack::{digest, evidence, feedback, home, questions, views};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -232,6 +233,20 @@ pub fn in_the_channel(now: Timestamp) -> Vec<Message> {
         ended_by: None,
         held: &held,
     };
+    let waiting = ["checkout-api", "search", "payments"].map(|service| Waiting {
+        id: IncidentId(20),
+        service,
+        alerts_received: 12,
+    });
+    let going_on = StormView {
+        began_at: now,
+        incidents: 17,
+        services: 15,
+        alerts: 204,
+        under_way: 4,
+        waiting: &waiting,
+        over_at: None,
+    };
     let early = digest::Ended { ended_by: Some(id::DEVELOPER), held: &[], ..ended.clone() };
     vec![
         questions::question(&question, None),
@@ -241,6 +256,13 @@ pub fn in_the_channel(now: Timestamp) -> Vec<Message> {
         questions::question(&question, Some(&nobody)),
         digest::digest(&ended),
         digest::digest(&early),
+        storm::storm(&going_on),
+        storm::storm(&StormView {
+            under_way: 0,
+            waiting: &[],
+            over_at: Some(now + minutes(6)),
+            ..going_on.clone()
+        }),
     ]
 }
 

@@ -82,7 +82,9 @@ pub async fn gather(
     deadlines: Deadlines,
     progress: impl Fn(AgentProgress) + Sync,
 ) -> Evidence {
-    let (evidence, usage) = aws::counted(read_all(clients, request, deadlines, progress)).await;
+    // On the heap: it holds dozens of calls, and would fill a thread's stack in a debug build.
+    let reading = Box::pin(read_all(clients, request, deadlines, progress));
+    let (evidence, usage) = clients.sparing(aws::counted(reading)).await;
     Evidence { cost: Some(usage), ..evidence }
 }
 

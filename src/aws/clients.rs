@@ -14,6 +14,7 @@ use serde_json::Value;
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
+use super::breakers::Breakers;
 use super::changes::Answered;
 use super::configurations::Named;
 use super::discover::Metric;
@@ -73,6 +74,8 @@ pub struct Clients {
     pub(super) results: Arc<Semaphore>,
     /// What investigations that run at the same time ask for once.
     pub(super) shared: Arc<SharedAnswers>,
+    /// Services that do not answer, as far as investigations noticed.
+    pub(super) breakers: Arc<Breakers>,
     caller: Arc<OnceCell<Caller>>,
     region: String,
     /// The process's own credentials, from which the writing role is assumed.
@@ -197,6 +200,7 @@ impl Clients {
             queries: Arc::new(Semaphore::new(QUERIES_AT_ONCE)),
             results: Arc::new(Semaphore::new(RESULTS_AT_ONCE)),
             shared: Arc::default(),
+            breakers: Arc::default(),
             caller: Arc::new(OnceCell::new()),
             region,
             base,

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use aws_sdk_lambda::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use tokio::time::Instant;
 
-use super::ledger;
+use super::{breakers, ledger};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
@@ -23,6 +23,9 @@ pub enum ReadError {
     Throttled { action: String },
     #[error("no answer in time from {action}")]
     TimedOut { action: String },
+    /// Not asked at all.
+    #[error("{action} is not asked: there was no answer in time from {service} {times} times in a row")]
+    Spared { action: String, service: String, times: u32 },
     #[error("not found: {message} ({action})")]
     NotFound { action: String, message: String },
     /// No credentials, expired ones, or ones that AWS does not know.
@@ -145,15 +148,19 @@ where
     R: std::fmt::Debug + Send + Sync + 'static,
 {
     Box::pin(async move {
+        breakers::admit(action)?;
         ledger::note_call(action);
-        match tokio::time::timeout_at(deadline, call).await {
+        let asked_at = Instant::now();
+        let outcome = match tokio::time::timeout_at(deadline, call).await {
             Err(_) => Err(ReadError::timed_out(action)),
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 tracing::debug!(action, error = %DisplayErrorContext(&error), "an AWS call failed");
                 Err(ReadError::of(action, &error))
             }
-        }
+        };
+        breakers::note(action, asked_at, outcome.as_ref().err());
+        outcome
     })
 }
 

@@ -5,6 +5,7 @@
 //! them; a change is sent once, and its outcome is read back.
 
 mod answer;
+mod breakers;
 pub mod changes;
 mod clients;
 pub mod configs;

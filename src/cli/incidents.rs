@@ -55,6 +55,7 @@ fn incident_id(text: &str) -> Result<IncidentId, Misuse> {
 
 pub async fn incidents(args: IncidentsArgs) -> anyhow::Result<()> {
     let store = Store::open_beside(&args.database_url).await?;
+    store.expect_current().await?;
     match args.command.unwrap_or(IncidentsCommand::List { limit: 50 }) {
         IncidentsCommand::List { limit } => {
             let lines = store.list(limit).await?;

@@ -5,11 +5,13 @@
 
 pub mod alert;
 pub mod audit;
+pub mod backup;
 pub mod cloudtrail;
 pub mod doctor;
 pub mod eval;
 pub mod incidents;
 pub mod investigate;
+pub mod jobs;
 pub mod live;
 pub mod logs;
 pub mod metrics;
@@ -56,6 +58,15 @@ enum Command {
         incident-commander incidents audit INC-7\n  \
         incident-commander incidents export INC-7 ./INC-7")]
     Incidents(incidents::IncidentsArgs),
+    /// Work and messages that failed too often and were put aside: see them, try them again.
+    #[command(
+        after_help = "Examples:\n  incident-commander jobs list\n  incident-commander jobs retry 12\n  \
+        incident-commander jobs retry --all"
+    )]
+    Jobs(jobs::JobsArgs),
+    /// A copy of the database, safe while `serve` runs.
+    #[command(after_help = "Example:\n  incident-commander backup ./incident-commander-2026-02-06.db")]
+    Backup(backup::BackupArgs),
     /// Whether everything is there that `serve` needs, and what to do where it is not.
     #[command(after_help = "Example:\n  SLACK_BOT_TOKEN=xoxb-… SLACK_APP_TOKEN=xapp-… \
         incident-commander doctor --config commander.toml")]
@@ -217,6 +228,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Investigate(args) => live::investigate(args),
         Command::Eval(args) => evaluate(&args),
         Command::Incidents(args) => asynchronously(incidents::incidents(args)),
+        Command::Jobs(args) => asynchronously(jobs::jobs(args)),
+        Command::Backup(args) => asynchronously(backup::backup(args)),
         Command::Doctor(args) => asynchronously(doctor::doctor(args)),
         Command::Alert { command: AlertCommand::Parse { file, config } } => {
             alert::parse(&file, config.as_deref())
@@ -227,7 +240,14 @@ fn run(command: Command) -> anyhow::Result<()> {
     }
 }
 
+/// Whatever computes still gets so long once everything else has ended.
+const THREADS_WITHIN: std::time::Duration = std::time::Duration::from_millis(500);
+
 /// Runs something asynchronous to its end on a runtime of its own.
 pub(crate) fn asynchronously<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(future)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(future);
+    // Threads that still compute (a chart, an analysis) are not waited for: what they were for is stored as not done.
+    runtime.shutdown_timeout(THREADS_WITHIN);
+    done
 }

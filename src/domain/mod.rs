@@ -7,6 +7,7 @@
 pub mod alert;
 pub mod approval;
 pub mod audit;
+pub mod breaker;
 pub mod change;
 pub mod console;
 pub mod cost;

@@ -118,9 +118,13 @@ async fn verdict_within(edge: &Arc<Edge>, id: IncidentId, wait: Duration) -> Opt
             body["url"] = json!(format!("{}/incidents/{id}", edge.public_url));
             return Some((StatusCode::OK, axum::Json(body)).into_response());
         }
-        match tokio::time::timeout_at(deadline, steps.changed()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => return None,
+        tokio::select! {
+            changed = tokio::time::timeout_at(deadline, steps.changed()) => {
+                if !matches!(changed, Ok(Ok(()))) {
+                    return None;
+                }
+            }
+            () = edge.stop.cancelled() => return None,
         }
     }
 }

@@ -18,6 +18,7 @@ use axum::routing::{get, post};
 use serde_json::json;
 use subtle::ConstantTimeEq;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tower_http::limit::RequestBodyLimitLayer;
 
 use crate::config::Secret;
@@ -47,6 +48,8 @@ pub struct Edge {
     /// True while the workers live.
     pub workers: Arc<std::sync::atomic::AtomicBool>,
     pub metrics: Arc<crate::telemetry::Metrics>,
+    /// Cancelled where the process is to end: nobody waits for a verdict any more.
+    pub stop: CancellationToken,
 }
 
 /// All routes of the bot.
@@ -123,12 +126,17 @@ async fn markdown(edge: &Edge, id: IncidentId) -> Response {
 }
 
 async fn ready(State(edge): Shared) -> Response {
-    let database = edge.desk.store.can_write().await;
+    let written = edge.desk.store.pulse(edge.desk.clock.now()).await;
+    let database = written.is_ok();
     let workers = edge.workers.load(std::sync::atomic::Ordering::SeqCst);
     let status = if database && workers { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let down: Vec<String> = edge.metrics.dependencies_down();
     let undelivered = edge.desk.store.undelivered(UNDELIVERED_SHOWN).await.unwrap_or_default();
-    let body = json!({ "database": database, "workers": workers, "down": down, "undelivered": undelivered });
+    let mut body =
+        json!({ "database": database, "workers": workers, "down": down, "undelivered": undelivered });
+    if let Err(failure) = written {
+        body["database_says"] = json!(failure.to_string());
+    }
     (status, axum::Json(body)).into_response()
 }
 

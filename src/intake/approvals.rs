@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::ask::Asker;
 use super::desk::Desk;
 use crate::domain::approval::Refusal;
+use crate::fail_points::Point;
 use crate::slack::approvals::{self, Asked};
 use crate::slack::interaction::{self, Interaction, Press, Submission, ViewPress};
 use crate::slack::messages::Message;
@@ -76,6 +77,7 @@ impl Desk {
     pub(super) async fn take_click(&self, click: ClickedButton) -> Result<()> {
         let delivery = click.delivery.clone();
         if self.store.accept_click(&delivery, click.clone(), self.clock.now()).await? {
+            self.fail_points.pass(Point::ClickStored).await;
             self.wake.notify_one();
         } else if click.decides() {
             self.unheeded(&click, &Refusal::Replayed).await?;

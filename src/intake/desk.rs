@@ -13,10 +13,11 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::alert::{Alert, AlertState};
 use crate::domain::incident::IncidentId;
+use crate::fail_points::{FailPoints, Point};
 use crate::slack::Slack;
 use crate::slack::client::Identity;
 use crate::slack::inbound::{Event, IncomingMessage};
-use crate::store::{Accepted, NewAlert, Origin, Resolve, Resolved, Result, Store};
+use crate::store::{Accepted, NewAlert, NewMute, Origin, Resolve, Resolved, Result, Store};
 
 /// Takes in alerts, commands and clicks.
 #[derive(Debug, Clone)]
@@ -32,7 +33,12 @@ pub struct Desk {
     pub identity: Arc<OnceLock<Identity>>,
     /// Whose clock is which, as far as it was asked.
     pub time_zones: Arc<Mutex<HashMap<String, TimeZone>>>,
+    /// Nothing is armed but in tests of what a crash leaves.
+    pub fail_points: FailPoints,
 }
+
+/// Who muted a service where no person did.
+const BY_CONFIGURATION: &str = "the configuration";
 
 /// How an alert came, so that it is taken in once and answered where it is.
 #[derive(Debug, Clone)]
@@ -85,8 +91,15 @@ impl Desk {
         if let Some(service) = self.config.service(&alert.service) {
             alert.service.clone_from(&service.name);
         }
+        if origin.requested_by.is_none() {
+            self.begin_maintenance(&alert.service).await?;
+        }
         let accepted = self.store.accept(NewAlert { alert, origin }, self.clock.now()).await?;
-        self.wake.notify_one();
+        self.fail_points.pass(Point::AlertStored).await;
+        // One that repeats has nothing due before the workers look anyway.
+        if !matches!(accepted, Accepted::Joined(_) | Accepted::Duplicate) {
+            self.wake.notify_one();
+        }
         Ok(accepted)
     }
 
@@ -192,9 +205,32 @@ impl Desk {
                 service.clone_from(&known.name);
             }
         }
+        if let [service] = resolve.services.as_slice() {
+            self.begin_maintenance(service).await?;
+        }
         let resolved = self.store.resolve(&resolve, self.clock.now()).await?;
         self.wake.notify_one();
         Ok(resolved)
+    }
+
+    /// Mutes a service for the rest of a maintenance that is planned for now. Somebody's own mute is left as it is,
+    /// and who ended this one early has ended it.
+    async fn begin_maintenance(&self, service: &str) -> Result<()> {
+        let now = self.clock.now();
+        let Some((maintenance, from, until)) = self.config.maintenance(service, now) else { return Ok(()) };
+        if self.store.is_muted(service, now).await? {
+            return Ok(());
+        }
+        let mute = NewMute {
+            service: service.to_owned(),
+            reason: maintenance.reason.clone(),
+            by: BY_CONFIGURATION.to_owned(),
+            channel: None,
+            until,
+            delivery: Some(format!("maintenance/{service}/{}", from.as_millisecond())),
+        };
+        self.store.mute(&mute, from).await?;
+        Ok(())
     }
 
     /// Slack's event says whose app wrote it; what it leaves open is told by who the bot is, once that is known.

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::messages::{self, Message, button, context, day_and_clock, percent, section};
-use super::text::{cut, escape};
+use super::text::{cut, escape, who};
 use crate::domain::incident::{IncidentId, State};
 use crate::domain::report::{Report, Verdict};
 
@@ -197,10 +197,10 @@ pub fn mutes(lines: &[MuteLine]) -> Message {
         .take(MUTES_MAX)
         .map(|line| {
             format!(
-                "🔕 *{}* until {} by <@{}>: {} · {} held so far",
+                "🔕 *{}* until {} by {}: {} · {} held so far",
                 cut(&escape(&line.service), 120),
                 day_and_clock(line.until),
-                escape(&line.by),
+                who(&line.by),
                 cut(&escape(&line.reason), 200),
                 alerts(line.held)
             )

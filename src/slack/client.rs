@@ -156,6 +156,16 @@ impl Slack {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner).take(lane, channel, now)
     }
 
+    /// Slack answered a call, whatever it said, or it did not.
+    pub fn note_answer(&self, answered: bool, now: Timestamp) {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner).note(answered, now);
+    }
+
+    /// The clock went back: turns that were counted on it mean nothing any more.
+    pub fn forget_turns(&self) {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner).forget();
+    }
+
     /// Slack answered 429: nobody calls before `until`.
     pub fn bar(&self, lane: Lane, until: Timestamp) {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner).bar(lane, until);

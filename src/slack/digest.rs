@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::answers::alerts;
 use super::messages::{Message, chunks, clock, context, day_and_clock, section};
-use super::text::{cut, escape};
+use super::text::{cut, escape, who};
 use crate::domain::alert::{Alert, AlertState};
 
 /// So many kinds of alert are listed; the rest is counted.
@@ -64,8 +64,8 @@ pub fn digest(ended: &Ended<'_>) -> Message {
     let after =
         if count == 0 { String::new() } else { format!(" · if it still goes on: `/investigate {service}`") };
     blocks.push(context(&format!(
-        "Muted by <@{}> from {} to {}: {}{after}",
-        escape(ended.by),
+        "Muted by {} from {} to {}: {}{after}",
+        who(ended.by),
         day_and_clock(ended.began_at),
         day_and_clock(ended.ended_at),
         cut(&escape(ended.reason), 300)

@@ -221,6 +221,7 @@ pub fn headline(view: &Headline<'_>) -> Message {
     if let Some(report) = view.report.filter(|_| !view.awaits_verdict) {
         lines.push(shorten(&escape(&report.summary), 1_000, "The result in the thread says more."));
         lines.push(escape(&report.sureness()));
+        lines.extend(seen_in_part(report));
     }
     if let Some(latest) = view.latest {
         lines.push(shorten(&escape(latest), SMALL_MAX, &rest_of(view.id)));
@@ -255,6 +256,16 @@ pub fn headline(view: &Headline<'_>) -> Message {
         blocks.push(json!({ "type": "actions", "elements": [close(view.id)] }));
     }
     Message { text, blocks, about: None }.of(Kind::Headline, view.id)
+}
+
+/// Which sources did not answer as they do in good times. What is forbidden or not there is no outage.
+fn seen_in_part(report: &Report) -> Option<String> {
+    let mut sources: Vec<&str> =
+        report.gaps.iter().filter(|gap| gap.may_pass()).map(|gap| gap.source.as_str()).collect();
+    sources.sort_unstable();
+    sources.dedup();
+    let shown = cut(&escape(&sources.join(", ")), NAME_MAX);
+    (!sources.is_empty()).then(|| format!("⚠️ Seen in part: {shown} could not be read as usual."))
 }
 
 /// The button that closes an incident, which asks once more.

@@ -21,6 +21,7 @@ pub mod pace;
 pub mod questions;
 pub mod scopes;
 pub mod socket;
+pub mod storm;
 pub mod text;
 pub mod views;
 

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::domain::breaker::Breaker;
+
 /// Calls that share a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lane {
@@ -41,6 +43,8 @@ const TIER_4: Rate = Rate { every: SignedDuration::from_millis(630), burst: 10 }
 pub struct Pace {
     full_at: BTreeMap<(Lane, Option<String>), Timestamp>,
     barred: BTreeMap<Lane, Timestamp>,
+    /// Slack as a whole, where it does not answer.
+    breaker: Breaker,
 }
 
 impl Pace {
@@ -49,6 +53,9 @@ impl Pace {
     /// # Errors
     /// When the next turn is, where there is none now; nothing is taken then.
     pub fn take(&mut self, lane: Lane, channel: &str, now: Timestamp) -> Result<(), Timestamp> {
+        if let Err(until) = self.breaker.admits(now.as_millisecond()) {
+            return Err(Timestamp::from_millisecond(until).unwrap_or(now));
+        }
         // Buckets that are full again need no entry: the map stays as small as the traffic.
         self.full_at.retain(|_, full_at| *full_at > now);
         self.barred.retain(|_, until| *until > now);
@@ -73,6 +80,16 @@ impl Pace {
             self.full_at.insert(key, later(full_at, rate.every));
         }
         Ok(())
+    }
+
+    /// Slack answered a call, whatever it said, or it did not.
+    pub fn note(&mut self, answered: bool, now: Timestamp) {
+        self.breaker.note(answered, now.as_millisecond());
+    }
+
+    /// The clock went back: what was counted on it means nothing any more.
+    pub fn forget(&mut self) {
+        *self = Self::default();
     }
 
     /// Slack answered 429: nobody calls these methods before `until`.

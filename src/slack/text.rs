@@ -28,6 +28,13 @@ pub fn escape(text: &str) -> String {
     escaped
 }
 
+/// Whoever did something: a Slack user as a mention, anybody else by name.
+pub fn who(by: &str) -> String {
+    let is_user = by.starts_with(['U', 'W'])
+        && by.chars().all(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit());
+    if is_user { format!("<@{by}>") } else { escape(by) }
+}
+
 /// Cuts at the end of a line, a sentence or a word, with an ellipsis; never within an escape, a link or a mention.
 /// `limit` counts characters, as Slack does.
 pub fn cut(text: &str, limit: usize) -> String {

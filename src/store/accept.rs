@@ -148,8 +148,13 @@ async fn join(
     .bind(symptom.map(Symptom::as_str))
     .execute(&mut **transaction)
     .await?;
-    super::jobs::enqueue_headline(transaction, id, now).await
+    let soon = now.saturating_add(REPEATS_SHOWN_WITHIN).unwrap_or(now);
+    super::jobs::enqueue_headline(transaction, id, soon).await
 }
+
+/// An alert that repeats shows in the headline's count, together with all that repeat in the same second: Slack takes
+/// an edit in little more than that.
+pub(super) const REPEATS_SHOWN_WITHIN: SignedDuration = SignedDuration::from_secs(1);
 
 /// Notes that an alert fires. True where the incident heard of none of that kind before.
 async fn note_firing(
@@ -298,6 +303,7 @@ async fn open_new(
     };
     note(transaction, id, now, &format!("opened: {from}")).await?;
     super::jobs::enqueue(transaction, &JobKind::Investigate, Some(id), now).await?;
+    super::storms::note_queued(transaction, now).await?;
     Ok(id)
 }
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sqlx::{Sqlite, Transaction};
 
@@ -19,9 +19,15 @@ use crate::domain::incident::IncidentId;
 const LEASE: Duration = Duration::from_secs(90);
 /// After so many attempts a job is put aside for a person to look at.
 const ATTEMPTS_MAX: i64 = 8;
+/// After so many beginnings whose end nobody saw a job is put aside too: the process may have died of it. More than
+/// any series of ordinary restarts.
+const ENDS_MAX: i64 = 40;
 /// First and longest wait between attempts.
 const BACK_OFF: Duration = Duration::from_secs(1);
 const BACK_OFF_MAX: Duration = Duration::from_secs(300);
+/// Investigations at the same time: each waits for AWS, whose limits they share, and holds its evidence in memory.
+/// Fewer than there are workers, so that a click never waits for one.
+pub const INVESTIGATIONS_AT_ONCE: i64 = 4;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "job")]
@@ -50,9 +56,16 @@ pub enum JobKind {
     EndMute { mute: i64 },
     /// Show the question which service an alert is about, as it stands.
     AskWhich { question: i64 },
+    /// Show how a storm stands that began then.
+    Storm { began_at: Timestamp },
 }
 
 impl JobKind {
+    /// Whether its step reads and weighs only: cut short, it is simply done anew.
+    pub fn only_reads(&self) -> bool {
+        matches!(self, Self::Investigate | Self::LookAgain { .. })
+    }
+
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Investigate => "investigate",
@@ -67,6 +80,7 @@ impl JobKind {
             Self::Headline => "headline",
             Self::EndMute { .. } => "end_mute",
             Self::AskWhich { .. } => "ask_which",
+            Self::Storm { .. } => "storm",
         }
     }
 }
@@ -126,6 +140,11 @@ impl Job {
     pub fn is_last_attempt(&self) -> bool {
         self.attempts >= ATTEMPTS_MAX
     }
+
+    /// Whether the process ended so often while this was under way that it may be the reason.
+    pub fn is_deadly(&self) -> bool {
+        self.attempts > ENDS_MAX
+    }
 }
 
 #[derive(sqlx::FromRow)]
@@ -152,11 +171,12 @@ pub(super) async fn enqueue(
     Ok(())
 }
 
-/// Queues a look at the headline, unless one waits already: it will see what is stored then.
+/// Queues a look at the headline for that time, unless one waits already that comes no later: it will see what is
+/// stored then.
 pub(super) async fn enqueue_headline(
     transaction: &mut Transaction<'static, Sqlite>,
     incident: IncidentId,
-    now: Timestamp,
+    at: Timestamp,
 ) -> Result<()> {
     let waiting: Option<i64> = sqlx::query_scalar(
         "SELECT id FROM jobs WHERE incident_id = ?1 AND kind = ?2 AND state = 'ready'
@@ -164,12 +184,12 @@ pub(super) async fn enqueue_headline(
     )
     .bind(incident.0)
     .bind(JobKind::Headline.name())
-    .bind(now.as_millisecond())
+    .bind(at.as_millisecond())
     .fetch_optional(&mut **transaction)
     .await?;
     match waiting {
         Some(_) => Ok(()),
-        None => enqueue(transaction, &JobKind::Headline, Some(incident), now).await,
+        None => enqueue(transaction, &JobKind::Headline, Some(incident), at).await,
     }
 }
 
@@ -200,21 +220,37 @@ impl Store {
 
     /// Takes the next job that is due and leases it.
     ///
-    /// Jobs of one incident run one after another: a job waits while another of its incident is leased.
+    /// Jobs of one incident run one after another: a job waits while another of its incident is leased. What people
+    /// wait for goes before investigations, and those before second looks. Of equal ones the service goes first on
+    /// which the fewest workers are, so that one noisy service does not starve another. How an incident stands that
+    /// waits for its investigation is told when that begins.
     pub async fn claim(&self, now: Timestamp) -> Result<Option<Job>> {
         let row: Option<JobRow> = sqlx::query_as(
             "UPDATE jobs SET leased_until = ?2, attempts = attempts + 1
              WHERE id = (
-                 SELECT id FROM jobs AS due
-                 WHERE state = 'ready' AND run_at <= ?1 AND coalesce(leased_until, 0) <= ?1
+                 SELECT due.id FROM jobs AS due LEFT JOIN incidents AS mine ON mine.id = due.incident_id
+                 WHERE due.state = 'ready' AND due.run_at <= ?1 AND coalesce(due.leased_until, 0) <= ?1
                    AND NOT EXISTS (SELECT 1 FROM jobs AS busy
                                    WHERE busy.incident_id = due.incident_id AND busy.id <> due.id
                                      AND busy.state = 'ready' AND busy.leased_until > ?1)
-                 ORDER BY run_at, id LIMIT 1)
+                   AND NOT (due.kind = 'headline'
+                            AND EXISTS (SELECT 1 FROM jobs AS first
+                                        WHERE first.incident_id = due.incident_id AND first.kind = 'investigate'
+                                          AND first.state = 'ready' AND first.run_at <= ?1))
+                   AND (due.kind NOT IN ('investigate', 'look_again')
+                        OR ?3 > (SELECT count(*) FROM jobs AS busy
+                                 WHERE busy.leased_until > ?1 AND busy.state = 'ready'
+                                   AND busy.kind IN ('investigate', 'look_again')))
+                 ORDER BY CASE due.kind WHEN 'look_again' THEN 2 WHEN 'investigate' THEN 1 ELSE 0 END,
+                          (SELECT count(*) FROM jobs AS busy JOIN incidents AS theirs ON theirs.id = busy.incident_id
+                           WHERE busy.leased_until > ?1 AND busy.state = 'ready' AND theirs.service = mine.service),
+                          due.run_at, due.id
+                 LIMIT 1)
              RETURNING id, incident_id, payload, attempts",
         )
         .bind(now.as_millisecond())
         .bind(now.as_millisecond() + LEASE.as_millis() as i64)
+        .bind(INVESTIGATIONS_AT_ONCE)
         .fetch_optional(&self.writer)
         .await?;
         row.map(|row| {
@@ -261,15 +297,31 @@ impl Store {
         let exponent = u32::try_from(job.attempts.clamp(1, 20) - 1).unwrap_or(0);
         let wait = BACK_OFF.saturating_mul(2u32.saturating_pow(exponent)).min(BACK_OFF_MAX);
         sqlx::query(
-            "UPDATE jobs SET state = ?2, run_at = ?3, leased_until = NULL, last_error = ?4 WHERE id = ?1",
+            "UPDATE jobs SET state = ?2, run_at = ?3, leased_until = NULL, last_error = ?4, dead_at = ?5
+             WHERE id = ?1",
         )
         .bind(job.id)
         .bind(if dead { "dead" } else { "ready" })
         .bind(now.as_millisecond() + wait.as_millis() as i64)
         .bind(error)
+        .bind(dead.then(|| now.as_millisecond()))
         .execute(&self.writer)
         .await?;
         Ok(dead)
+    }
+
+    /// The clock went back by so much: whatever waits for a time waits for the same moment as before.
+    pub async fn clock_went_back(&self, by: SignedDuration) -> Result<()> {
+        let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        let mut transaction = self.begin().await?;
+        for statement in [
+            "UPDATE jobs SET run_at = run_at - ?1, leased_until = leased_until - ?1 WHERE state = 'ready'",
+            "UPDATE outbox SET not_before = not_before - ?1, leased_until = leased_until - ?1 WHERE state = 'due'",
+        ] {
+            sqlx::query(statement).bind(by).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
     }
 
     /// How many jobs wait, and how many were put aside.

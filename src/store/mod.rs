@@ -6,8 +6,10 @@
 
 mod accept;
 mod approvals;
+mod aside;
 mod audit;
 mod aws_events;
+mod backup;
 mod feedback;
 mod incidents;
 mod jobs;
@@ -15,6 +17,8 @@ mod mutes;
 mod outbox;
 mod questions;
 mod resolve;
+mod retention;
+mod storms;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -26,20 +30,26 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 
 pub use accept::{Accepted, NewAlert, Origin};
 pub use approvals::{Approval, Asked, Claim, Decided, Ended};
+pub use aside::Aside;
 pub use aws_events::{AwsEvent, Delivered, TRAIL_RECORD};
 pub use feedback::{Feedback, NewFeedback};
 pub use incidents::{Closing, Conclusion, Incident, IncidentRow};
-pub use jobs::{ClickedButton, Job, JobKind};
+pub use jobs::{ClickedButton, INVESTIGATIONS_AT_ONCE, Job, JobKind};
 pub use mutes::{Held, Mute, NewMute};
 pub use outbox::{
     Candidate, Cause as UndeliveredCause, GRACE, HEADLINE, OutboxDepth, Owed, Parcel, Undelivered, Way,
 };
 pub use questions::{Chosen, Doubt, GivenAnswer, Question, Settled};
 pub use resolve::{Resolve, Resolved};
+pub use storms::{STORM_FROM, Throng};
 
 /// How long a statement waits for a lock that another process holds (`incidents list` beside `serve`).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const READERS: u32 = 4;
+/// The write-ahead log is cut back to so many bytes once it is folded in: a storm does not leave it large for ever.
+const LOG_BYTES_KEPT: &str = "67108864";
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -52,7 +62,17 @@ pub enum StoreError {
     #[error("cannot open the database {path}: {source}")]
     Open { path: String, source: std::io::Error },
     #[error("the database: {0}")]
-    Sql(#[from] sqlx::Error),
+    Sql(#[source] sqlx::Error),
+    /// Nothing more fits; what was acknowledged is safe.
+    #[error("the disk is full, or the database may not grow")]
+    Full,
+    /// Somebody else held the database for longer than a statement waits.
+    #[error("the database is locked by another program for more than {} s", BUSY_TIMEOUT.as_secs())]
+    Locked,
+    #[error("{path} cannot be written: {source}")]
+    Copy { path: String, source: std::io::Error },
+    #[error("the database is of version {found}, and this program knows {known}: {}", advice(*.found, *.known))]
+    Version { found: i64, known: i64 },
     #[error("the database could not be migrated: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
     #[error("the database holds something unreadable: {0}")]
@@ -62,6 +82,30 @@ pub enum StoreError {
 }
 
 pub type Result<T> = std::result::Result<T, StoreError>;
+
+fn advice(found: i64, known: i64) -> &'static str {
+    if found < known {
+        "start `serve` once, which brings it up to date"
+    } else {
+        "it was written by a newer incident-commander"
+    }
+}
+
+/// SQLite's result codes (sqlite.org/rescode.html); an extended code has them in its low byte.
+const SQLITE_BUSY: u32 = 5;
+const SQLITE_LOCKED: u32 = 6;
+const SQLITE_FULL: u32 = 13;
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+        match code.map(|code| code & 0xff) {
+            Some(SQLITE_FULL) => Self::Full,
+            Some(SQLITE_BUSY | SQLITE_LOCKED) => Self::Locked,
+            _ => Self::Sql(error),
+        }
+    }
+}
 
 /// What came of something that somebody asked for: it is noted with its delivery, so that it is done once, however
 /// often it is delivered and wherever the process dies.
@@ -95,7 +139,8 @@ impl Store {
         }
         let lock = take_lock(&path)?;
         let store = Self::connect(url, Some(lock)).await?;
-        sqlx::migrate!("./migrations").run(&store.writer).await?;
+        store.refuse_a_newer_one().await?;
+        MIGRATIONS.run(&store.writer).await?;
         Ok(store)
     }
 
@@ -112,12 +157,42 @@ impl Store {
         Self::connect(url, None).await
     }
 
+    /// Refuses a database that another version of this program made: its tables may differ.
+    ///
+    /// # Errors
+    /// [`StoreError::Version`], which says what to do.
+    pub async fn expect_current(&self) -> Result<()> {
+        let (found, known) = (self.version().await?, known_version());
+        if found == known { Ok(()) } else { Err(StoreError::Version { found, known }) }
+    }
+
+    async fn refuse_a_newer_one(&self) -> Result<()> {
+        let (found, known) = (self.version().await?, known_version());
+        if found > known { Err(StoreError::Version { found, known }) } else { Ok(()) }
+    }
+
+    /// The newest migration that was made; 0 for an empty file.
+    async fn version(&self) -> Result<i64> {
+        let is_new: bool = sqlx::query_scalar(
+            "SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations')",
+        )
+        .fetch_one(&self.readers)
+        .await?;
+        if is_new {
+            return Ok(0);
+        }
+        let found: Option<i64> =
+            sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(&self.readers).await?;
+        Ok(found.unwrap_or_default())
+    }
+
     async fn connect(url: &str, lock: Option<std::fs::File>) -> Result<Self> {
         let options = SqliteConnectOptions::from_str(url)?
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            .pragma("journal_size_limit", LOG_BYTES_KEPT)
             .busy_timeout(BUSY_TIMEOUT);
         let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
         let readers = SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await?;
@@ -128,7 +203,22 @@ impl Store {
         Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
     }
 
-    /// Whether a row can be written: what `/readyz` asks.
+    /// Writes one small row to the disk: what `/readyz` asks.
+    ///
+    /// # Errors
+    /// Why nothing can be written, such as [`StoreError::Full`].
+    pub async fn pulse(&self, now: Timestamp) -> Result<()> {
+        sqlx::query(
+            "INSERT INTO pulse (id, written_at) VALUES (1, ?1)
+             ON CONFLICT (id) DO UPDATE SET written_at = excluded.written_at",
+        )
+        .bind(now.as_millisecond())
+        .execute(&self.writer)
+        .await?;
+        Ok(())
+    }
+
+    /// Whether this user may write to the database, without writing.
     pub async fn can_write(&self) -> bool {
         match self.begin().await {
             Ok(transaction) => transaction.rollback().await.is_ok(),
@@ -141,6 +231,10 @@ impl Store {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+fn known_version() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default()
 }
 
 fn path_of(url: &str) -> Result<PathBuf> {

@@ -14,7 +14,7 @@ pub struct Mute {
     pub id: i64,
     pub service: String,
     pub reason: String,
-    /// Slack user id.
+    /// Slack user id, or whatever else muted it.
     pub by: String,
     pub channel: Option<String>,
     pub began_at: Timestamp,
@@ -146,6 +146,18 @@ impl Store {
         super::jobs::enqueue(&mut transaction, &JobKind::EndMute { mute: id }, None, new.until).await?;
         transaction.commit().await?;
         Ok(Once::Done(active.is_none()))
+    }
+
+    /// Whether a service's alerts are held back now.
+    pub async fn is_muted(&self, service: &str, now: Timestamp) -> Result<bool> {
+        let muted = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM mutes WHERE service = ?1 AND ended_at IS NULL AND until > ?2)",
+        )
+        .bind(service)
+        .bind(now.as_millisecond())
+        .fetch_one(&self.readers)
+        .await?;
+        Ok(muted)
     }
 
     /// Ends a service's mute now; false where there is none.

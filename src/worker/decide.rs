@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::fail_points::Point;
 use super::headline::note;
 use super::{Bench, Done, feedback, report, roll_back};
 use crate::analysis::redact;
@@ -11,6 +10,7 @@ use crate::domain::audit::Entry;
 use crate::domain::incident::IncidentId;
 use crate::domain::machine;
 use crate::domain::scorecard::Word;
+use crate::fail_points::Point;
 use crate::slack::approvals;
 use crate::slack::evidence;
 use crate::slack::messages::Message;

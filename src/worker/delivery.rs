@@ -10,11 +10,11 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio::task::JoinSet;
 
-use super::Bench;
+use super::{Bench, DATABASE_AGAIN};
 use crate::domain::incident::IncidentId;
+use crate::fail_points::Point;
 use crate::slack::client::Mark;
 use crate::slack::fit::short_form;
 use crate::slack::messages::Message;
@@ -103,20 +103,21 @@ pub(super) async fn put(bench: &Bench, owed: &Owed) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Delivers until the token is cancelled; a call that has begun is ended.
-pub async fn run(bench: Bench, stop: CancellationToken) {
+/// Delivers until it is to stop; a call that has begun is ended.
+pub async fn run(bench: Bench) {
     if !bench.slack.is_configured() {
         return;
     }
-    let (tracker, hands) = (TaskTracker::new(), Arc::new(Semaphore::new(AT_ONCE)));
-    while !stop.is_cancelled() {
+    let (mut under_way, hands) = (JoinSet::new(), Arc::new(Semaphore::new(AT_ONCE)));
+    while !bench.stop.is_cancelled() {
         let Ok(hand) = hands.clone().acquire_owned().await else { break };
+        while under_way.try_join_next().is_some() {}
         // Registered before the look, so that a message owed during the look wakes us.
         let woken = bench.mail.notified();
         let wait = match claim(&bench).await {
             Ok(Next::Parcel(parcel)) => {
                 let bench = bench.clone();
-                tracker.spawn(async move {
+                under_way.spawn(async move {
                     if let Err(error) = deliver(&bench, *parcel).await {
                         tracing::error!(%error, "the outbox cannot be written");
                     }
@@ -129,18 +130,17 @@ pub async fn run(bench: Bench, stop: CancellationToken) {
             Ok(Next::Nothing) => POLL,
             Err(error) => {
                 tracing::error!(%error, "the outbox cannot be read");
-                POLL
+                DATABASE_AGAIN
             }
         };
         drop(hand);
         tokio::select! {
-            () = woken => {}
+            () = woken, if wait != DATABASE_AGAIN => {}
             () = bench.clock.sleep(wait) => {}
-            () = stop.cancelled() => {}
+            () = bench.stop.cancelled() => {}
         }
     }
-    tracker.close();
-    tracker.wait().await;
+    while under_way.join_next().await.is_some() {}
 }
 
 fn wait_until(bench: &Bench, at: Timestamp) -> Duration {
@@ -219,6 +219,7 @@ enum Outcome {
 }
 
 async fn deliver(bench: &Bench, mut parcel: Parcel) -> Result<(), StoreError> {
+    bench.fail_points.pass(Point::Leaving).await;
     let outcome = if let Some(ts) = parcel.ts.clone() {
         edit(bench, &parcel, ts).await
     } else {
@@ -239,6 +240,7 @@ async fn deliver(bench: &Bench, mut parcel: Parcel) -> Result<(), StoreError> {
             }
         }
     };
+    bench.fail_points.pass(Point::Arrived).await;
     let now = bench.clock.now();
     match outcome {
         Outcome::Shown { channel, ts, revision } => {
@@ -435,6 +437,7 @@ fn lane_of(method: &str) -> Lane {
 
 /// Notes for `/readyz` whether Slack answered.
 fn note_call(bench: &Bench, succeeded: bool, reached: bool) {
+    bench.slack.note_answer(reached, bench.clock.now());
     bench.metrics.dependency("slack", reached);
     bench.metrics.count(if succeeded { "slack_calls" } else { "slack_calls_failed" });
 }

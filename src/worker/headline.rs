@@ -6,6 +6,10 @@ use crate::slack::SlackError;
 use crate::slack::messages::{self, Headline};
 use crate::store::HEADLINE;
 
+/// What is told of an incident whose investigation keeps failing.
+const ASIDE: &str = "The investigation keeps failing and is put aside: `incident-commander jobs list` says why, \
+    `jobs retry` tries again.";
+
 /// Owes the headline as things stand now: it is posted where there is none yet, and edited where there is.
 ///
 /// `progress` is what the agents do now; `latest` is what happened last.
@@ -30,6 +34,8 @@ pub async fn refresh(
         .rev()
         .find_map(|approval| approval.outcome)
         .filter(|_| !row.awaits_verdict);
+    let aside = row.awaits_verdict && bench.store.is_investigation_aside(id).await?;
+    let latest = if aside { Some(ASIDE) } else { latest };
     let message = messages::headline(&Headline {
         id,
         service: &row.service,

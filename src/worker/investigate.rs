@@ -19,6 +19,7 @@ use crate::config::{self, Config};
 use crate::domain::evidence::Evidence;
 use crate::domain::incident::IncidentId;
 use crate::domain::report::{Agent, Cause};
+use crate::fail_points::Point;
 use crate::store::{Conclusion, JobKind};
 
 /// Delivered records are taken from so long before: configuration that was deployed quietly breaks later.
@@ -37,6 +38,7 @@ pub async fn investigate(bench: &Bench, id: IncidentId) -> anyhow::Result<Done> 
         // The verdict matters more than its announcement; the report posts what is missing.
         tracing::warn!(incident = %id, error = %format!("{error:#}"), "the headline could not be posted");
     }
+    bench.fail_points.pass(Point::InvestigationBegun).await;
     let board = Arc::new(Board::default());
     let (alerted, read_at) = (alert.at, bench.clock.now());
     let request =
@@ -49,6 +51,10 @@ pub async fn investigate(bench: &Bench, id: IncidentId) -> anyhow::Result<Done> 
         evidence = gathered => evidence,
         () = show_progress(bench, id, &board) => unreachable!("the board is shown until the evidence is there"),
     };
+    bench.fail_points.pass(Point::Gathered).await;
+    for (service, answers) in bench.aws.answering() {
+        bench.metrics.dependency(service, answers);
+    }
     bench.metrics.observe("gathering", started.elapsed().as_secs_f64());
     let evidence = add_delivered(bench, evidence).await?;
     let files = bundle::to_files(&evidence);
@@ -73,6 +79,7 @@ pub async fn investigate(bench: &Bench, id: IncidentId) -> anyhow::Result<Done> 
     };
     let now = bench.clock.now();
     let concluded = bench.store.conclude(id, row.round, &conclusion, now).await?;
+    bench.fail_points.pass(Point::Concluded).await;
     if let Some(first) = bench.settings.config.incidents.look_again.first()
         && concluded
         && look_again::is_worth_it(
@@ -132,7 +139,10 @@ impl Board {
 async fn show_progress(bench: &Bench, id: IncidentId, board: &Board) {
     board.changed.notified().await;
     loop {
-        if let Err(error) = headline::refresh(bench, id, &board.lines(), None).await {
+        // In a storm Slack's turns are for what is news.
+        if !bench.store.is_storm().await.unwrap_or_default()
+            && let Err(error) = headline::refresh(bench, id, &board.lines(), None).await
+        {
             tracing::debug!(incident = %id, error = %format!("{error:#}"), "progress could not be shown");
         }
         tokio::time::sleep(EDIT_EVERY).await;

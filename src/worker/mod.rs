@@ -6,9 +6,9 @@
 
 mod decide;
 mod delivery;
-mod fail_points;
 mod feedback;
 mod headline;
+mod housekeeping;
 mod investigate;
 mod look_again;
 mod mute;
@@ -18,34 +18,41 @@ mod report;
 mod roll_back;
 mod settle;
 pub mod steps;
+mod storm;
 mod take_back;
 mod verify;
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use jiff::SignedDuration;
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 pub use self::delivery::{deliver_once, run as deliver};
-pub use self::fail_points::{FailPoints, Point};
 pub use self::investigate::service_settings;
 use crate::aws::Clients;
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::domain::incident::IncidentId;
+use crate::fail_points::{FailPoints, Point};
 use crate::slack::{Slack, SlackError};
-use crate::store::{Job, JobKind, Store};
+use crate::store::{INVESTIGATIONS_AT_ONCE, Job, JobKind, Store};
 use crate::telemetry::Metrics;
 
-/// How many incidents are worked on at the same time. An investigation waits mostly for AWS.
-const WORKERS: usize = 4;
+/// How many incidents are worked on at the same time. Two more than may investigate, for what people wait for.
+const WORKERS: usize = INVESTIGATIONS_AT_ONCE as usize + 2;
 /// When an end that cannot be stored is tried again.
 const END_AGAIN: SignedDuration = SignedDuration::from_mins(5);
 /// A look at the queue at least so often, should a wake-up be missed.
 const POLL: Duration = Duration::from_millis(500);
+/// Where the database cannot be read or written, so long until the next look: a full disk is not filled with complaints.
+const DATABASE_AGAIN: Duration = Duration::from_secs(5);
 
 /// What the steps need.
 #[derive(Clone)]
@@ -63,6 +70,8 @@ pub struct Bench {
     pub metrics: Arc<Metrics>,
     /// Nothing is armed but in tests of what a crash leaves.
     pub fail_points: FailPoints,
+    /// Cancelled where the process is to end.
+    pub stop: CancellationToken,
 }
 
 /// How a step ends, short of a failure.
@@ -73,37 +82,54 @@ pub enum Done {
     Again(SignedDuration),
 }
 
-/// Runs workers until the token is cancelled; a step that has begun is finished.
-pub async fn run(bench: Bench, stop: CancellationToken, alive: Arc<AtomicBool>) {
+/// Runs workers until they are to stop; a step that has begun is finished, unless it only reads.
+///
+/// Whoever drops this ends them where they are: what they were at is leased, and done at the next start.
+pub async fn run(bench: Bench, alive: Arc<AtomicBool>) {
     alive.store(true, Ordering::SeqCst);
-    let tracker = TaskTracker::new();
-    tracker.spawn(delivery::run(bench.clone(), stop.clone()));
-    for _ in 0..WORKERS {
-        let (bench, stop) = (bench.clone(), stop.clone());
-        tracker.spawn(async move {
-            while !stop.is_cancelled() {
-                // Registered before the look, so that a job queued during the look wakes us.
-                let woken = bench.wake.notified();
-                match step_once(&bench).await {
-                    Ok(true) => {
-                        // Others may find work too.
-                        bench.wake.notify_one();
-                        continue;
-                    }
-                    Ok(false) => {}
-                    Err(error) => tracing::error!(%error, "the queue cannot be read"),
-                }
-                tokio::select! {
-                    () = woken => {}
-                    () = bench.clock.sleep(POLL) => {}
-                    () = stop.cancelled() => {}
-                }
-            }
-        });
+    let mut tasks = JoinSet::new();
+    tasks.spawn(delivery::run(bench.clone()));
+    tasks.spawn(housekeeping::run(bench.clone()));
+    // A clock that is moved by hand goes ahead of the machine's, and never back.
+    if !matches!(bench.clock, Clock::Manual(_)) {
+        tasks.spawn(housekeeping::watch_the_clock(bench.clone()));
     }
-    tracker.close();
-    tracker.wait().await;
+    for _ in 0..WORKERS {
+        tasks.spawn(work(bench.clone()));
+    }
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            // One of them is gone: whoever watches `/readyz` starts the process anew.
+            tracing::error!(%error, "a worker ended");
+            alive.store(false, Ordering::SeqCst);
+        }
+    }
     alive.store(false, Ordering::SeqCst);
+}
+
+async fn work(bench: Bench) {
+    while !bench.stop.is_cancelled() {
+        // Registered before the look, so that a job queued during the look wakes us.
+        let woken = bench.wake.notified();
+        let wait = match step_once(&bench).await {
+            Ok(true) => {
+                // Others may find work too.
+                bench.wake.notify_one();
+                continue;
+            }
+            Ok(false) => POLL,
+            Err(error) => {
+                tracing::error!(%error, "the queue cannot be read");
+                bench.metrics.count("database_failures");
+                DATABASE_AGAIN
+            }
+        };
+        tokio::select! {
+            () = woken, if wait == POLL => {}
+            () = bench.clock.sleep(wait) => {}
+            () = bench.stop.cancelled() => {}
+        }
+    }
 }
 
 /// Does the next job that is due; false where none is. Tests step the queue by hand with this.
@@ -112,8 +138,24 @@ pub async fn run(bench: Bench, stop: CancellationToken, alive: Arc<AtomicBool>) 
 /// Where the queue itself cannot be read or written; a step's own failure is noted with its job.
 pub async fn step_once(bench: &Bench) -> Result<bool, crate::store::StoreError> {
     let Some(job) = bench.store.claim(bench.clock.now()).await? else { return Ok(false) };
+    if job.is_deadly() {
+        let error = anyhow::anyhow!("the process ended {} times while this was under way", job.attempts - 1);
+        note_failure(bench, &job, &error).await?;
+        return Ok(true);
+    }
     let started = tokio::time::Instant::now();
-    match steps::run(bench, &job).await {
+    // A step that panics is one that failed: it is tried again, and put aside in the end, while the others go on.
+    let step = AssertUnwindSafe(steps::run(bench, &job)).catch_unwind();
+    let outcome = tokio::select! {
+        biased;
+        outcome = step => outcome.unwrap_or_else(|panic| Err(anyhow::anyhow!("the step panicked: {}", said(&*panic)))),
+        () = bench.stop.cancelled(), if job.kind.only_reads() => {
+            bench.store.again(job.id, bench.clock.now()).await?;
+            return Ok(false);
+        }
+    };
+    bench.fail_points.pass(Point::StepDone).await;
+    match outcome {
         Ok(Done::Finished) => bench.store.finish(job.id).await?,
         Ok(Done::Again(after)) => {
             let run_at = bench.clock.now().saturating_add(after).unwrap_or_else(|_| bench.clock.now());
@@ -124,6 +166,12 @@ pub async fn step_once(bench: &Bench) -> Result<bool, crate::store::StoreError> 
     bench.metrics.observe("step", started.elapsed().as_secs_f64());
     bench.steps_done.send_modify(|count| *count += 1);
     Ok(true)
+}
+
+/// What a panic said.
+fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a word")
 }
 
 async fn note_failure(
@@ -154,8 +202,25 @@ async fn note_failure(
     bench.metrics.count("steps_failed");
     if dead {
         tracing::error!(incident, job = job.id, error = %format!("{error:#}"), "a job is put aside");
+        bench.metrics.count("jobs_put_aside");
+        if let (JobKind::Investigate, Some(id)) = (&job.kind, job.incident) {
+            tell_put_aside(bench, id, job.attempts).await?;
+        }
     } else {
         tracing::warn!(incident, job = job.id, error = %format!("{error:#}"), "a step failed and is tried again");
     }
     Ok(())
+}
+
+/// Nobody investigates an incident any more: its history and its headline say so, and it closes when it is quiet.
+async fn tell_put_aside(
+    bench: &Bench,
+    id: IncidentId,
+    attempts: i64,
+) -> Result<(), crate::store::StoreError> {
+    let now = bench.clock.now();
+    bench.store.note(id, &format!("the investigation failed {attempts} times and is put aside"), now).await?;
+    let quiet = now.saturating_add(bench.settings.config.incidents.close_after.0).unwrap_or(now);
+    bench.store.enqueue(&JobKind::CloseQuiet, Some(id), quiet).await?;
+    bench.store.enqueue(&JobKind::Headline, Some(id), now).await
 }

@@ -4,12 +4,12 @@ use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 
 use super::delivery::{self, Image};
-use super::fail_points::Point;
 use super::headline;
 use super::{Bench, Done};
 use crate::chart::{self, ChartInput, Mark, MarkKind};
 use crate::domain::incident::IncidentId;
 use crate::domain::report::{Report, Symptoms};
+use crate::fail_points::Point;
 use crate::slack::approvals::{Asked, DecidedView, approved_alone, decided_line, undo_offer};
 use crate::slack::messages::{self, ResultView};
 use crate::store::{Approval, IncidentRow};
@@ -32,7 +32,7 @@ pub async fn report(bench: &Bench, id: IncidentId, round: i64) -> anyhow::Result
     let pending = bench.store.pending_approval(id).await?;
     owe_result(bench, &row, channel, pending.map(|approval| approval.id)).await?;
     let purpose = format!("chart/{round}");
-    if !bench.store.is_owed(id, &purpose).await? {
+    if !bench.store.is_owed(id, &purpose).await? && !bench.store.is_storm().await? {
         match chart(&row, report).await {
             Ok(Some(image)) => delivery::owe_image(bench, id, channel, &purpose, image).await?,
             Ok(None) => {}
@@ -42,6 +42,7 @@ pub async fn report(bench: &Bench, id: IncidentId, round: i64) -> anyhow::Result
             }
         }
     }
+    bench.fail_points.pass(Point::ReportOwed).await;
     Ok(Done::Finished)
 }
 

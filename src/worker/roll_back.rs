@@ -9,7 +9,6 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
-use super::fail_points::Point;
 use super::{Bench, Done, delivery, headline};
 use crate::analysis::redact;
 use crate::aws::ReadError;
@@ -18,6 +17,7 @@ use crate::domain::approval::Decision;
 use crate::domain::audit::What;
 use crate::domain::execution::{self, APPLY_WITHIN, Answer, Effect, Finding, Guard, Hand, Next, Seen, Sent};
 use crate::domain::incident::State as IncidentState;
+use crate::fail_points::Point;
 use crate::slack::messages;
 use crate::store::{Approval, Ended, IncidentRow};
 

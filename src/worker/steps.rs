@@ -3,12 +3,13 @@
 //! investigate → report → (somebody clicks) decide → roll back → verify → the headline says how it
 //! ended. Each step is one verb in a file of its own; each reads what is stored, acts, and saves.
 
-use super::fail_points::Point;
 use super::{
-    Bench, Done, decide, headline, investigate, look_again, mute, question, report, roll_back, settle, verify,
+    Bench, Done, decide, headline, investigate, look_again, mute, question, report, roll_back, settle, storm,
+    verify,
 };
 use crate::domain::approval::Decision;
 use crate::domain::incident::{IncidentId, State};
+use crate::fail_points::Point;
 use crate::store::{Decided, Job, JobKind, StoreError};
 
 /// Does one job.
@@ -29,6 +30,7 @@ pub async fn run(bench: &Bench, job: &Job) -> anyhow::Result<Done> {
             Box::pin(look_again::look_again(bench, id, *round, *times)).await
         }
         (JobKind::AskWhich { question }, _) => Box::pin(question::show(bench, *question)).await,
+        (JobKind::Storm { began_at }, _) => Box::pin(storm::show(bench, *began_at)).await,
         (JobKind::EndMute { mute }, _) => Box::pin(mute::end(bench, *mute)).await,
         (JobKind::CloseQuiet, Some(id)) => Box::pin(close_quiet(bench, id)).await,
         (JobKind::Expire { approval }, Some(id)) => Box::pin(expire(bench, approval, id)).await,

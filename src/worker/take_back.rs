@@ -3,10 +3,10 @@
 //! The rule that is not obvious: the incident stays 'not recovered' meanwhile and afterwards. Taking a
 //! rollback back restores what was there before it, and makes nobody well.
 
-use super::fail_points::Point;
 use super::{Bench, delivery, offer, report};
 use crate::domain::incident::State;
 use crate::domain::plan::Plan;
+use crate::fail_points::Point;
 use crate::slack::messages;
 use crate::store::{Approval, Asked, IncidentRow};
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::fail_points::Point;
 use super::{Bench, Done, delivery, headline, take_back};
 use crate::analysis::aftermath;
 use crate::aws::metrics::{self, Query};
@@ -14,6 +13,7 @@ use crate::bundle;
 use crate::domain::evidence::Evidence;
 use crate::domain::incident::State;
 use crate::domain::recovery::{Judgement, Word, judge};
+use crate::fail_points::Point;
 use crate::slack::messages;
 use crate::store::{Approval, IncidentRow};
 

@@ -98,7 +98,7 @@ impl Scene {
 }
 
 /// Calls of the function, ten a minute; from 12:05 on most of them fail for want of a connection.
-fn fail(account: &Account, from: Timestamp, minutes: u64) {
+pub fn fail(account: &Account, from: Timestamp, minutes: u64) {
     for call in 0..minutes * 10 {
         let at = from + Duration::from_secs(call * 6);
         let version = if at < super::aws_account::at("12:00:00") { "1" } else { "2" };

@@ -54,6 +54,7 @@ pub async fn desk(bench: &Bench, settings: &Settings) -> Desk {
         wake: bench.wake.clone(),
         identity,
         time_zones: Arc::default(),
+        fail_points: bench.fail_points.clone(),
     }
 }
 
@@ -72,6 +73,7 @@ pub async fn serve(bench: &Bench, settings: &Settings) -> String {
         steps_done: bench.steps_done.subscribe(),
         workers: Arc::default(),
         metrics: bench.metrics.clone(),
+        stop: bench.stop.clone(),
     });
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
     url

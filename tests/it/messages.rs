@@ -27,6 +27,7 @@ use incident_commander::intake::command::COMMANDS;
 use incident_commander::slack::answers::{self, ListLine, MuteLine, TimeRead};
 use incident_commander::slack::approvals::{self, DecidedView};
 use incident_commander::slack::messages::{self, Headline, Message, ResultView};
+use incident_commander::slack::storm::{self, StormView, Waiting};
 use incident_commander::slack::{digest, evidence, feedback, home, questions, views};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -264,6 +265,19 @@ fn everything(from: &Outside) -> Vec<(&'static str, Surface, Value)> {
         not_offered: latest.as_deref(),
         decided: from.one_of(&[None, Some(decided.as_str())]),
     };
+    let waiting: Vec<Waiting<'_>> = alerts
+        .iter()
+        .map(|alert| Waiting { id: ID, service: &alert.service, alerts_received: from.many as i64 })
+        .collect();
+    let going_on = StormView {
+        began_at: from.at(),
+        incidents: 40,
+        services: 7,
+        alerts: 10_000,
+        under_way: 4,
+        waiting: &waiting,
+        over_at: None,
+    };
     let ended = digest::Ended {
         service: &service,
         reason: &figures,
@@ -312,6 +326,11 @@ fn everything(from: &Outside) -> Vec<(&'static str, Surface, Value)> {
         ("undo_offer", approvals::undo_offer(ID, &asked(true), None)),
         ("undo_offer", approvals::undo_offer(ID, &asked(true), Some(&decided))),
         ("digest", digest::digest(&ended)),
+        ("storm", storm::storm(&going_on)),
+        (
+            "storm over",
+            storm::storm(&StormView { over_at: Some(from.at()), waiting: &[], ..going_on.clone() }),
+        ),
         ("message", evidence::message(ID, &report)),
         ("headline", messages::headline(&headline)),
         ("result", messages::result(&view)),

@@ -147,20 +147,31 @@ impl Office {
 
     /// Does all that is due, and delivers nothing.
     pub async fn do_jobs(&self) {
+        while self.step().await.is_some() {}
+    }
+
+    /// Does the next thing that is due; what it was, as the queue calls it.
+    pub async fn step(&self) -> Option<String> {
         let store = &self.bench.store;
         let now = self.bench.clock.now();
-        while let Some(job) = store.claim(now).await.unwrap() {
-            match (&job.kind, job.incident) {
-                (JobKind::Investigate, Some(id)) => self.conclude(id).await,
-                _ => {
-                    if let Done::Again(after) = steps::run(&self.bench, &job).await.unwrap() {
-                        store.again(job.id, now.saturating_add(after).unwrap()).await.unwrap();
-                        continue;
-                    }
+        let job = store.claim(now).await.unwrap()?;
+        let kind = json!(job.kind)["job"].as_str().unwrap().to_owned();
+        match (&job.kind, job.incident) {
+            (JobKind::Investigate, Some(id)) => self.conclude(id).await,
+            _ => {
+                if let Done::Again(after) = steps::run(&self.bench, &job).await.unwrap() {
+                    store.again(job.id, now.saturating_add(after).unwrap()).await.unwrap();
+                    return Some(kind);
                 }
             }
-            store.finish(job.id).await.unwrap();
         }
+        store.finish(job.id).await.unwrap();
+        Some(kind)
+    }
+
+    /// Delivers all that has its turn.
+    pub async fn deliver(&self) {
+        while deliver_once(&self.bench).await.unwrap() {}
     }
 
     /// An investigation comes to its verdict, where one is awaited.

@@ -10,6 +10,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("config", &[]),
     ("telemetry", &[]),
+    ("fail_points", &[]),
     ("checkout", &["clock"]),
     ("analysis", &["domain"]),
     ("report", &["domain"]),
@@ -19,7 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("slack", &["domain", "config"]),
     ("aws", &["domain"]),
     ("agents", &["domain", "aws", "bundle"]),
-    ("intake", &["domain", "clock", "config", "slack", "store"]),
+    ("intake", &["domain", "clock", "config", "fail_points", "slack", "store"]),
     ("http", &["aws", "domain", "config", "intake", "report", "slack", "store", "telemetry"]),
     (
         "worker",
@@ -32,13 +33,17 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "clock",
             "config",
             "domain",
+            "fail_points",
             "report",
             "slack",
             "store",
             "telemetry",
         ],
     ),
-    ("app", &["aws", "clock", "config", "http", "intake", "slack", "store", "telemetry", "worker"]),
+    (
+        "app",
+        &["aws", "clock", "config", "fail_points", "http", "intake", "slack", "store", "telemetry", "worker"],
+    ),
     // The demo and the command line sit on top and may see everything but each other's insides.
     ("demo", &["app", "bundle", "checkout", "cli", "clock", "config", "domain", "report", "store", "worker"]),
     (

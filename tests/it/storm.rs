@@ -15,7 +15,6 @@ use incident_commander::demo::slack::{Message, SlackWorld};
 use incident_commander::domain::incident::{IncidentId, State};
 use incident_commander::worker;
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 
 use crate::house::PATIENCE;
 use crate::office::{Office, whole};
@@ -72,7 +71,7 @@ fn trouble(slack: &SlackWorld) {
 
 /// The bot's own loop, for as long as its process lives.
 fn deliver(office: &Office) {
-    office.process.keep_running(worker::deliver(office.bench.clone(), CancellationToken::new()));
+    office.process.keep_running(worker::deliver(office.bench.clone()));
 }
 
 /// Until the loop waits for the clock and no call is on its way.

@@ -12,7 +12,8 @@ use incident_commander::demo::slack::workspace::id;
 use incident_commander::domain::execution::Effect;
 use incident_commander::domain::incident::State;
 use incident_commander::domain::rollback::RollbackTarget;
-use incident_commander::worker::{Bench, FailPoints, Point};
+use incident_commander::fail_points::{FailPoints, Point};
+use incident_commander::worker::Bench;
 use serde_json::Value;
 use tokio::sync::Notify;
 

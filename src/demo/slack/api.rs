@@ -104,7 +104,8 @@ async fn call(
             count(Err("reset"));
             return broken();
         }
-        Some(FaultKind::AcceptedThenReset | FaultKind::AcceptedThenSilence) | None => {}
+        Some(FaultKind::Truncated | FaultKind::AcceptedThenReset | FaultKind::AcceptedThenSilence) | None => {
+        }
     }
     let method = find(&name);
     let result = world.write(|state| {
@@ -116,6 +117,7 @@ async fn call(
     });
     match fault {
         Some(FaultKind::AcceptedThenReset) => return broken(),
+        Some(FaultKind::Truncated) => return broken_after(r#"{"ok":true,"channel":"C"#),
         Some(FaultKind::AcceptedThenSilence) => {
             world.stopping().cancelled().await;
             return broken();
@@ -224,10 +226,18 @@ fn answer(world: &SlackWorld, result: Result<Value, ApiError>, accepted: &str) -
     (status, headers, Value::Object(body).to_string()).into_response()
 }
 
-/// An answer whose body breaks off, which ends the connection.
+/// An answer whose body never begins, which ends the connection.
 fn broken() -> Response {
-    let cut =
-        futures::stream::iter([Err::<Bytes, std::io::Error>(std::io::ErrorKind::ConnectionReset.into())]);
+    broken_after("")
+}
+
+/// An answer whose body breaks off after this much.
+fn broken_after(begin: &'static str) -> Response {
+    let begin = Ok(Bytes::from_static(begin.as_bytes()));
+    let cut = Err::<Bytes, std::io::Error>(std::io::ErrorKind::ConnectionReset.into());
+    let cut = futures::stream::iter(
+        [begin, cut].into_iter().filter(|part| part.as_ref().map_or(true, |part| !part.is_empty())),
+    );
     let mut response = Response::new(Body::from_stream(cut));
     response
         .headers_mut()

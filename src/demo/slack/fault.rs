@@ -19,6 +19,8 @@ pub enum FaultKind {
     Error(String),
     /// 200 with JSON that breaks off.
     Malformed,
+    /// Everything is done, and the connection breaks in the middle of the answer.
+    Truncated,
     /// The connection breaks before anything is done.
     Reset,
     /// The connection breaks after everything is done.

@@ -1,14 +1,16 @@
-//! The places between a click and the end of its story at which a process can die, one number each.
+//! The places between an alert and the end of its story at which a process can die, one number each.
 //!
 //! The rule that is not obvious: in production nothing is armed and passing costs one look at an empty
 //! option. A test arms one point, and whoever comes to it stops there for good, as a process that was killed
 //! does: nothing after it runs, nothing is cleaned up, and the test goes on with another process.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::sync::Notify;
 
-/// Where a process can die, in the order of the story.
+/// Where a process can die. The numbers never change: the first nineteen follow a click, the others are before it or
+/// all along.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Point {
@@ -50,9 +52,40 @@ pub enum Point {
     Alone = 18,
     /// The time is over in the database, and the message still has its buttons.
     Expired = 19,
+    /// The alert is stored, and its sender does not know it.
+    AlertStored = 20,
+    /// The headline is owed, and nothing is read.
+    InvestigationBegun = 21,
+    /// The evidence is read, and nothing of it is stored.
+    Gathered = 22,
+    /// The verdict is stored, and its job is not finished.
+    Concluded = 23,
+    /// The result is owed, and its job is not finished.
+    ReportOwed = 24,
+    /// The click is stored, and Slack does not know it.
+    ClickStored = 25,
+    /// It is noted that a message leaves, and it has not left.
+    Leaving = 26,
+    /// Slack has a message, and nothing of that is stored.
+    Arrived = 27,
+    /// A step is done, and its job still stands in the queue.
+    StepDone = 28,
 }
 
 impl Point {
+    /// Those that every alert comes by until its verdict is in the channel and somebody clicks.
+    pub const UNTIL_A_CLICK: [Self; 6] = [
+        Self::AlertStored,
+        Self::InvestigationBegun,
+        Self::Gathered,
+        Self::Concluded,
+        Self::ReportOwed,
+        Self::ClickStored,
+    ];
+
+    /// Those that every step and every message comes by.
+    pub const ALL_ALONG: [Self; 3] = [Self::Leaving, Self::Arrived, Self::StepDone];
+
     /// Those that every approved change that helps comes by.
     pub const OF_A_RECOVERY: [Self; 15] = [
         Self::ClickTaken,
@@ -75,20 +108,33 @@ impl Point {
 
 /// Which point is armed; none by default.
 #[derive(Debug, Clone, Default)]
-pub struct FailPoints(Option<(Point, Arc<Notify>)>);
+pub struct FailPoints(Option<Arc<Armed>>);
+
+#[derive(Debug)]
+struct Armed {
+    point: Point,
+    /// So many more pass it before one stops.
+    passes: AtomicU32,
+    reached: Arc<Notify>,
+}
 
 impl FailPoints {
     /// Whoever comes to this point stops there; `reached` is notified.
     pub fn armed(point: Point, reached: Arc<Notify>) -> Self {
-        Self(Some((point, reached)))
+        Self::armed_after(point, 0, reached)
+    }
+
+    /// The same, after so many have passed.
+    pub fn armed_after(point: Point, passes: u32, reached: Arc<Notify>) -> Self {
+        Self(Some(Arc::new(Armed { point, passes: AtomicU32::new(passes), reached })))
     }
 
     /// Goes on, or never, where this point is armed.
-    pub(super) async fn pass(&self, point: Point) {
-        if let Some((armed, reached)) = &self.0
-            && *armed == point
-        {
-            reached.notify_one();
+    pub(crate) async fn pass(&self, point: Point) {
+        let Some(armed) = self.0.as_ref().filter(|armed| armed.point == point) else { return };
+        let last = |left: u32| left.checked_sub(1);
+        if armed.passes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, last).is_err() {
+            armed.reached.notify_one();
             std::future::pending::<()>().await;
         }
     }
