@@ -26,6 +26,7 @@ mod generated;
 mod generator;
 mod hostile;
 mod house;
+mod kills;
 mod messages;
 mod metamorphic;
 mod office;
