@@ -60,15 +60,17 @@ pub fn aws_settings(settings: &Settings) -> AwsSettings {
 pub async fn assemble(settings: &Settings, clock: Clock) -> anyhow::Result<Bench> {
     settings.check()?;
     choose_tls();
+    // Slack and AWS read the system's certificates, which takes longer than opening the database: all at once.
+    let (url, token) = (settings.slack_api_url.clone(), settings.slack_bot_token.clone());
+    let slack = tokio::task::spawn_blocking(move || Slack::connect(url.as_deref(), token));
+    let reached = aws_settings(settings);
+    let aws = tokio::spawn(async move { Clients::connect(&reached).await });
     let store = Store::open(&settings.database_url).await?;
     store.release_leases(clock.now()).await?;
     // What was refused for good is tried once more: whoever started this anew may have mended it.
     store.revive(None, clock.now()).await?;
-    let slack = Slack::connect(settings.slack_api_url.as_deref(), settings.slack_bot_token.clone())
-        .context("preparing the connection to Slack")?;
-    let aws = Clients::connect(&aws_settings(settings))
-        .await
-        .map_err(|error| ConfigError::Invalid(error.to_string()))?;
+    let slack = slack.await?.context("preparing the connection to Slack")?;
+    let aws = aws.await?.map_err(|error| ConfigError::Invalid(error.to_string()))?;
     let (steps_done, _) = watch::channel(0);
     Ok(Bench {
         store,

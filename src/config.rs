@@ -9,37 +9,46 @@ use std::fmt;
 use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use maintenance::Maintenance;
 
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// Where alerts come from, and where incidents are told.
     pub slack: SlackSection,
+    /// The account and how it is entered.
     pub aws: AwsSection,
+    /// Who may approve a rollback, and for how long.
     pub approvals: ApprovalsSection,
+    /// How long incidents live.
     pub incidents: IncidentsSection,
+    /// Who is who in AWS, for the two-person rule. A role of a pipeline is nobody.
     #[serde(rename = "person")]
     pub people: Vec<Person>,
+    /// What AWS's own naming does not tell about a service; one that it tells enough about needs no entry.
     #[serde(rename = "service")]
     pub services: Vec<Service>,
+    /// Planned work, once or again and again, in which alerts are held back like those of a muted service.
     pub maintenance: Vec<Maintenance>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SlackSection {
     /// Channel ids where other bots post alerts.
     pub alert_channels: Vec<String>,
     /// Bot ids whose messages count; empty: any bot's.
     pub alert_bots: Vec<String>,
+    /// Where incidents are told whose alert came from elsewhere; absent: the first of `alert_channels`.
     pub default_channel: Option<String>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AwsSection {
+    /// Such as `eu-central-1`; absent: what `AWS_REGION` or the profile says.
     pub region: Option<String>,
     /// Assumed for reading; absent: the process's own credentials.
     pub read_role_arn: Option<String>,
@@ -49,14 +58,16 @@ pub struct AwsSection {
     pub topics: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ApprovalsSection {
     /// Slack users (`U…`, `W…`) and user groups (`S…`).
     pub approvers: Vec<String>,
     /// Who asked for it, or made the change, cannot approve it.
     pub two_person: bool,
+    /// How long a button can be pressed.
     pub expires_after: Period,
+    /// How long after a rollback took effect it is decided whether it helped.
     pub verify_within: Period,
     /// May approve alone, with a reason that is posted and kept; empty: nobody.
     pub break_glass: Vec<String>,
@@ -77,7 +88,7 @@ impl Default for ApprovalsSection {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct IncidentsSection {
     /// An incident of which nothing new was heard for so long closes.
@@ -98,72 +109,93 @@ impl Default for IncidentsSection {
     }
 }
 
-/// Who is who in AWS, for the two-person rule.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// A person in Slack and in AWS.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Person {
+    /// Slack user id.
     pub slack: String,
+    /// ARNs of users, or of roles that this person alone assumes.
     #[serde(default)]
     pub aws: Vec<String>,
 }
 
-/// What AWS's own naming does not tell about a service.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+/// A service, as its team knows it.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Service {
+    /// What it is called in incidents.
     pub name: String,
     /// What alerts may call it.
     #[serde(default)]
     pub aliases: Vec<String>,
+    /// Its functions; absent: one of its name.
     #[serde(default)]
     pub lambda: Vec<LambdaRef>,
+    /// Its ECS services; absent: those of its name.
     #[serde(default)]
     pub ecs: Vec<EcsRef>,
+    /// Where its parameters are; absent: those with its name in their path.
     #[serde(default)]
     pub ssm_paths: Vec<String>,
+    /// Its AppConfig profiles; absent: applications of its name.
     #[serde(default)]
     pub appconfig: Vec<AppConfigRef>,
+    /// Where it logs; absent: its function's group, and groups with its name as one part of their path.
     #[serde(default)]
     pub log_groups: Vec<String>,
+    /// Its own metrics; absent: those with a dimension of its name.
     #[serde(default)]
     pub metrics: Vec<MetricRef>,
+    /// Services that it calls: their metrics and changes are looked at too.
     #[serde(default)]
     pub depends_on: Vec<String>,
     /// Services that it does not call, whose metrics are controls.
     #[serde(default)]
     pub peers: Vec<String>,
+    /// Who is named where somebody has to be called, such as `#team-checkout`.
     pub owner: Option<String>,
+    /// Where its incidents are told whose alert came from elsewhere; absent: `default_channel`.
     pub channel: Option<String>,
     /// Who may approve for this service, in place of the general list; absent: the general list.
     pub approvers: Option<Vec<String>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct LambdaRef {
+    /// The function's name.
     pub function: String,
+    /// The alias that serves.
     pub alias: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct EcsRef {
+    /// The cluster's name.
     pub cluster: String,
+    /// The service's name in it.
     pub service: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AppConfigRef {
+    /// Its name.
     pub application: String,
+    /// The environment's name.
     pub environment: String,
+    /// The configuration profile's name.
     pub profile: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct MetricRef {
+    /// Such as `Shop`.
     pub namespace: String,
+    /// Name and value of each dimension; absent: any.
     #[serde(default)]
     pub dimensions: std::collections::BTreeMap<String, String>,
 }
@@ -178,6 +210,22 @@ impl<'de> Deserialize<'de> for Period {
         parse_period(&text).map(Self).ok_or_else(|| {
             serde::de::Error::custom(format!("{text:?} is not a duration: 30m, 2h and 400d are"))
         })
+    }
+}
+
+impl Serialize for Period {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// As people write it, in the largest unit that leaves no rest.
+impl fmt::Display for Period {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        let units = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
+        let (size, unit) = units.into_iter().find(|(size, _)| seconds % size == 0).unwrap_or((1, "s"));
+        write!(formatter, "{}{unit}", seconds / size)
     }
 }
 
@@ -276,6 +324,21 @@ impl Config {
             .or(self.slack.alert_channels.first().map(String::as_str))
     }
 }
+
+/// The secrets, each with what it is for. `NAME_FILE` names a file that holds it instead, which is read again at
+/// each use.
+pub const SECRETS: [(&str, &str); 4] = [
+    ("SLACK_BOT_TOKEN", "The bot's token (`xoxb-…`): what it posts with."),
+    (
+        "SLACK_SIGNING_SECRET",
+        "Slack's HTTP routes are served where it is set; requests are verified with it.",
+    ),
+    ("SLACK_APP_TOKEN", "The app-level token (`xapp-…`): Socket Mode runs where it is set."),
+    (
+        "COMMANDER_ALERT_TOKEN",
+        "The bearer token of `POST /alert` and `GET /incidents/…`; needed beyond loopback.",
+    ),
+];
 
 /// A secret that is given directly, or in a file that is read again at each use, so that it can be
 /// rotated without a restart.

@@ -34,6 +34,8 @@ fetch() {
 install_bot() {
   fetch incident-commander /usr/local/bin/incident-commander
   chmod 0755 /usr/local/bin/incident-commander
+  # One that was built for a newer glibc or another processor ends here, with the reason in the log of cloud-init.
+  /usr/local/bin/incident-commander --version
   fetch incident-commander.service /etc/systemd/system/incident-commander.service
   install -d /etc/incident-commander
   printf 'AWS_REGION=%s\n' "$AWS_DEFAULT_REGION" >/etc/incident-commander/environment

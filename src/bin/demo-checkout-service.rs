@@ -1,6 +1,7 @@
 //! The demo's checkout service as a program of its own.
 //!
-//! Log events go to standard output, one JSON object a line; everything else to standard error.
+//! Log events go to standard output, one JSON object a line; everything else to standard error. Where Lambda starts it,
+//! which it tells by `AWS_LAMBDA_RUNTIME_API`, it takes invocations instead of listening, and tells metrics in log lines.
 //! With `--requests` the last line of standard output is the summary, `{"summary": {…}}`.
 
 use std::collections::BTreeMap;
@@ -13,7 +14,8 @@ use anyhow::Context as _;
 use clap::Parser;
 use incident_commander::checkout::time::Time;
 use incident_commander::checkout::{
-    DeploymentHint, Emission, FaultScenario, Rollout, Service, Settings, Sink, What, router, run_local_test,
+    DeploymentHint, EmbeddedMetrics, Emission, FaultScenario, Rollout, Service, Settings, SettingsError,
+    Sink, What, lambda, router, run_local_test,
 };
 use incident_commander::clock::Clock;
 use jiff::{SignedDuration, Timestamp};
@@ -40,18 +42,26 @@ fn main() -> ExitCode {
     let variables: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    let settings = match Settings::from_environment(&variables) {
-        Ok(settings) => settings,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(2);
+    let settings = Settings::from_environment(&variables);
+    let runtime_api = variables.get(lambda::RUNTIME_API);
+    if let (Err(error), None) = (&settings, runtime_api) {
+        eprintln!("{error}");
+        return ExitCode::from(2);
+    }
+    let work = async {
+        match runtime_api {
+            Some(api) => {
+                let version = variables.get(lambda::VERSION).cloned().unwrap_or_default();
+                take_invocations(&lambda::Runtime::at(api), settings, version).await
+            }
+            None => serve(arguments, settings?).await,
         }
     };
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("the runtime cannot be started")
-        .and_then(|runtime| runtime.block_on(serve(arguments, settings)));
+        .and_then(|runtime| runtime.block_on(work));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -82,6 +92,27 @@ async fn serve(arguments: Arguments, settings: Settings) -> anyhow::Result<()> {
             Ok(())
         }
     }
+}
+
+/// The service as a function, until Lambda ends the environment.
+async fn take_invocations(
+    runtime: &lambda::Runtime,
+    settings: Result<Settings, SettingsError>,
+    version: String,
+) -> anyhow::Result<()> {
+    let settings = match settings {
+        Ok(settings) => settings,
+        Err(error) => {
+            runtime.refuse(&error.to_string()).await?;
+            return Err(error.into());
+        }
+    };
+    let hint = hint_of(settings.scenario, Timestamp::now());
+    let rollout = Rollout { version, settings, hint };
+    let metrics = EmbeddedMetrics::new(write_line);
+    let time = Time::Wall(Clock::System);
+    let service = Arc::new(Service::start(time, metrics.sink(), rollout, fastrand::u64(..)).await?);
+    runtime.serve(&service, &metrics).await
 }
 
 /// The scenario's own hint: a deployment a quarter of an hour ago, with a stamp that is older still.

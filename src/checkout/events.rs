@@ -11,6 +11,10 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 pub const SERVICE_NAME: &str = "demo-checkout-service";
+/// CloudWatch's namespace of the service's own metrics.
+pub const METRIC_NAMESPACE: &str = "DemoApp";
+/// Their one dimension, whose value is [`SERVICE_NAME`].
+pub const METRIC_DIMENSION: &str = "Service";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {

@@ -1,4 +1,4 @@
-//! The scenario's local test: the service sends itself orders over HTTP and sums up.
+//! The scenario's local test: the service sends itself orders and sums up.
 //!
 //! The orders come in groups of ten within 150 ms, because a pool shows its size only to orders that
 //! come together.
@@ -33,18 +33,28 @@ pub struct Summary {
 /// Sends `requests` orders to `url` and waits for every answer.
 pub async fn run(url: &str, requests: u64) -> anyhow::Result<Summary> {
     let client = reqwest::Client::builder().timeout(REQUEST_TIMEOUT).build()?;
-    let sent = (1..=requests).map(|number| {
-        let client = client.clone();
-        async move {
-            let index = number - 1;
-            let start = GROUP_INTERVAL * u32::try_from(index / GROUP).unwrap_or(u32::MAX)
-                + WITHIN_GROUP * u32::try_from(index % GROUP).unwrap_or(0);
-            tokio::time::sleep(start).await;
-            let body = json!({ "order_id": format!("TEST-{number}") }).to_string();
-            let begun = std::time::Instant::now();
-            let status = client.post(url).body(body).send().await.map(|answer| answer.status().as_u16()).ok();
-            (status, begun.elapsed().as_millis() as u64)
-        }
+    let post = |body: String| {
+        let request = client.post(url).body(body);
+        async move { request.send().await.map(|answer| answer.status().as_u16()).ok() }
+    };
+    Ok(play(requests, post).await)
+}
+
+/// Sends orders as the shoppers do; `send` gives an order's body to the service and says the answer's status.
+pub(super) async fn play<F>(requests: u64, send: impl Fn(String) -> F) -> Summary
+where
+    F: Future<Output = Option<u16>>,
+{
+    let send = &send;
+    let sent = (1..=requests).map(|number| async move {
+        let index = number - 1;
+        let start = GROUP_INTERVAL * u32::try_from(index / GROUP).unwrap_or(u32::MAX)
+            + WITHIN_GROUP * u32::try_from(index % GROUP).unwrap_or(0);
+        tokio::time::sleep(start).await;
+        let body = json!({ "order_id": format!("TEST-{number}") }).to_string();
+        let begun = std::time::Instant::now();
+        let status = send(body).await;
+        (status, begun.elapsed().as_millis() as u64)
     });
     let answers = join_all(sent).await;
     let count = |wanted: fn(Option<u16>) -> bool| {
@@ -58,7 +68,7 @@ pub async fn run(url: &str, requests: u64) -> anyhow::Result<Summary> {
         durations.get(index).copied().unwrap_or(0)
     };
     let failed = requests - confirmed;
-    Ok(Summary {
+    Summary {
         requests,
         confirmed,
         failed,
@@ -66,5 +76,5 @@ pub async fn run(url: &str, requests: u64) -> anyhow::Result<Summary> {
         error_rate: if requests == 0 { 0.0 } else { failed as f64 / requests as f64 },
         p50_ms: quantile(0.5),
         p99_ms: quantile(0.99),
-    })
+    }
 }

@@ -38,28 +38,33 @@ async fn place(State(service): State<Arc<Service>>, body: Result<Bytes, BytesRej
         }
         Err(rejection) => return answer(rejection.status(), json!({ "error": rejection.body_text() })),
     };
-    let order = match Order::from_body(&body) {
+    let (status, body) = take(&service, &body).await;
+    answer(status, body)
+}
+
+/// Reads an order, takes it to its end and says what came of it, by whichever way it came.
+pub(super) async fn take(service: &Arc<Service>, body: &[u8]) -> (StatusCode, serde_json::Value) {
+    let order = match Order::from_body(body) {
         Ok(order) => order,
         Err(error) => {
-            return answer(
-                StatusCode::BAD_REQUEST,
-                json!({ "error": error.to_string(), "field": error.field() }),
-            );
+            let body = json!({ "error": error.to_string(), "field": error.field() });
+            return (StatusCode::BAD_REQUEST, body);
         }
     };
     let order_id = order.id.clone();
+    let service = Arc::clone(service);
     let outcome = tokio::spawn(async move { service.place(order).await }).await;
     match outcome {
         Ok(Ok(receipt)) => {
             let took = receipt.took.as_millis() as u64;
             let body = json!({ "order_id": order_id, "status": "confirmed", "number": receipt.number, "duration_ms": took });
-            answer(StatusCode::OK, body)
+            (StatusCode::OK, body)
         }
         Ok(Err(failure)) => {
             let body = json!({ "order_id": order_id, "status": "failed", "error": failure.to_string() });
-            answer(status_of(&failure), body)
+            (status_of(&failure), body)
         }
-        Err(_) => answer(StatusCode::INTERNAL_SERVER_ERROR, json!({ "error": "the order was cut short" })),
+        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, json!({ "error": "the order was cut short" })),
     }
 }
 

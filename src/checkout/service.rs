@@ -299,7 +299,7 @@ impl Service {
     fn tell_outcome(&self, release: &Release, course: &Course, took: Duration, failure: Option<&Failure>) {
         self.counters.count(took, failure);
         let flag = |condition: bool| f64::from(u8::from(condition));
-        self.metric(release, "Orders", 1.0, "Count");
+        self.metric(release, "OrderRequests", 1.0, "Count");
         self.metric(release, "CheckoutFailures", flag(failure.is_some()), "Count");
         self.metric(release, "db_timeout", flag(failure.is_some_and(Failure::is_timeout)), "Count");
         self.metric(release, "ProcessingTime", took.as_secs_f64() * 1000.0, "Milliseconds");

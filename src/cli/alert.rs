@@ -14,13 +14,7 @@ use crate::intake::reading;
 const FILE_MAX: u64 = 16 * 1024 * 1024;
 
 pub fn parse(file: &Path, config: Option<&Path>) -> anyhow::Result<()> {
-    let mut body = Vec::new();
-    if file == Path::new("-") {
-        std::io::stdin().take(FILE_MAX).read_to_end(&mut body)?;
-    } else {
-        let opened = std::fs::File::open(file).with_context(|| format!("cannot open {}", file.display()))?;
-        opened.take(FILE_MAX).read_to_end(&mut body)?;
-    }
+    let body = contents(file, FILE_MAX)?;
     let value = serde_json::from_slice(&body).with_context(|| format!("{} is no JSON", file.display()))?;
     let reading = reading::read(&value);
     let mut shown = serde_json::to_value(&reading)?;
@@ -35,4 +29,16 @@ pub fn parse(file: &Path, config: Option<&Path>) -> anyhow::Result<()> {
     }
     println!("{shown}");
     Ok(())
+}
+
+/// The bytes of a file, or of standard input where it is called `-`; what is beyond `most` bytes is left.
+pub(super) fn contents(file: &Path, most: u64) -> anyhow::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    if file == Path::new("-") {
+        std::io::stdin().take(most).read_to_end(&mut body)?;
+    } else {
+        let opened = std::fs::File::open(file).with_context(|| format!("cannot open {}", file.display()))?;
+        opened.take(most).read_to_end(&mut body)?;
+    }
+    Ok(body)
 }

@@ -101,5 +101,6 @@ fn told(what: &What) -> String {
             format!("settles, {}: {words}", effect.as_str().replace('_', " "))
         }
         What::Judged { word, figures } => format!("{word}: {figures}"),
+        What::Deleted { incident } => format!("deletes all of {incident} but this trail"),
     }
 }

@@ -19,8 +19,10 @@ pub struct JobsArgs {
 #[derive(Debug, Subcommand)]
 enum JobsCommand {
     /// What was put aside, the oldest first, each with the error of its last attempt.
+    #[command(after_help = "Example:\n  incident-commander jobs list --format json")]
     List,
     /// Puts it back into the queue; a running bot takes it up within a second.
+    #[command(after_help = "Example:\n  incident-commander jobs retry --all")]
     Retry {
         /// As `jobs list` names them.
         ids: Vec<String>,

@@ -9,6 +9,7 @@ pub mod backup;
 pub mod cloudtrail;
 pub mod doctor;
 pub mod eval;
+mod export;
 pub mod incidents;
 pub mod investigate;
 pub mod jobs;
@@ -16,6 +17,7 @@ pub mod live;
 pub mod logs;
 pub mod metrics;
 pub mod serve;
+pub mod services;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -52,10 +54,11 @@ enum Command {
     /// Scores the engine on bundles that have a truth.json.
     #[command(after_help = "Example:\n  incident-commander eval ./bundles --format json")]
     Eval(EvalArgs),
-    /// What is stored: list, show, audit, export.
+    /// What is stored: list, show, audit, scorecard, postmortem, export, delete.
     #[command(after_help = "Examples:\n  incident-commander incidents list\n  \
         incident-commander incidents show INC-7 --format json\n  \
         incident-commander incidents audit INC-7\n  \
+        incident-commander incidents postmortem INC-7\n  \
         incident-commander incidents export INC-7 ./INC-7")]
     Incidents(incidents::IncidentsArgs),
     /// Work and messages that failed too often and were put aside: see them, try them again.
@@ -67,26 +70,32 @@ enum Command {
     /// A copy of the database, safe while `serve` runs.
     #[command(after_help = "Example:\n  incident-commander backup ./incident-commander-2026-02-06.db")]
     Backup(backup::BackupArgs),
+    /// Entries of the configuration, from what already describes the services.
+    Services(services::ServicesArgs),
     /// Whether everything is there that `serve` needs, and what to do where it is not.
     #[command(after_help = "Example:\n  SLACK_BOT_TOKEN=xoxb-… SLACK_APP_TOKEN=xapp-… \
         incident-commander doctor --config commander.toml")]
     Doctor(doctor::DoctorArgs),
     /// Alerts, as the bot reads them.
+    #[command(after_help = "Example:\n  incident-commander alert parse event.json")]
     Alert {
         #[command(subcommand)]
         command: AlertCommand,
     },
     /// CloudTrail records, as the engine reads them.
+    #[command(after_help = "Example:\n  incident-commander cloudtrail read ./records")]
     Cloudtrail {
         #[command(subcommand)]
         command: CloudtrailCommand,
     },
     /// Log lines to templates.
+    #[command(after_help = "Example:\n  incident-commander logs templates app.log")]
     Logs {
         #[command(subcommand)]
         command: LogsCommand,
     },
     /// Series to shifts.
+    #[command(after_help = "Example:\n  incident-commander metrics shift p99.csv")]
     Metrics {
         #[command(subcommand)]
         command: MetricsCommand,
@@ -133,6 +142,7 @@ pub struct Common {
     /// The configuration file.
     #[arg(long, env = "COMMANDER_CONFIG")]
     pub config: Option<PathBuf>,
+    /// The SQLite database: a file on a local disk, made where it is missing.
     #[arg(long, env = "DATABASE_URL", default_value = DEFAULT_DATABASE)]
     pub database_url: String,
     /// Where the bot listens.
@@ -200,6 +210,11 @@ fn evaluate(args: &EvalArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Every command with its flags, for whoever checks what documents say of them.
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// Runs the command that was typed.
 pub fn main() -> ExitCode {
     // clap prints its own errors and exits 2.
@@ -230,6 +245,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Incidents(args) => asynchronously(incidents::incidents(args)),
         Command::Jobs(args) => asynchronously(jobs::jobs(args)),
         Command::Backup(args) => asynchronously(backup::backup(args)),
+        Command::Services(args) => services::services(&args),
         Command::Doctor(args) => asynchronously(doctor::doctor(args)),
         Command::Alert { command: AlertCommand::Parse { file, config } } => {
             alert::parse(&file, config.as_deref())

@@ -1,18 +1,20 @@
 //! Times of planned work, in which a service's alerts are held back like those of a muted one.
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Period;
 
 /// Planned work, once or again and again.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Maintenance {
     /// Whose alerts are held back; empty: everybody's.
     #[serde(default)]
     pub services: Vec<String>,
+    /// When it begins, such as `2026-02-07T22:00:00Z`.
     pub from: Timestamp,
+    /// When it ends.
     pub until: Timestamp,
     /// From one beginning to the next; absent: only once.
     pub every: Option<Period>,

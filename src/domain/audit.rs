@@ -67,6 +67,8 @@ pub enum What {
     Settled { effect: Effect, words: String },
     /// Whether it helped.
     Judged { word: String, figures: String },
+    /// Everything else of the incident was deleted.
+    Deleted { incident: String },
 }
 
 /// A row of the trail as it is stored.

@@ -209,7 +209,7 @@ fn judge_latency(baseline: f64, incident: f64, after: &Symptoms) -> Judgement {
 }
 
 /// With the figures that a small share needs: 0.05 % is not 0.0 %.
-pub(super) fn percent(share: f64) -> String {
+pub fn percent(share: f64) -> String {
     let figures = if share > 0.0 && share < 0.001 { 2 } else { 1 };
     format!("{:.figures$} %", share * 100.0)
 }

@@ -109,7 +109,7 @@ pub fn action_words(kind: ActionKind) -> &'static str {
 }
 
 /// Somebody else's words within a Markdown paragraph: no links, no emphasis, no HTML, one line.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

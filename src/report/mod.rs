@@ -4,7 +4,9 @@
 //! escaped for the form that is written; redaction happened where the report was made.
 
 mod markdown;
+mod postmortem;
 mod terminal;
 
 pub use markdown::markdown;
+pub use postmortem::{Decision, Story, postmortem};
 pub use terminal::text;

@@ -63,39 +63,64 @@ SAME = {
     "AWS::SNS::TopicPolicy": "aws_sns_topic_policy",
     "AWS::SNS::Subscription": "aws_sns_topic_subscription",
     "AWS::Events::Rule": "aws_cloudwatch_event_rule",
+    "AWS::Logs::LogGroup": "aws_cloudwatch_log_group",
+    "AWS::Lambda::Function": "aws_lambda_function",
+    "AWS::Lambda::Alias": "aws_lambda_alias",
+    "AWS::Lambda::Url": "aws_lambda_function_url",
+    "AWS::Lambda::Permission": "aws_lambda_permission",
+    "AWS::CloudWatch::Alarm": "aws_cloudwatch_metric_alarm",
     "AWS::IAM::Policy": None,
+    # `publish = true` of the function.
+    "AWS::Lambda::Version": None,
 }
 # What Terraform writes as resources of their own and CloudFormation inside roles and rules.
 INSIDE = {"aws_iam_role_policy", "aws_iam_role_policy_attachment", "aws_cloudwatch_event_target"}
+# What the two cannot call the same: CloudFormation takes an image by a parameter's type, and an archive from a bucket only.
+RENAMED = {"image_id": "image_parameter", "code_bucket": "code_archive", "code_key": "code_archive"}
 
-module = DEPLOY / "terraform" / "commander"
-declared, words = collections.Counter(), ""
-for file in sorted(module.glob("*.tf")):
-    words += file.read_text()
-    try:
-        for resource in hcl2.loads(file.read_text()).get("resource", []):
-            declared[next(iter(resource)).strip('"')] += 1
-    except Exception as error:  # the parser's own kinds of error are many
-        check(f"{file.name} is HCL", str(error).splitlines()[0])
-unknown = sorted({r["Type"] for r in resources.values()} - set(SAME))
-check("each resource of the stack has its like in Terraform", ", ".join(unknown))
-stack = collections.Counter(SAME.get(r["Type"]) for r in resources.values())
-differ = [
-    f"{kind}: {stack[kind]} and {declared[kind]}"
-    for kind in sorted((set(stack) | set(declared)) - INSIDE - {None})
-    if stack[kind] != declared[kind]
-]
-check("both deployments hold the same resources", ", ".join(differ))
-parameters = cfn_yaml.load(str(DEPLOY / "cloudformation" / "commander.yaml"))["Parameters"]
-snake = {re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower().replace("image_id", "image_parameter") for name in parameters}
-variables = set(re.findall(r'^variable "(\w+)"', words, re.M))
-check("both ask for the same", ", ".join(sorted(snake ^ variables)))
+
+def snake(name):
+    word = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+    return RENAMED.get(word, word)
+
+
+def compare(name):
+    """The stack and the module of one name, resource by resource and parameter by parameter."""
+    template = cfn_yaml.load(str(DEPLOY / "cloudformation" / f"{name}.yaml"))
+    declared, words = collections.Counter(), ""
+    for file in sorted((DEPLOY / "terraform" / name).glob("*.tf")):
+        words += file.read_text()
+        try:
+            for resource in hcl2.loads(file.read_text()).get("resource", []):
+                declared[next(iter(resource)).strip('"')] += 1
+        except Exception as error:  # the parser's own kinds of error are many
+            check(f"{name}/{file.name} is HCL", str(error).splitlines()[0])
+    unknown = sorted({r["Type"] for r in template["Resources"].values()} - set(SAME))
+    check(f"{name}: each resource of the stack has its like in Terraform", ", ".join(unknown))
+    stack = collections.Counter(SAME.get(r["Type"]) for r in template["Resources"].values())
+    differ = [
+        f"{kind}: {stack[kind]} and {declared[kind]}"
+        for kind in sorted((set(stack) | set(declared)) - INSIDE - {None})
+        if stack[kind] != declared[kind]
+    ]
+    check(f"{name}: both deployments hold the same resources", ", ".join(differ))
+    variables = set(re.findall(r'^variable "(\w+)"', words, re.M))
+    check(f"{name}: both ask for the same", ", ".join(sorted({snake(word) for word in template["Parameters"]} ^ variables)))
+
+
+for template in templates:
+    compare(template.stem)
 if shutil.which("terraform"):
     check("terraform fmt", run("terraform", "fmt", "-check", "-recursive", DEPLOY / "terraform"))
 else:
     print("skipped: no terraform on this machine")
 
-check("start.sh by shellcheck", run(BIN / "shellcheck", DEPLOY / "instance" / "start.sh"))
+ROOT = DEPLOY.parent
+for script in [*sorted(DEPLOY.rglob("*.sh")), ROOT / "tests" / "fresh-debian" / "run.sh", ROOT / ".ci" / "run"]:
+    check(f"{script.name} by shellcheck", run(BIN / "shellcheck", script))
+
+workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+check("workflows by their schema", run(BIN / "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows))
 
 if shutil.which("systemd-analyze"):
     # The binary need not be installed here: any program in its place tells whether the unit is sound.

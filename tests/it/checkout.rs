@@ -1,27 +1,34 @@
 //! The checkout service over HTTP: what it takes, and what it says to what it does not.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::routing::{get, post as posted};
 use incident_commander::checkout::time::Time;
 use incident_commander::checkout::{
-    DeploymentHint, FaultScenario, Rollout, Service, Settings, Sink, router, run_local_test,
+    DeploymentHint, EmbeddedMetrics, FaultScenario, Rollout, Service, Settings, Sink, lambda, router,
+    run_local_test,
 };
 use incident_commander::clock::Clock;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-/// A service on a free port, and its address.
-async fn start(scenario: FaultScenario) -> String {
+async fn service(scenario: FaultScenario, sink: Sink) -> Arc<Service> {
     let rollout = Rollout {
         version: "local".to_owned(),
         settings: Settings::of(scenario),
         hint: DeploymentHint::default(),
     };
-    let sink = Sink::new(|_| {});
-    let service = Service::start(Time::Wall(Clock::System), sink, rollout, 1).await.unwrap();
+    Arc::new(Service::start(Time::Wall(Clock::System), sink, rollout, 1).await.unwrap())
+}
+
+/// A service on a free port, and its address.
+async fn start(scenario: FaultScenario) -> String {
+    let service = service(scenario, Sink::new(|_| {})).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let app = router(Arc::new(service));
+    let app = router(service);
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
     format!("http://{address}/")
 }
@@ -88,4 +95,75 @@ async fn a_pool_of_two_for_ten_callers_fails_over_http_and_is_counted() {
     let metrics = reqwest::get(format!("{url}metrics")).await.unwrap().text().await.unwrap();
     assert!(metrics.contains("checkout_orders_total 10"), "{metrics}");
     assert!(!metrics.contains("checkout_order_failures_total{kind=\"pool_exhausted\"} 0"), "{metrics}");
+}
+
+/// Lambda's Runtime API.
+#[derive(Clone, Default)]
+struct RuntimeApi {
+    /// The events that wait, the next one first.
+    events: Arc<Mutex<Vec<Value>>>,
+    /// Where something was told, and what.
+    told: Arc<Mutex<Vec<(String, Value)>>>,
+}
+
+impl RuntimeApi {
+    /// Serves on a free port; its host and port.
+    async fn serve(&self) -> String {
+        async fn next(State(api): State<RuntimeApi>) -> ([(&'static str, &'static str); 1], String) {
+            let event = api.events.lock().unwrap().remove(0);
+            ([("lambda-runtime-aws-request-id", "request-1")], event.to_string())
+        }
+        async fn told(State(api): State<RuntimeApi>, Path(place): Path<String>, body: String) {
+            let body = serde_json::from_str(&body).unwrap();
+            api.told.lock().unwrap().push((place, body));
+        }
+        let app = Router::new()
+            .route("/2018-06-01/runtime/invocation/next", get(next))
+            .route("/2018-06-01/runtime/{*place}", posted(told))
+            .with_state(self.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        address.to_string()
+    }
+
+    fn take_told(&self) -> Vec<(String, Value)> {
+        std::mem::take(&mut self.told.lock().unwrap())
+    }
+}
+
+#[tokio::test]
+async fn as_a_function_it_takes_batches_that_share_the_pool_and_tells_metrics_in_its_log() {
+    let api = RuntimeApi::default();
+    let order = |number: usize| format!(r#"{{"order_id": "TEST-{number}"}}"#);
+    let message = |number| json!({ "messageId": format!("m{number}"), "body": order(number) });
+    let batch: Vec<Value> = (0..10).map(message).collect();
+    let url = json!({ "requestContext": { "http": {} }, "body": "{}", "isBase64Encoded": false });
+    *api.events.lock().unwrap() = vec![json!({ "Records": batch }), url, json!({ "no": "order" })];
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&lines);
+    let metrics = EmbeddedMetrics::new(move |line| seen.lock().unwrap().push(line.to_owned()));
+    let service = service(FaultScenario::CascadingFailure, metrics.sink()).await;
+    let runtime = lambda::Runtime::at(&api.serve().await);
+    for _ in 0..3 {
+        runtime.serve_next(&service, &metrics).await.unwrap();
+    }
+    runtime.refuse("db_pool_size is \"0\"").await.unwrap();
+
+    let told = api.take_told();
+    let places: Vec<&str> = told.iter().map(|(place, _)| place.as_str()).collect();
+    let answered = "invocation/request-1/response";
+    assert_eq!(places, [answered, answered, "invocation/request-1/error", "init/error"]);
+    let failed = told[0].1["batchItemFailures"].as_array().unwrap();
+    assert!(failed.len() >= 3, "ten orders at once starve a pool of two: {failed:?}");
+    assert_eq!(told[1].1["statusCode"], 400, "{:?}", told[1]);
+    assert!(told[2].1["errorMessage"].as_str().unwrap().contains("order_id"), "{:?}", told[2]);
+
+    let lines: Vec<Value> =
+        lines.lock().unwrap().iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let exhausted = |line: &&Value| line["message"] == "Database connection timeout - pool exhausted";
+    assert!(lines.iter().filter(exhausted).count() >= 3, "the same lines as over HTTP");
+    let of_metrics: Vec<&Value> = lines.iter().filter(|line| line["_aws"].is_object()).collect();
+    assert_eq!(of_metrics.len(), 1, "one line for the invocation that took orders");
+    assert_eq!(of_metrics[0]["OrderRequests"].as_array().unwrap().len(), 10);
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use incident_commander::checkout::{FaultScenario, Settings};
 use incident_commander::config::Config;
 use incident_commander::slack::scopes;
 use serde_json::Value;
@@ -71,6 +72,30 @@ fn reading_grants_nothing_that_changes_anything() {
         let verb = action.split(':').nth(1).unwrap();
         let reads = ["Get", "BatchGet", "List", "Describe", "Lookup", "Filter", "StartQuery", "StopQuery"];
         assert!(reads.iter().any(|read| verb.starts_with(read)), "{action}");
+    }
+}
+
+/// CloudFormation has no tables whose keys hold a `_`: its conditions are read by hand, and pinned here.
+#[test]
+fn the_demo_stacks_set_what_each_scenario_of_the_service_is() {
+    let terraform = fs::read_to_string(root().join("deploy/terraform/demo/main.tf")).unwrap();
+    let stack = fs::read_to_string(root().join("deploy/cloudformation/demo.yaml")).unwrap();
+    for scenario in FaultScenario::ALL {
+        let Settings { db_pool_size, max_concurrent, .. } = Settings::of(scenario);
+        let row = format!("{{ size = \"{db_pool_size}\", callers = \"{max_concurrent}\" }}");
+        let told = terraform.lines().any(|line| {
+            line.trim_start().split(' ').next() == Some(scenario.as_str()) && line.ends_with(&row)
+        });
+        assert!(told, "{}: {row}", scenario.as_str());
+    }
+    let sizes: Vec<u32> = FaultScenario::ALL.map(|scenario| Settings::of(scenario).db_pool_size).into();
+    assert_eq!(sizes, [10, 3, 5, 10, 2]);
+    for line in [
+        "AllowedValues: [normal, db_pool_exhaustion, deployment_config_bug, memory_leak, cascading_failure]",
+        "db_pool_size: !If [ConnectionsAreFew, \"3\", !If [DeploymentIsBad, \"5\", !If [FailureSpreads, \"2\", \"10\"]]]",
+        "max_concurrent: !If [DeploymentIsBad, \"8\", !If [FailureSpreads, \"10\", \"5\"]]",
+    ] {
+        assert!(stack.contains(line), "{line}");
     }
 }
 

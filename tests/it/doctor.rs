@@ -1,5 +1,10 @@
 //! `doctor` says what is missing and where to add it.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use incident_commander::app;
+use incident_commander::aws::{Clients, permissions};
 use incident_commander::cli::doctor::{Finding, Health, examine};
 use incident_commander::config::{AwsKey, Secret, Settings};
 use incident_commander::demo::aws::Fault;
@@ -8,8 +13,10 @@ use incident_commander::demo::slack::{Options, SlackWorld};
 use incident_commander::slack::scopes;
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 
 use crate::aws_account::{Account, GROUP, at};
+use crate::deploy::granted;
 use crate::house::settings;
 
 /// A workspace in which everything is as it should be, and settings that fit it.
@@ -144,6 +151,17 @@ async fn what_is_found_of_a_service_is_shown_with_the_reason() {
     }
     let told = lines(&examine(&settings, Some("nobody")).await);
     assert!(told.iter().any(|line| line.contains("nothing of nobody was found")), "{told:#?}");
+}
+
+#[tokio::test]
+async fn each_read_of_the_policy_is_tried_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_account, settings) = in_aws(folder.path()).await;
+    let clients = Clients::connect(&app::aws_settings(&settings)).await.unwrap();
+    let deadline = Instant::now() + Duration::from_mins(1);
+    let tried = permissions::try_all(&clients, at("12:00:00"), deadline).await;
+    let tried: BTreeSet<String> = tried.iter().map(|one| one.action.to_owned()).collect();
+    assert_eq!(tried, granted("iam-read.json"));
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use crate::ward::{Set, Ward, trail};
 const APPROVE: &str = "rollback_approve";
 
 /// Somebody who may has approved, and so many seconds have passed since.
-async fn approved(change: impl FnOnce(&mut Set), seconds: u64) -> (Ward, Bench) {
+pub async fn approved(change: impl FnOnce(&mut Set), seconds: u64) -> (Ward, Bench) {
     let ward = Ward::open(true, change).await;
     let bench = ward.bench().await;
     ward.live(&bench, 6).await;

@@ -10,10 +10,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use sha2::Digest as _;
 
-use crate::checkout::{Emission, SERVICE_NAME, Sink, What};
+pub use crate::checkout::METRIC_NAMESPACE as NAMESPACE;
+use crate::checkout::{Emission, METRIC_DIMENSION, SERVICE_NAME, Sink, What};
 use crate::demo::aws::AwsWorld;
 
-pub const NAMESPACE: &str = "DemoApp";
 pub const LOG_GROUP: &str = "/aws/lambda/demo-checkout-service";
 pub const ALIAS: &str = "live";
 /// Instances of one version that share its traffic, each with its own log stream.
@@ -111,7 +111,7 @@ pub fn metrics_only(world: AwsWorld) -> Sink {
 }
 
 fn put_metric(world: &AwsWorld, name: &str, at: Timestamp, value: f64, unit: &str) {
-    world.put_metric(NAMESPACE, name, &[("Service", SERVICE_NAME)], at, value, unit, true);
+    world.put_metric(NAMESPACE, name, &[(METRIC_DIMENSION, SERVICE_NAME)], at, value, unit, true);
 }
 
 fn record(world: &AwsWorld, tally: &Tally, emission: &Emission) {

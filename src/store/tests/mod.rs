@@ -293,3 +293,41 @@ async fn alerts_that_join_bring_the_headline_up_to_date_with_one_look() {
     store.finish(look.id).await.unwrap();
     assert_eq!(store.claim(soon).await.unwrap().unwrap().kind, JobKind::Headline);
 }
+
+#[tokio::test]
+async fn what_is_deleted_leaves_nothing_but_a_trail_that_holds() {
+    let (_folder, store, _) = store().await;
+    let id = store.accept(alert("checkout", None), noon()).await.unwrap().incident().unwrap();
+    assert_eq!(
+        store.delete_incident(id, "command line", noon()).await.unwrap(),
+        Deleted::Open(State::Investigating)
+    );
+    assert!(store.conclude(id, 1, &conclusion(true), noon()).await.unwrap());
+    let said = NewFeedback {
+        incident: id,
+        round: 1,
+        by: "U1",
+        word: crate::domain::scorecard::Word::Right,
+        cause: None,
+        note: Some("it was the pool"),
+        click: "c1",
+    };
+    assert!(store.note_feedback(&said, noon()).await.unwrap());
+    store.close_incident(id, "done", noon()).await.unwrap();
+    let before = store.audit_trail().await.unwrap().len();
+    assert!(before > 0);
+
+    assert_eq!(store.delete_incident(id, "command line", noon()).await.unwrap(), Deleted::Done);
+    assert!(store.incident(id).await.unwrap().is_none());
+    assert!(store.feedback_of(id).await.unwrap().is_empty());
+    assert!(store.evidence(id).await.unwrap().is_empty());
+    assert_eq!(store.queue_depth().await.unwrap(), (0, 0));
+    let trail = store.audit_trail().await.unwrap();
+    assert_eq!(trail.len(), before + 1);
+    assert!(audit::verify(&trail).is_ok());
+    assert_eq!(store.untold().await.unwrap(), Vec::<String>::new());
+    assert_eq!(store.delete_incident(id, "command line", noon()).await.unwrap(), Deleted::Unknown);
+    // Its number is not given again.
+    let next = store.accept(alert("checkout", None), noon()).await.unwrap().incident().unwrap();
+    assert!(next.0 > id.0);
+}

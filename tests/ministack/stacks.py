@@ -1,0 +1,302 @@
+"""The CloudFormation stacks of deploy/ against the emulator, and the demo's story on the function that one of them deploys.
+
+Usage: stacks.py --bin INCIDENT_COMMANDER --checkout DEMO_CHECKOUT_SERVICE. Exits 0 only if every check holds.
+
+The checkout service runs there as a Lambda function with a custom runtime, the same binary as anybody starts by hand. An
+update of the stack with another scenario publishes a version and moves the alias; the bot's `investigate` finds that.
+"""
+
+import argparse
+import collections
+import contextlib
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from emulator import REGION, Emulator, until
+from relay import Relay
+from story import Checks
+
+HERE = pathlib.Path(__file__).parent
+DEPLOY = HERE.parents[1] / "deploy"
+FUNCTION = "demo-checkout-service"
+BUCKET = "artifacts"
+# Orders of one invocation: three groups of ten.
+REQUESTS = 30
+SENDERS = 2
+# Seconds of traffic on the bad version: one whole minute at least, whenever it begins.
+BAD_FOR = 70
+# Minutes of metrics from before the story: what is ordinary is not told from a minute or two.
+REMEMBERED = 120
+
+
+def archive(binary, folder):
+    """The function's archive, as the script that people run makes it."""
+    made = subprocess.run(
+        [DEPLOY / "demo" / "build.sh", folder],
+        env={**os.environ, "BINARY": str(pathlib.Path(binary).resolve())},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return pathlib.Path(made.stdout.strip()).read_bytes()
+
+
+class Stack:
+    def __init__(self, emulator, name, body, parameters):
+        self.client = emulator.client("cloudformation")
+        self.name, self.body, self.parameters = name, body, parameters
+        self.client.create_stack(StackName=name, TemplateBody=body, Parameters=self.given(), Capabilities=["CAPABILITY_IAM"])
+        self.is_done("CREATE_COMPLETE")
+
+    def given(self):
+        return [{"ParameterKey": key, "ParameterValue": value} for key, value in self.parameters.items()]
+
+    def update(self, **parameters):
+        self.parameters.update(parameters)
+        self.client.update_stack(
+            StackName=self.name, TemplateBody=self.body, Parameters=self.given(), Capabilities=["CAPABILITY_IAM"]
+        )
+        self.is_done("UPDATE_COMPLETE")
+
+    def described(self):
+        return self.client.describe_stacks(StackName=self.name)["Stacks"][0]
+
+    def is_done(self, wanted):
+        def ended():
+            status = self.described()["StackStatus"]
+            return status if status.endswith(("_COMPLETE", "_FAILED")) else None
+
+        status = until(f"the stack {self.name}", ended)
+        if status != wanted:
+            events = self.client.describe_stack_events(StackName=self.name)["StackEvents"]
+            reasons = [f"{one['LogicalResourceId']}: {one.get('ResourceStatusReason')}" for one in events]
+            raise AssertionError(f"{self.name}: {status}: {reasons}")
+
+    def resources(self):
+        return self.client.describe_stack_resources(StackName=self.name)["StackResources"]
+
+    def outputs(self):
+        return {one["OutputKey"]: one["OutputValue"] for one in self.described().get("Outputs", [])}
+
+
+def kinds(body):
+    """How often a template declares each kind of resource, by its text."""
+    resources = body.partition("\nResources:\n")[2].partition("\nOutputs:\n")[0]
+    return collections.Counter(re.findall(r"^    Type: (AWS::\S+)$", resources, re.M))
+
+
+def commander(emulator, check):
+    """The bot's own stack. The emulator knows no volumes: all but that is deployed, and its id is written down."""
+    body = (DEPLOY / "cloudformation" / "commander.yaml").read_text()
+    without = re.sub(r"  DataVolume:\n(?:    .*\n|\n)+", "", body).replace("${DataVolume}", "vol-0123456789abcdef0")
+    # Amazon's own public parameter is not there.
+    emulator.client("ssm").put_parameter(Name="/images/machine", Value="ami-0123456789abcdef0", Type="String")
+    ec2 = emulator.client("ec2")
+    network = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+    subnet = ec2.describe_subnets()["Subnets"][0]
+    stack = Stack(
+        emulator,
+        "commander",
+        without,
+        {
+            "VpcId": network,
+            "SubnetId": subnet["SubnetId"],
+            "AvailabilityZone": subnet["AvailabilityZone"],
+            "ImageId": "/images/machine",
+            "ArtifactBucket": BUCKET,
+        },
+    )
+    made = collections.Counter(one["ResourceType"] for one in stack.resources())
+    declared = kinds(without)
+    # Only where an address is given.
+    declared.pop("AWS::SNS::Subscription")
+    check(made == declared, f"commander.yaml: deployed, all but its volume: {sum(made.values())} resources")
+    return stack.outputs()["TopicArn"]
+
+
+class Shoppers:
+    """Invocations one after another, as EventBridge's rule makes them each minute: the emulator runs no schedule."""
+
+    def __init__(self, emulator):
+        self.stopping = threading.Event()
+        # (when, version, orders, failures) of every invocation.
+        self.seen, self.trouble = [], None
+        clients = [emulator.client("lambda") for _ in range(SENDERS)]
+        self.threads = [threading.Thread(target=self.send, args=(client,)) for client in clients]
+
+    def start(self):
+        for thread in self.threads:
+            thread.start()
+
+    def stop(self):
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join()
+
+    def send(self, client):
+        try:
+            while not self.stopping.is_set():
+                answer = client.invoke(FunctionName=FUNCTION, Qualifier="live", Payload=json.dumps({"requests": REQUESTS}))
+                summary = json.loads(answer["Payload"].read())["summary"]
+                self.seen.append((time.time(), answer["ExecutedVersion"], summary["requests"], summary["failed"]))
+        except Exception as error:
+            # Raised where the story looks.
+            self.trouble = error
+
+    def served(self, version):
+        if self.trouble:
+            raise self.trouble
+        own = [(orders, failed) for _, by, orders, failed in list(self.seen) if by == version]
+        return sum(orders for orders, _ in own), sum(failed for _, failed in own)
+
+
+class EmbeddedMetrics:
+    """What CloudWatch does with lines in its embedded metric format, and the emulator does not: it makes metrics of them."""
+
+    def __init__(self, emulator):
+        self.logs, self.cloudwatch = emulator.client("logs"), emulator.client("cloudwatch")
+
+    def take(self):
+        """How many lines were taken."""
+        events = self.logs.filter_log_events(logGroupName=f"/aws/lambda/{FUNCTION}", filterPattern='"_aws"')["events"]
+        lines = [json.loads(event["message"]) for event in events if '"_aws"' in event["message"]]
+        for line in lines:
+            (directive,) = line["_aws"]["CloudWatchMetrics"]
+            self.put(directive, line, line["_aws"]["Timestamp"] / 1000)
+        return len(lines)
+
+    def put(self, directive, line, at):
+        (names,) = directive["Dimensions"]
+        data = [
+            {
+                "MetricName": metric["Name"],
+                "Unit": metric["Unit"],
+                "Timestamp": at,
+                "Dimensions": [{"Name": name, "Value": line[name]} for name in names],
+                "StatisticValues": {
+                    "SampleCount": len(values := line[metric["Name"]]),
+                    "Sum": sum(values),
+                    "Minimum": min(values),
+                    "Maximum": max(values),
+                },
+            }
+            for metric in directive["Metrics"]
+        ]
+        self.cloudwatch.put_metric_data(Namespace=directive["Namespace"], MetricData=data)
+
+    def remember(self, minutes):
+        """The minutes before, as ordinary as they were: one order in twenty meets a locked row."""
+        dimensions = [{"Name": "Service", "Value": FUNCTION}]
+        for back in range(1, minutes + 1):
+            at = time.time() - 60 * back
+            failed = 4 + back % 3
+            counts = {"OrderRequests": (100, 100), "CheckoutFailures": (100, failed), "db_timeout": (100, failed)}
+            data = [
+                {
+                    "MetricName": name,
+                    "Unit": "Count",
+                    "Timestamp": at,
+                    "Dimensions": dimensions,
+                    "StatisticValues": {"SampleCount": count, "Sum": total, "Minimum": 0, "Maximum": 1},
+                }
+                for name, (count, total) in counts.items()
+            ]
+            self.cloudwatch.put_metric_data(Namespace="DemoApp", MetricData=data)
+
+
+def tell_story(args, check, folder, open_things):
+    emulator = Emulator(folder)
+    open_things.callback(emulator.stop)
+    emulator.open()
+    storage, functions = emulator.client("s3"), emulator.client("lambda")
+    storage.create_bucket(Bucket=BUCKET)
+    storage.put_object(Bucket=BUCKET, Key="checkout.zip", Body=archive(args.checkout, folder))
+    topic = commander(emulator, check)
+
+    body = (DEPLOY / "cloudformation" / "demo.yaml").read_text()
+    demo = Stack(emulator, "demo", body, {"CodeBucket": BUCKET, "CodeKey": "checkout.zip", "AlarmTopic": topic})
+    check(collections.Counter(one["ResourceType"] for one in demo.resources()) == kinds(body), "demo.yaml: deployed")
+    good = demo.outputs()["LiveVersion"]
+
+    def live():
+        return functions.get_alias(FunctionName=FUNCTION, Name="live")["FunctionVersion"]
+
+    check(live() == good, f"demo.yaml: the alias serves version {good}")
+    described = json.dumps({"StackResources": demo.resources()}, default=str)
+    imported = subprocess.run([args.bin, "services", "import", "-"], input=described, capture_output=True, text=True, check=True)
+    check('alias = "live"' in imported.stdout and f'name = "{FUNCTION}"' in imported.stdout, "services import: reads the stack")
+
+    order = functions.invoke(FunctionName=FUNCTION, Qualifier="live", Payload='{"order_id": 5}')
+    check(json.loads(order["Payload"].read()).get("order_id") == "5" or "FunctionError" in order, "lambda: takes an order")
+    refused = functions.invoke(FunctionName=FUNCTION, Qualifier="live", Payload='{"order_id": ""}')
+    check("order_id" in json.loads(refused["Payload"].read())["errorMessage"], "lambda: names what it cannot read")
+
+    metrics = EmbeddedMetrics(emulator)
+    metrics.remember(REMEMBERED)
+    shoppers = Shoppers(emulator)
+    open_things.callback(shoppers.stop)
+    shoppers.start()
+    orders, failed = until("ordinary traffic", lambda: (seen := shoppers.served(good))[0] >= 4 * REQUESTS and seen)
+    check(failed < 0.2 * orders, f"lambda: {failed} of {orders} orders fail on an ordinary day")
+    demo.update(FaultScenario="deployment_config_bug")
+    changed = time.time()
+    bad = live()
+    versions = {one["Version"] for one in functions.list_versions_by_function(FunctionName=FUNCTION)["Versions"]}
+    check(bad != good and {good, bad} <= versions, f"demo.yaml: the update publishes version {bad}, moves the alias, and keeps {good}")
+    until("two minutes of it", lambda: time.time() > changed + BAD_FOR or shoppers.trouble, within=BAD_FOR + 30)
+    orders, failed = shoppers.served(bad)
+    # As the alarm of the stack asks.
+    check(failed > 0.2 * orders > 0, f"lambda: {failed} of {orders} orders fail since")
+    shoppers.stop()
+    check(metrics.take() > 0, "lambda: its log holds metrics in the embedded format")
+
+    # Refuses Insights, whose filters the emulator ignores; nobody hears its deliveries.
+    relay = Relay(emulator.port, "http://127.0.0.1:9")
+    open_things.callback(relay.close)
+    environment = {
+        "AWS_ACCESS_KEY_ID": "commander",
+        "AWS_SECRET_ACCESS_KEY": "any",
+        "AWS_REGION": REGION,
+        "AWS_ENDPOINT_URL": relay.url,
+        "PATH": os.environ["PATH"],
+    }
+    # Without a configuration: AWS's own naming tells enough.
+    command = [args.bin, "investigate", "--service", FUNCTION, "--format", "json"]
+    told = json.loads(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+    verdict = told["verdict"]
+    check.tell(f"    {told['summary']}")
+    check.tell(f"    confidence {verdict['confidence']:.2f}")
+    blamed = (verdict["cause"], (verdict["change"] or {}).get("resource"))
+    check(blamed == ("deployment", FUNCTION), f"verdict: {blamed}")
+    values = {entry["key"]: (entry["before"], entry["after"]) for entry in verdict["change"]["config"]}
+    expected = {"db_pool_size": ("10", "5"), "max_concurrent": ("5", "8")}
+    check(expected.items() <= values.items(), f"verdict: old and new values {values}")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    for name in ("--bin", "--checkout"):
+        parser.add_argument(name, required=True)
+    args = parser.parse_args()
+    check = Checks()
+    with tempfile.TemporaryDirectory(prefix="ministack-", ignore_cleanup_errors=True) as name:
+        folder = pathlib.Path(name)
+        try:
+            with contextlib.ExitStack() as open_things:
+                tell_story(args, check, folder, open_things)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                print(f"--- the end of ministack.log\n{(folder / 'ministack.log').read_text()[-3000:]}", file=sys.stderr)
+            raise
+    print(f"{check.held} checks held")
+
+
+if __name__ == "__main__":
+    main()
