@@ -154,6 +154,9 @@ pub const OVER_ALREADY: f64 = 0.895;
 /// Error lines rose and nothing else did, in series that were read; a counter under a name of its own may
 /// be the failures.
 pub const ONLY_TELEMETRY: f64 = 0.92;
+/// No failures and no slowness, but what the service counts of its own work fell by a fifth and more for the same requests:
+/// customers may be hurt in a way that nothing here measures, so that 'no incident' is the smaller part.
+pub const NONE_BESIDE_A_SAG: f64 = 0.3;
 /// 'No incident' with too few requests to tell.
 pub const TOO_FEW_REQUESTS: f64 = 0.78;
 /// A mechanism fits and nothing shows it with values, by version or by undoing it.

@@ -37,6 +37,19 @@ pub struct Symptom {
     pub measured: bool,
     /// Error lines rose while nothing that users see did.
     pub log_noise: Option<LogNoise>,
+    /// Something that the service counts of its own work fell, while it was asked for as much and failed no more.
+    pub sag: Option<Sag>,
+}
+
+/// A count for each request, before and since.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sag {
+    pub query: String,
+    pub metric: String,
+    /// Per period.
+    pub before: f64,
+    pub during: f64,
+    pub begin: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -126,14 +139,59 @@ pub fn observe(alert: &Alert, metrics: Option<&Metrics>, logs: Option<&LogSurvey
         requests,
         habit: primary.as_ref().and_then(habit),
         log_noise: noise,
+        sag: None,
         measured,
         primary,
         second,
         from_logs,
     };
+    if symptom.primary.is_none() {
+        symptom.sag = own.and_then(|own| sag(own, grid));
+    }
     symptom.real = reality(&symptom, from_metrics, logs.is_some(), troubles.first());
     symptom.locate(alert, logs);
     symptom
+}
+
+/// A count of successes, or of something unknown, that fell against the requests and stays down: bookings of as many
+/// visitors. Whatever did that, no failure shows it.
+fn sag(own: &Entity, grid: Grid) -> Option<Sag> {
+    /// It has to lose a part that nobody calls noise.
+    const PART: f64 = 0.8;
+    let offered = own.offered()?;
+    own.tracks
+        .iter()
+        .filter(|track| track.stat == "Sum" && matches!(track.measure, Measure::Successes | Measure::Other))
+        .filter_map(|track| {
+            let share: Vec<Option<f64>> = track
+                .values
+                .iter()
+                .zip(&offered)
+                .map(|(count, all)| {
+                    count.zip(*all).filter(|(_, all)| *all > 0.0).map(|(count, all)| count / all)
+                })
+                .collect();
+            let fall = steps::fall_in_level(&share)?;
+            let known = |from: usize, to: usize| share[from..to].iter().flatten().count();
+            let lasting = fall.end.is_none_or(|end| end + 2 >= grid.len);
+            let long = known(fall.begin, share.len()) >= 8 && known(0, fall.begin) >= 30;
+            let level =
+                |from: usize, to: usize| crate::analysis::metrics::entities::mean(&track.values[from..to]);
+            let (before, during) = (level(0, fall.begin)?, level(fall.begin, share.len())?);
+            let clear = fall.strength >= trouble::SIGNIFICANT + 3.0 && during <= PART * before;
+            (lasting && long && clear).then(|| {
+                let sag = Sag {
+                    query: track.query(),
+                    metric: track.metric.clone(),
+                    before,
+                    during,
+                    begin: fall.begin,
+                };
+                (fall.strength, sag)
+            })
+        })
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, sag)| sag)
 }
 
 /// Whether the alert is about this very series.

@@ -34,6 +34,11 @@ pub(super) fn record_sets(call: &Call<'_>) -> Vec<(String, Option<String>)> {
         .collect()
 }
 
+/// Whether a call takes a part of the network away: a gateway, an endpoint, a peering.
+pub(super) fn takes_away(call: &Call<'_>) -> bool {
+    ["Delete", "Detach", "Disassociate", "Release"].iter().any(|verb| call.verb.starts_with(verb))
+}
+
 /// The route that a call makes, replaces or takes away, by its destination. Where a replaced one led is not in the
 /// record; that there was one is.
 pub(super) fn route(call: &Call<'_>) -> Option<KeyChange> {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::call::{Call, field, function_name, scalar, settings};
 use super::kinds::{by_hand, kind, only_labels, without_effect};
-use super::network::{record_sets, route, rules};
+use super::network::{record_sets, route, rules, takes_away};
 use super::{DEPLOYMENT_GAP, World, appconfig, lambda, of_call, parameters};
 use crate::domain::change::{Change, ChangeKind, Effect, KeyChange};
 
@@ -327,6 +327,15 @@ fn keys(call: &Call<'_>, kind: &ChangeKind, names: &[&str]) -> Vec<KeyChange> {
         ChangeKind::Secret | ChangeKind::Stack => Vec::new(),
         _ if call.service == "codedeploy" => Vec::new(),
         ChangeKind::Network if call.verb.ends_with("Route") => route(call).into_iter().collect(),
+        ChangeKind::Network if call.service == "ec2" && takes_away(call) => names
+            .first()
+            .map(|name| KeyChange {
+                key: (*name).to_owned(),
+                before: Some("in place".to_owned()),
+                after: None,
+            })
+            .into_iter()
+            .collect(),
         _ if call.verb == "ChangeResourceRecordSets" => record_sets(call)
             .into_iter()
             .take(KEYS_MAX)

@@ -38,7 +38,7 @@ pub(super) fn changes(world: &World<'_>) -> Vec<Change> {
     for call in world.calls.iter().filter(|call| call.service == "ssm" && VERBS.contains(&call.verb)) {
         for name in names(call) {
             let history = histories.get_key_value(name.as_str());
-            let made = history.and_then(|(_, history)| made_by(call, history));
+            let made = history.and_then(|(_, history)| made_by(world, call, history));
             if let (Some((name, _)), Some(made)) = (history, made) {
                 told.insert((name, made.version));
             }
@@ -76,17 +76,31 @@ fn path(name: &str) -> &str {
     if name.starts_with("arn:") { name.split_once(":parameter").map_or(name, |(_, path)| path) } else { name }
 }
 
-/// The version that a call made: by the number that it answered with, else by its time.
-fn made_by<'v>(call: &Call<'_>, history: &[&'v ParameterVersion]) -> Option<&'v ParameterVersion> {
+/// The version that a call made: by the number that it answered with; by its time, where the history does not hold that
+/// number and no other call answered with the one that it holds.
+fn made_by<'v>(
+    world: &World<'_>,
+    call: &Call<'_>,
+    history: &[&'v ParameterVersion],
+) -> Option<&'v ParameterVersion> {
     if call.failed() || call.verb != "PutParameter" {
         return None;
     }
-    let answered: Option<i64> =
-        field(call.response(), "version").and_then(scalar).and_then(|text| text.parse().ok());
+    let number = |call: &Call<'_>| -> Option<i64> {
+        field(call.response(), "version").and_then(scalar).and_then(|text| text.parse().ok())
+    };
+    let answered = number(call);
+    let claimed = |version: &ParameterVersion| {
+        world.calls.iter().any(|other| {
+            other.verb == "PutParameter"
+                && number(other) == Some(version.version)
+                && names(other).contains(&version.name)
+        })
+    };
     let near = |version: &&&ParameterVersion| {
         version.modified_at.is_some_and(|at| at.duration_since(call.record.at).abs() <= SAME)
+            && !claimed(version)
     };
-    // A number that the history does not hold is not its: then the time tells.
     let numbered = |version: &&&ParameterVersion| answered == Some(version.version);
     history.iter().find(numbered).or_else(|| history.iter().find(near)).copied()
 }

@@ -17,12 +17,15 @@ use super::line::{self, Field, Line, Scalar};
 use super::migration;
 use super::values::FewValues;
 use crate::analysis::grid::Grid;
+use crate::analysis::words;
 use crate::domain::evidence::LogEvent;
 
 const FIELDS_MAX: usize = 64;
 const VERSIONS_MAX: usize = 24;
 const ZONES_MAX: usize = 12;
 const CLAIMS_MAX: usize = 3;
+/// Counterparts and hosts behind circuit breakers that are told apart.
+const PARTIES_MAX: usize = 24;
 
 /// Sums of a numeric field by period.
 #[derive(Debug, Clone, Default)]
@@ -61,6 +64,10 @@ pub struct LogSurvey {
     pub choices: BTreeMap<String, FewValues>,
     /// (lines, failing lines) by availability zone and period.
     pub zones: BTreeMap<String, Vec<(u32, u32)>>,
+    /// (lines, failing lines) by period of each counterpart that a field names: (field, value).
+    pub parties: BTreeMap<(String, String), Vec<(u32, u32)>>,
+    /// Lines by period that tell of a circuit breaker that opened, by the host that they name.
+    pub breakers: BTreeMap<String, Vec<u32>>,
     /// What the application or somebody in its logs asserts about the cause; examples.
     pub claims: Vec<String>,
     pub claim_lines: u64,
@@ -133,6 +140,8 @@ struct Caps {
     choices: Cap,
     versions: Cap,
     zones: Cap,
+    parties: Cap,
+    breakers: Cap,
 }
 
 impl Caps {
@@ -172,6 +181,8 @@ impl Survey {
                 numeric: BTreeMap::new(),
                 choices: BTreeMap::new(),
                 zones: BTreeMap::new(),
+                parties: BTreeMap::new(),
+                breakers: BTreeMap::new(),
                 claims: Vec::new(),
                 claim_lines: 0,
                 migrations: BTreeMap::new(),
@@ -194,11 +205,17 @@ impl Survey {
         let versions = out.versions.iter().map(|(key, counts)| (name(key), sum(counts)));
         let lines = |counts: &[(u32, u32)]| counts.iter().map(|count| u64::from(count.0)).sum();
         let zones = out.zones.iter().map(|(key, counts)| (name(key), lines(counts)));
+        let parties = out.parties.iter().map(|((field, value), counts)| {
+            (hash([field.as_str(), value.as_str()].into_iter()), lines(counts))
+        });
+        let breakers = out.breakers.iter().map(|(host, counts)| (name(host), sum(counts)));
         let caps = Caps {
             numeric: caps.numeric.choose(numeric, FIELDS_MAX),
             choices: caps.choices.choose(choices, FIELDS_MAX),
             versions: caps.versions.choose(versions, VERSIONS_MAX),
             zones: caps.zones.choose(zones, ZONES_MAX),
+            parties: caps.parties.choose(parties, PARTIES_MAX),
+            breakers: caps.breakers.choose(breakers, PARTIES_MAX),
         };
         Self { kinds: kinds.chosen(), ..Self::new(out.grid, caps) }
     }
@@ -252,6 +269,14 @@ impl Survey {
         if let Some(zone) = zone {
             self.zone(zone, period, line.failing(), grid_len);
         }
+        for Field { key, value, .. } in &fields {
+            if let Scalar::Text(value) = value
+                && is_party_field(key)
+            {
+                self.party(key, value, period, line.failing());
+            }
+        }
+        self.breaker(line.text, period);
         if !line.failing() {
             return;
         }
@@ -304,6 +329,40 @@ impl Survey {
         if let Some(counts) = self.out.zones.get_mut(name) {
             counts[period].0 += 1;
             counts[period].1 += u32::from(failing);
+        }
+    }
+
+    fn party(&mut self, field: &str, value: &str, period: usize, failing: bool) {
+        let grid_len = self.out.grid.len;
+        let place = (field.to_owned(), value.to_owned());
+        if !self.out.parties.contains_key(&place) {
+            let held = self.out.parties.len();
+            let name = hash([field, value].into_iter());
+            if value.len() > 64 || !self.caps.parties.admits(name, held, PARTIES_MAX) {
+                return;
+            }
+        }
+        let counts = self.out.parties.entry(place).or_insert_with(|| vec![(0, 0); grid_len]);
+        counts[period].0 += 1;
+        counts[period].1 += u32::from(failing);
+    }
+
+    /// A circuit breaker opens only where calls to somebody have failed.
+    fn breaker(&mut self, text: &str, period: usize) {
+        if !(text.contains("ircuit") || text.contains("reaker")) {
+            return;
+        }
+        let lower = text.to_lowercase();
+        if !["open", "tripped"].iter().any(|word| lower.contains(word)) {
+            return;
+        }
+        let grid_len = self.out.grid.len;
+        for host in words::tokens(&lower).into_iter().filter(|token| token.contains(['.', '-'])) {
+            let held = self.out.breakers.len();
+            let name = hash(std::iter::once(host.as_str()));
+            if self.out.breakers.contains_key(&host) || self.caps.breakers.admits(name, held, PARTIES_MAX) {
+                self.out.breakers.entry(host).or_insert_with(|| vec![0; grid_len])[period] += 1;
+            }
         }
     }
 
@@ -385,6 +444,38 @@ pub fn is_version_field(key: &str) -> bool {
             | "commit"
             | "image_tag"
     )
+}
+
+/// A field that names whom a request was passed on to.
+fn is_party_field(key: &str) -> bool {
+    const NAMES: &[&str] = &[
+        "acquirer",
+        "backend",
+        "bank",
+        "carrier",
+        "dependency",
+        "destination",
+        "downstream",
+        "issuer",
+        "peer",
+        "peername",
+        "peerservice",
+        "provider",
+        "psp",
+        "remote",
+        "remotehost",
+        "remoteservice",
+        "supplier",
+        "targethost",
+        "targetservice",
+        "thirdparty",
+        "upstream",
+        "upstreamhost",
+        "upstreamservice",
+        "vendor",
+    ];
+    let plain: String = key.chars().filter(char::is_ascii_alphanumeric).collect();
+    NAMES.contains(&plain.to_ascii_lowercase().as_str())
 }
 
 fn is_zone_field(key: &str) -> bool {

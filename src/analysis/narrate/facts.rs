@@ -48,6 +48,7 @@ pub fn items(findings: &Findings<'_>) -> Vec<EvidenceItem> {
     errors(&mut writer);
     others(&mut writer);
     zone(&mut writer);
+    party(&mut writer);
     controls(&mut writer);
     claims(&mut writer);
     numbered(writer.items)
@@ -603,6 +604,23 @@ fn zone(writer: &mut Writer<'_>) {
         figure(other_lines)
     );
     writer.add(Agent::Logs, statement, &[Cause::Platform], None);
+}
+
+fn party(writer: &mut Writer<'_>) {
+    let Some((field, value, failing, lines, other_failing, other_lines)) =
+        &writer.findings.triggers.party_split
+    else {
+        return;
+    };
+    let statement = format!(
+        "Of the lines with {field} {}, {} of {} fail; of those with another {field} {} of {}.",
+        quote(value),
+        figure(*failing),
+        figure(*lines),
+        figure(*other_failing),
+        figure(*other_lines)
+    );
+    writer.add(Agent::Logs, statement, &[Cause::Dependency], None);
 }
 
 fn claims(writer: &mut Writer<'_>) {

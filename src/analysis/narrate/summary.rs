@@ -7,6 +7,7 @@ use super::{Findings, clock, figure, milliseconds, percent, shown, what};
 use crate::analysis::metrics::Manner;
 use crate::analysis::redact;
 use crate::analysis::suspects::Suspect;
+use crate::analysis::triggers::events::Kind;
 use crate::analysis::weigh::indistinct;
 use crate::domain::report::{Cause, Verdict};
 
@@ -118,7 +119,12 @@ pub fn summary(findings: &Findings<'_>, verdict: &Verdict) -> String {
                     "The provider is the likeliest cause: {peers}, which have nothing to do with {service}, fail in the same minutes. {symptom}"
                 ),
                 None => {
-                    format!("The provider is the likeliest cause, as {service}'s own errors say. {symptom}")
+                    let told = findings.triggers.told.iter().find(|told| told.kind == Kind::Capacity);
+                    let says = told.map_or_else(
+                        || format!("as {service}'s own errors say"),
+                        |told| format!("as AWS itself tells: {}", quote(&told.text)),
+                    );
+                    format!("The provider is the likeliest cause, {says}. {symptom}")
                 }
             }
         }
@@ -285,5 +291,15 @@ fn unknown(findings: &Findings<'_>, symptom: &str) -> String {
         [one] => format!(" Looked at without finding: {one}."),
         [rest @ .., last] => format!(" Looked at without finding: {} and {last}.", rest.join(", ")),
     };
+    if let Some(sag) = &findings.symptom.sag {
+        return format!(
+            "{} fell from {} to {} per {} s at {} UTC, while requests, failures and latency stayed as they were: what keeps it down is not decided.",
+            sag.metric,
+            figure(sag.before),
+            figure(sag.during),
+            findings.symptom.grid.step,
+            clock(findings.symptom.grid.at(sag.begin), findings.evidence.scope.now)
+        );
+    }
     format!("The evidence does not decide what caused this. {symptom}{looked}")
 }

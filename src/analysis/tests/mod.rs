@@ -2,6 +2,7 @@
 
 mod doses;
 mod incident;
+mod parties;
 mod properties;
 mod settings;
 

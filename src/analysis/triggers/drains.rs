@@ -220,6 +220,9 @@ fn drain(
         _ if growth >= 1.15 && stands(&points) => 0.8,
         // It climbs and may be near: worth something where the errors speak of it.
         _ if growth >= 1.3 => 0.72,
+        // Connections that are never given back stand at the server for days: a window of hours sees a
+        // tenth of it.
+        _ if gauge == Gauge::Connections && growth >= 1.08 => 0.7,
         _ => 0.0,
     };
     if near < 0.7 {

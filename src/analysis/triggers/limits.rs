@@ -19,6 +19,15 @@ const NEAR: f64 = 0.02;
 /// Memory and disks fail some percent before they are full.
 const FULL_PERCENT: f64 = 95.0;
 
+/// What AWS counts each time that a limit of one of its own parts was met. No name of these tells whose they are;
+/// that they begin with the onset does (CloudWatch metrics of NAT gateways and load balancers in AWS's user guides).
+const LIMITS_MET: &[(&str, &str)] = &[
+    ("AWS/NATGateway", "ErrorPortAllocation"),
+    ("AWS/NetworkELB", "PortAllocationErrorCount"),
+    ("AWS/ApplicationELB", "RejectedConnectionCount"),
+    ("AWS/ELB", "SpilloverCount"),
+];
+
 /// Whose a series is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Owner {
@@ -59,7 +68,41 @@ pub(super) fn limits(found: &mut Triggers, symptom: &Symptom, metrics: &Metrics)
             found.gauges_calm = false;
         }
     }
+    for resource in &metrics.resources {
+        let track = &resource.track;
+        let counts_a_limit = LIMITS_MET.contains(&(track.namespace.as_str(), track.metric.as_str()));
+        if counts_a_limit
+            && track.stat == "Sum"
+            && let Some(drain) = limit_met(symptom, track)
+            && found.drain.as_ref().is_none_or(|known| known.rate < drain.rate)
+        {
+            found.drain = Some(drain);
+            found.gauges_calm = false;
+        }
+    }
     found.strain = own.and_then(|own| strain(symptom, own));
+}
+
+/// A count of refusals at a limit that begins with the onset.
+fn limit_met(symptom: &Symptom, track: &Track) -> Option<Drain> {
+    let values: Vec<f64> = track.values.iter().map(|value| value.unwrap_or(0.0)).collect();
+    let begin = values.iter().position(|value| *value > 0.0)?;
+    let met = values[begin..].iter().filter(|value| **value > 0.0).count();
+    let lasts = met * 2 >= values.len() - begin && met >= 3;
+    let during = values[begin..].iter().sum::<f64>() / (values.len() - begin) as f64;
+    (lasts && with_onset(symptom, begin, 1)).then(|| Drain {
+        gauge: Gauge::Other,
+        query: track.query(),
+        from: 0.0,
+        to: during,
+        minutes: (values.len() - begin) as f64 * symptom.grid.step as f64 / 60.0,
+        knee: None,
+        rate: ratios::LIMIT_HURTS
+            * lag(symptom, begin, begin.min(symptom.last)).max(ratios::trigger_lag(20.0)),
+        at_limit: true,
+        cap: None,
+        sudden: false,
+    })
 }
 
 /// Whether a series may count something that is used up, rather than work done or failed.

@@ -148,6 +148,8 @@ pub struct Triggers {
     pub outages: Vec<Outage>,
     /// Dependencies whose series were read and show nothing.
     pub healthy: Vec<String>,
+    /// Those of them whose latency nothing shows: how slowly they answer is not known.
+    pub untimed: Vec<String>,
     /// Dependencies, and hosts outside, that the new errors name.
     pub blamed: Vec<String>,
     /// Hosts of several owners are named at once: the way to all of them is one's own.
@@ -167,6 +169,8 @@ pub struct Triggers {
     pub zone: Option<ZoneTrouble>,
     /// Failing lines and lines of the failing zone, and of the others.
     pub zone_split: Option<(f64, f64, f64, f64)>,
+    /// One counterpart by a field of the log lines: field, value, failing lines and lines that carry it, and of the others.
+    pub party_split: Option<(String, String, f64, f64, f64, f64)>,
     /// What the errors say has run out, where that is never a matter of load: disk, a quota.
     pub spent: Option<Mechanism>,
     /// What the container service said about its own tasks since the onset.

@@ -1,7 +1,7 @@
 //! Other services in trouble: those that are called, and those that have nothing to do with it.
 
 use super::{Controls, Outage, Triggers, ZoneTrouble, lag};
-use crate::analysis::metrics::{Entity, Manner, Measure, Metrics, Role, Trouble, trouble};
+use crate::analysis::metrics::{Entity, Manner, Measure, Metrics, Role, Track, Trouble, trouble};
 use crate::analysis::symptom::Symptom;
 use crate::analysis::{ratios, steps};
 
@@ -21,14 +21,19 @@ fn concurrent(symptom: &Symptom, entity: &Entity) -> Option<Trouble> {
         .find(|one| {
             let (first, last) = one.rise.interval();
             let lasts = one.rise.end.is_none_or(|end| end > symptom.begin + grid.periods(3));
-            first <= symptom.last + 1 && last + grid.periods(30) >= symptom.first && lasts
+            // What grows slower and slower is felt only at somebody's deadline.
+            let crawls = one.manner == Manner::Slow && one.rise.ratio() >= 2.0;
+            let before = grid.periods(if crawls { 90 } else { 30 });
+            first <= symptom.last + 1 && last + before >= symptom.first && lasts
         })
 }
 
 pub(super) fn dependencies(found: &mut Triggers, symptom: &Symptom, metrics: &Metrics) {
     for entity in metrics.others(Role::Dependency) {
+        let known = |track: &Track| track.values.iter().flatten().count() >= steps::FEWEST;
         let measured = entity.tracks.iter().any(|track| {
             matches!(track.measure, Measure::Failures | Measure::Latency | Measure::Availability)
+                && known(track)
         });
         if symptom.primary.is_none() || !measured {
             continue;
@@ -45,7 +50,12 @@ pub(super) fn dependencies(found: &mut Triggers, symptom: &Symptom, metrics: &Me
                 let flood = found.demand_flat.and_then(|_| flood(symptom, entity, &trouble));
                 found.outages.push(Outage { name: entity.name.clone(), trouble, rate, flood });
             }
-            None => found.healthy.push(entity.name.clone()),
+            None => {
+                if !entity.of_measure(Measure::Latency).any(known) {
+                    found.untimed.push(entity.name.clone());
+                }
+                found.healthy.push(entity.name.clone());
+            }
         }
     }
     found.outages.sort_by(|a, b| b.rate.total_cmp(&a.rate).then_with(|| a.name.cmp(&b.name)));

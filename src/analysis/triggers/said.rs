@@ -102,6 +102,10 @@ pub(super) fn read(
             }
         }
     }
+    if let Some(logs) = logs {
+        one_party(found, symptom, logs, scope);
+        breakers(found, symptom, logs, scope);
+    }
     let mut owners: Vec<&str> =
         found.blamed.iter().filter(|name| name.contains('.')).map(|host| parties::owner(host)).collect();
     owners.sort_unstable();
@@ -109,6 +113,79 @@ pub(super) fn read(
     found.scattered = owners.len() > 1;
     if let Some(logs) = logs {
         one_zone(found, symptom, logs);
+    }
+}
+
+/// Failing lines that all name one counterpart in a field: while lines that name others go well, or where nobody else
+/// is named and it is somebody else's host.
+fn one_party(found: &mut Triggers, symptom: &Symptom, logs: &LogSurvey, scope: &Scope) {
+    /// The least part of all failing lines that has to name it.
+    const MOST: f64 = 0.5;
+    if symptom.primary.is_none() {
+        return;
+    }
+    let to = symptom.end.unwrap_or(logs.grid.len).min(logs.grid.len);
+    let from = symptom.begin.min(to);
+    let sums = |counts: &[(u32, u32)], from: usize, to: usize| {
+        counts[from..to]
+            .iter()
+            .fold((0.0, 0.0), |sum, count| (sum.0 + f64::from(count.0), sum.1 + f64::from(count.1)))
+    };
+    let all_failing: f64 = logs.failing[from..to].iter().map(|count| f64::from(*count)).sum();
+    for ((field, value), counts) in &logs.parties {
+        let (lines, failing) = sums(counts, from, to);
+        if failing < 5.0 || failing < MOST * all_failing {
+            continue;
+        }
+        let before = sums(counts, 0, from);
+        // It failed as much before: that is no news.
+        if before.0 >= 8.0 && before.1 / before.0 > 0.25 * failing / lines {
+            continue;
+        }
+        let (others, others_failing) = logs
+            .parties
+            .iter()
+            .filter(|((other_field, other), _)| other_field == field && other != value)
+            .map(|(_, counts)| sums(counts, from, to))
+            .fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        let others_work = others >= 8.0
+            && others_failing / others <= 0.1_f64.min(0.25 * failing / lines)
+            && log_bayes_factor(failing, lines, others_failing, others) >= 3.0;
+        let lower = value.to_lowercase();
+        let strangers = others < 1.0 && parties::is_foreign(&lower, &lower, scope);
+        if !(others_work || strangers) || is_blamed(found, value) {
+            continue;
+        }
+        found.blamed.push(value.clone());
+        if others_work {
+            // The same program, the same minutes, another counterpart: as good as an answer of its own.
+            found.answered = true;
+            found.party_split = Some((field.clone(), value.clone(), failing, lines, others_failing, others));
+        }
+    }
+}
+
+fn is_blamed(found: &Triggers, name: &str) -> bool {
+    found.blamed.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// Hosts and services that are called, whose circuit breaker opened around the onset and not before.
+fn breakers(found: &mut Triggers, symptom: &Symptom, logs: &LogSurvey, scope: &Scope) {
+    if symptom.primary.is_none() {
+        return;
+    }
+    let from = symptom.first.saturating_sub(symptom.grid.periods(5)).min(logs.grid.len);
+    for (host, counts) in &logs.breakers {
+        let sum = |counts: &[u32]| counts.iter().sum::<u32>();
+        let (before, since) = (sum(&counts[..from]), sum(&counts[from..]));
+        let called = scope.depends_on.iter().any(|name| name.eq_ignore_ascii_case(host));
+        if before == 0
+            && since >= 2
+            && (called || parties::is_foreign(host, host, scope))
+            && !is_blamed(found, host)
+        {
+            found.blamed.push(host.clone());
+        }
     }
 }
 

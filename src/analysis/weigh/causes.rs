@@ -62,6 +62,10 @@ pub(super) fn dependency(
         let is = |list: &[String]| list.iter().any(|known| known.eq_ignore_ascii_case(name));
         if outages.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
             about = Some(name.clone());
+        } else if is(&triggers.untimed) && share_of(failure, &[M::Timeout]) >= 0.3 {
+            // It answers without failures, and nobody measures how slowly.
+            rate += 2e-3;
+            about.get_or_insert_with(|| name.clone());
         } else if is(&triggers.healthy) {
             // It is named and works: the caller's side of the wire is at fault.
         } else if is(&evidence.scope.depends_on) || !name.contains('/') {
@@ -135,6 +139,7 @@ pub(super) fn drained(drain: &Drain, symptom: &Symptom, failure: &Failure) -> f6
                 M::Disk,
                 M::Timeout,
                 M::FunctionTimeout,
+                M::Unreachable,
             ],
         ),
     };

@@ -27,6 +27,8 @@ pub(super) fn gate(rows: &mut Vec<Row>, symptom: &Symptom, over: bool, evidence:
         unknown = symptom.real;
         if unread {
             (none, unknown) = (0.25, 0.75);
+        } else if symptom.sag.is_some() {
+            (none, unknown) = (ratios::NONE_BESIDE_A_SAG, 1.0 - ratios::NONE_BESIDE_A_SAG);
         } else if symptom.log_noise.is_some() && symptom.measured {
             (none, unknown) = (ratios::ONLY_TELEMETRY, 1.0 - ratios::ONLY_TELEMETRY);
         }

@@ -77,6 +77,18 @@ impl Move {
     }
 }
 
+/// Whether two calls were made by one user, or in sessions of one role.
+fn is_one_caller(one: &Call<'_>, other: &Call<'_>) -> bool {
+    let role = |call: &Call<'_>| {
+        let arn = &call.record.actor.arn;
+        arn.split_once(":assumed-role/").and_then(|(_, rest)| rest.split('/').next()).map(str::to_owned)
+    };
+    match (role(one), role(other)) {
+        (Some(one), Some(other)) => one == other,
+        _ => one.record.actor == other.record.actor,
+    }
+}
+
 impl<'a> Group<'a> {
     pub fn verb(&self, verb: &str) -> Option<&Call<'a>> {
         self.calls.iter().rev().find(|call| call.verb == verb)
@@ -91,8 +103,17 @@ impl<'a> Group<'a> {
             .find_map(|call| response_text(call, "version").filter(|version| is_number(version)))
     }
 
-    /// Whether a call belongs to this deployment.
-    pub fn takes(&self, call: &Call<'a>, moved: Option<&Move>) -> bool {
+    /// Whether somebody else's call carries this deployment on: it publishes what was just updated, or moves an alias to
+    /// what was just published.
+    fn is_carried_on_by(&self, call: &Call<'a>, moved: Option<&Move>) -> bool {
+        match call.verb {
+            "PublishVersion" => self.calls.iter().any(|known| known.verb.starts_with("UpdateFunction")),
+            _ => moved.is_some_and(|moved| self.published().as_deref() == Some(&moved.target)),
+        }
+    }
+
+    /// Whether a call belongs to this deployment: by its caller, or, whoever made it, by what it does.
+    pub fn takes(&self, call: &Call<'a>, moved: Option<&Move>, by_caller: bool) -> bool {
         let (Some(last), Some(first)) = (self.calls.last(), self.calls.first()) else { return true };
         let gap = call.record.at.duration_since(last.record.at);
         if let (Some(moved), Some(before)) = (moved, self.moves.last()) {
@@ -103,7 +124,8 @@ impl<'a> Group<'a> {
         }
         self.moves.is_empty()
             && gap <= DEPLOYMENT_GAP
-            && call.record.actor == first.record.actor
+            && (!by_caller || is_one_caller(call, first))
+            && (by_caller || self.is_carried_on_by(call, moved))
             && self.calls.iter().all(|known| known.verb != call.verb)
             && !(call.verb.starts_with("UpdateFunction") && self.verb("PublishVersion").is_some())
             // An alias that is moved to another version than the one just published is another matter.

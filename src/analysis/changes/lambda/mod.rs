@@ -178,7 +178,9 @@ impl<'w, 'a> Function<'w, 'a> {
             let moved = Move::of(call, groups.last());
             // Two pipelines may work on one function at once, their calls between each other's.
             let recent = groups.len().saturating_sub(INTERLEAVED);
-            let open = groups.iter().skip(recent).rposition(|group| group.takes(call, moved.as_ref()));
+            let open = [true, false].into_iter().find_map(|by_caller| {
+                groups.iter().skip(recent).rposition(|group| group.takes(call, moved.as_ref(), by_caller))
+            });
             let at = open.map_or(groups.len(), |open| recent + open);
             if at == groups.len() {
                 groups.push(Group::default());

@@ -139,6 +139,15 @@ impl<'a> Function<'_, 'a> {
             let told = found.iter().any(|change| change.to_version.as_deref() == Some(target));
             let Some(version) = self.version(target).filter(|_| !told) else { continue };
             let Some(at) = version.last_modified else { continue };
+            // A second alias, for people to try things on, brings nothing to anybody.
+            let idle = alias.is_some_and(|alias| {
+                let share = self.serving(target).map_or(1.0, |(_, share)| share);
+                let name = alias.name.clone();
+                self.writes_nothing(&Move { alias: name, target: target.to_owned(), share, rest: None, at })
+            });
+            if idle {
+                continue;
+            }
             let mut change = draft(ChangeKind::LambdaAlias, self.name.to_owned(), at);
             change.id = format!("{}:{target}", self.name);
             let (from, until) = self.seen_since(target, at);

@@ -415,6 +415,55 @@ fn calls_of_another_between_them_do_not_break_a_deployment_apart() {
 }
 
 #[test]
+fn a_pipelines_steps_in_sessions_of_their_own_are_one_deployment() {
+    let mut case = Case::new();
+    deployment(&mut case, "d", "12:00", "41", "42", &json!({}));
+    two_versions(&mut case, "42", &json!({}));
+    for (at, record) in case.records.iter_mut().enumerate() {
+        record["userIdentity"]["arn"] =
+            json!(format!("arn:aws:sts::123456789012:assumed-role/github-deploy/run-{at}"));
+    }
+    assert_eq!(case.with("d-alias").event_ids.len(), 4);
+    // Whoever moves the alias to what was just published carries it on; who updates the code for himself does not.
+    let role = |role: &str| json!(format!("arn:aws:sts::123456789012:assumed-role/{role}/run-1"));
+    case.records[3]["userIdentity"]["arn"] = role("release-manager");
+    assert_eq!(case.with("d-alias").event_ids.len(), 4);
+    case.records[1]["userIdentity"]["arn"] = role("somebody-else");
+    assert_eq!(case.with("d-code").event_ids, ["d-code"]);
+}
+
+#[test]
+fn a_second_alias_on_latest_that_nobody_uses_brings_nothing() {
+    let mut case = Case::new();
+    deployment(&mut case, "d", "11:40", "41", "42", &json!({}));
+    case.file(
+        "lambda/checkout/versions.json",
+        &json!({"Versions": [
+            version("41", "09:00:00", "old", &json!({"DB_POOL_SIZE": "10"})),
+            version("42", "11:40:00", "new", &json!({"DB_POOL_SIZE": "5"})),
+            version("$LATEST", "11:40:00", "new", &json!({"DB_POOL_SIZE": "5"})),
+        ]}),
+    );
+    case.file(
+        "lambda/checkout/aliases.json",
+        &json!({"Aliases": [
+        {"Name": "live", "FunctionVersion": "42"}, {"Name": "dev", "FunctionVersion": "$LATEST"}]}),
+    );
+    let times: Vec<String> = (0..60).map(|at| format!("12:{:02}:{:02}", at / 5, at % 5)).collect();
+    let busy: Vec<(&str, &str)> = times.iter().map(|at| (at.as_str(), "42")).collect();
+    lines(&mut case, &busy);
+    assert_eq!(case.only().event_ids.len(), 4);
+    // Where `$LATEST` writes, it serves.
+    let mixed: Vec<(&str, &str)> = busy
+        .iter()
+        .enumerate()
+        .map(|(at, (time, version))| (*time, if at % 2 == 0 { "$LATEST" } else { *version }))
+        .collect();
+    lines(&mut case, &mixed);
+    assert_eq!(case.changes().len(), 2);
+}
+
+#[test]
 fn a_failed_call_and_a_dry_run_change_nothing() {
     let mut case = Case::new();
     case.call(

@@ -213,6 +213,77 @@ fn a_static_database_parameter_acts_from_the_restart_on() {
 }
 
 #[test]
+fn a_restart_that_a_parameter_waited_for_belongs_to_it() {
+    let mut case = Case::new();
+    let group = json!({"dBParameterGroupName": "parcel-db-pg", "parameters": [
+        {"parameterName": "max_connections", "parameterValue": "40", "applyMethod": "pending-reboot"}]});
+    case.call("modify", "11:50:00", "rds", "ModifyDBParameterGroup", group, Value::Null);
+    let other = json!({"dBInstanceIdentifier": "visa-db"});
+    case.call("other", "11:40:00", "rds", "RebootDBInstance", other, Value::Null);
+    let instance = json!({"dBInstanceIdentifier": "parcel-db"});
+    case.call("reboot", "12:00:00", "rds", "RebootDBInstance", instance, Value::Null);
+    assert_eq!(case.with("modify").event_ids, ["modify", "reboot"]);
+    assert_eq!(case.with("other").event_ids, ["other"]);
+}
+
+#[test]
+fn a_secrets_rotation_is_one_change_and_two_secrets_are_two() {
+    let mut case = Case::new();
+    for (id, at, verb, secret) in [
+        ("put", "12:00:00", "PutSecretValue", "rds!cluster-1"),
+        ("stage", "12:00:20", "UpdateSecretVersionStage", "rds!cluster-1"),
+        ("else", "12:00:30", "PutSecretValue", "rds!cluster-2"),
+        ("late", "12:18:00", "PutSecretValue", "rds!cluster-1"),
+    ] {
+        case.call(id, at, "secretsmanager", verb, json!({"secretId": secret}), Value::Null);
+    }
+    assert_eq!(case.with("put").event_ids, ["put", "stage"]);
+    assert_eq!(took(&case.with("put")), ("12:00:00".to_owned(), "12:00:20".to_owned()));
+    assert_eq!(case.changes().len(), 3);
+}
+
+#[test]
+fn a_table_tells_its_old_capacity_while_it_is_updated() {
+    let mut case = Case::new();
+    let table = |status: &str| {
+        json!({"tableDescription": {"tableName": "parcel-orders", "tableStatus": status,
+            "provisionedThroughput": {"readCapacityUnits": 200, "writeCapacityUnits": 5}}})
+    };
+    let asked = json!({"tableName": "parcel-orders",
+        "provisionedThroughput": {"readCapacityUnits": 5, "writeCapacityUnits": 5}});
+    case.call("update", "12:00:00", "dynamodb", "UpdateTable", asked.clone(), table("UPDATING"));
+    case.call("after", "12:10:00", "dynamodb", "UpdateTable", asked, table("ACTIVE"));
+    let read = "ProvisionedThroughput.ReadCapacityUnits";
+    // What stays as it was is no change; an answer that holds the new state tells nothing of the old one.
+    assert_eq!(keys(&case.with("update")), [(read, Some("200"), Some("5"))]);
+    assert_eq!(keys(&case.with("after")).first(), Some(&(read, None, Some("5"))));
+}
+
+#[test]
+fn a_route_that_is_replaced_and_a_gateway_that_is_deleted_take_a_way_away() {
+    let mut case = Case::new();
+    let route = json!({"routeTableId": "rtb-1", "destinationCidrBlock": "0.0.0.0/0", "gatewayId": "vgw-2"});
+    case.call("replace", "12:00:00", "ec2", "ReplaceRoute", route.clone(), Value::Null);
+    case.call("create", "12:01:00", "ec2", "CreateRoute", route, Value::Null);
+    let gateway = json!({"NatGatewayId": "nat-3"});
+    case.call("delete", "12:02:00", "ec2", "DeleteNatGateway", gateway, Value::Null);
+    assert_eq!(keys(&case.with("replace")), [("route 0.0.0.0/0", Some("another way"), Some("vgw-2"))]);
+    assert_eq!(keys(&case.with("create")), [("route 0.0.0.0/0", None, Some("vgw-2"))]);
+    assert_eq!(keys(&case.with("delete")), [("nat-3", Some("in place"), None)]);
+}
+
+#[test]
+fn what_aws_takes_away_by_itself_is_nobodys_change() {
+    let mut case = Case::new();
+    case.call("retired", "12:00:00", "ecs", "TaskRetirement", Value::Null, Value::Null)
+        .last("eventType", json!("AwsServiceEvent"));
+    case.call("rotated", "12:01:00", "secretsmanager", "RotationSucceeded", Value::Null, Value::Null)
+        .last("eventType", json!("AwsServiceEvent"));
+    let ids: Vec<Vec<String>> = case.changes().into_iter().map(|change| change.event_ids).collect();
+    assert_eq!(ids, [["rotated".to_owned()]]);
+}
+
+#[test]
 fn what_a_stack_did_carries_its_event_and_its_author() {
     let mut case = Case::new();
     case.call(

@@ -41,6 +41,21 @@ fn a_parameter_gets_its_values_from_its_history() {
 }
 
 #[test]
+fn a_number_that_the_history_does_not_hold_gives_way_to_the_time() {
+    let mut case = Case::new();
+    put(&mut case, "put", "12:00:00", 9);
+    case.file(
+        "ssm/parameters.json",
+        &json!({"Parameters": [parameter(4, "12:00:01", "3"), parameter(3, "08:00:00", "50")]}),
+    );
+    assert_eq!(keys(&case.with("put")), [("/shop/limits/max", Some("50"), Some("3"))]);
+    // A version that another call answered with is that call's.
+    put(&mut case, "earlier", "11:59:50", 4);
+    assert_eq!(keys(&case.with("earlier")), [("/shop/limits/max", Some("50"), Some("3"))]);
+    assert_eq!(keys(&case.with("put")), [("/shop/limits/max", None, None)]);
+}
+
+#[test]
 fn a_parameter_whose_history_is_unknown_shows_its_name_and_no_value() {
     let mut case = Case::new();
     put(&mut case, "put", "12:00:00", 8);
