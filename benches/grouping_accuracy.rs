@@ -2,6 +2,8 @@
 //! whose group is exactly the true group (Zhu et al., Tools and Benchmarks for Automated Log
 //! Parsing, ICSE-SEIP 2019). One default configuration for all sets.
 //!
+//! Fails below a mean of 0.965 on messages and 0.93 on raw lines, where all sets are measured.
+//!
 //! `cargo bench --bench grouping_accuracy -- FOLDER [--errors] [SET…]`; a set is a folder `NAME` with
 //! `NAME_2k.log` and `NAME_2k.log_structured.csv` (columns `Content` and `EventId`). The sets are
 //! not part of this project.
@@ -11,6 +13,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use incident_commander::analysis::templates::{Miner, Options};
+
+/// The least mean over all sets.
+const ON_MESSAGES: f64 = 0.965;
+const ON_LINES: f64 = 0.93;
 
 fn main() -> ExitCode {
     let mut arguments: Vec<String> =
@@ -22,7 +28,11 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     };
     match measure(Path::new(folder), wanted, with_errors) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok((messages, lines)) if wanted.is_empty() && (messages < ON_MESSAGES || lines < ON_LINES) => {
+            eprintln!("grouping_accuracy: below {ON_MESSAGES} on messages or {ON_LINES} on raw lines");
+            ExitCode::FAILURE
+        }
+        Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("grouping_accuracy: {folder}: {error}");
             ExitCode::FAILURE
@@ -30,7 +40,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(folder: &Path, wanted: &[String], with_errors: bool) -> std::io::Result<()> {
+/// The means on messages and on raw lines.
+fn measure(folder: &Path, wanted: &[String], with_errors: bool) -> std::io::Result<(f64, f64)> {
     let mut names: Vec<String> = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         names.push(entry?.file_name().to_string_lossy().into_owned());
@@ -61,7 +72,7 @@ fn measure(folder: &Path, wanted: &[String], with_errors: bool) -> std::io::Resu
         sums = (sums.0 + on_messages, sums.1 + on_lines, sums.2 + 1.0);
     }
     println!("{:<14} {:>8.4} {:>8.4}", "mean", sums.0 / sums.2, sums.1 / sums.2);
-    Ok(())
+    Ok((sums.0 / sums.2, sums.1 / sums.2))
 }
 
 fn accuracy(lines: &[String], truth: &[String], show: Option<&str>) -> f64 {

@@ -102,7 +102,7 @@ fn names(text: &str, resource: &str, scope: &Scope) -> bool {
 }
 
 /// Whether a resource is an encryption key, which is named in each refusal, and no login.
-fn is_key(resource: &str) -> bool {
+pub fn is_key(resource: &str) -> bool {
     let parts: Vec<usize> =
         resource.rsplit('/').next().unwrap_or(resource).split('-').map(str::len).collect();
     parts == [8, 4, 4, 4, 12] || resource.starts_with("mrk-") || resource.starts_with("alias/")

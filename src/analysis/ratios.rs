@@ -88,6 +88,20 @@ pub const UNREAD_HISTORY: f64 = 0.03;
 /// The least prior share of 'unknown', whatever the candidates.
 pub const UNKNOWN_FLOOR: f64 = 0.10;
 
+/// A counterpart that nothing measures, named by the service's own errors: the chance that one call of that kind in some
+/// hundred minutes fails for its sake. Where it answered with a failure of its own, or lines that name others go well, the
+/// errors are more than a complaint: four times that.
+pub const NAMED_BY_ERRORS: f64 = 2e-3;
+pub const ANSWERED_WITH_A_FAILURE: f64 = 4.0 * NAMED_BY_ERRORS;
+/// Of it, what is left where hosts of several owners are named at once: what they share is the way to them.
+pub const SCATTERED: f64 = 0.15;
+/// An outage that the series show and the errors name as well: two witnesses, not wholly independent.
+pub const SEEN_AND_NAMED: f64 = 4.0;
+/// Of the rate of a dependency, what is left where at least two unrelated services fail in the same minutes.
+pub const ONE_OF_MANY: f64 = 0.1;
+/// The same where most failing lines tell of the program itself.
+pub const OWN_FAULT: f64 = 0.3;
+
 /// Chance that a seen trigger breaks the service, were it alone.
 pub const SURGE_HURTS: f64 = 0.4;
 pub const DEPENDENCY_HURTS: f64 = 0.7;
@@ -159,6 +173,8 @@ pub const ONLY_TELEMETRY: f64 = 0.92;
 pub const NONE_BESIDE_A_SAG: f64 = 0.3;
 /// 'No incident' with too few requests to tell.
 pub const TOO_FEW_REQUESTS: f64 = 0.78;
+/// The provider, by calls that it throttles: that a rate was exceeded is said, and not by whom.
+pub const ONLY_THROTTLED: f64 = 0.9;
 /// A mechanism fits and nothing shows it with values, by version or by undoing it.
 pub const WITHOUT_PROOF: f64 = 0.97;
 pub const HIGHEST: f64 = 0.99;
@@ -184,6 +200,7 @@ mod tests {
             BESIDE_A_CHANGE,
             NO_CHANGE_PROVEN,
             TOO_FEW_REQUESTS,
+            ONLY_THROTTLED,
             WITHOUT_PROOF,
             HIGHEST,
         ] {

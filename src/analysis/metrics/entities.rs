@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{Gauge, Measure, measure};
 use crate::analysis::grid::Grid;
+use crate::analysis::kin::Kin;
 use crate::analysis::words;
 use crate::domain::evidence::{Scope, Series};
 
@@ -208,6 +209,7 @@ struct Names<'a> {
     dependencies: Vec<&'a str>,
     peers: Vec<&'a str>,
     service: &'a str,
+    kin: Kin,
 }
 
 impl<'a> Names<'a> {
@@ -223,6 +225,7 @@ impl<'a> Names<'a> {
             dependencies: others(&scope.depends_on),
             peers: others(&scope.peers),
             service: &scope.service,
+            kin: Kin::of(scope),
         }
     }
 
@@ -252,7 +255,7 @@ impl<'a> Names<'a> {
     }
 
     /// Whether a resource that is no service may be the service's: `Some(true)` where its name holds the
-    /// service's as a whole part, `None` where it holds that of another service, which it then feeds.
+    /// service's as a whole part, or begins with its own word, `None` where it holds that of another service, which it then feeds.
     fn uses(&self, dimensions: &[(String, String)]) -> Option<bool> {
         let longest = |names: &[&str]| {
             let holds = |name: &&&str| {
@@ -263,7 +266,8 @@ impl<'a> Names<'a> {
         };
         let mine = longest(&self.own);
         let theirs = longest(&self.dependencies).max(longest(&self.peers));
-        (theirs <= mine).then_some(mine.is_some())
+        let kin = theirs.is_none() && dimensions.iter().any(|(_, value)| self.kin.is(value));
+        (theirs <= mine).then_some(mine.is_some() || kin)
     }
 }
 

@@ -18,6 +18,7 @@ use serde_json::Value;
 use super::keys::Failure;
 use super::logs::LogSurvey;
 use super::metrics::Metrics;
+use super::nearness;
 use super::redact;
 use super::suspects::Suspect;
 use super::symptom::Symptom;
@@ -184,6 +185,9 @@ pub fn what(suspect: &Suspect<'_>) -> String {
     } else {
         String::new()
     };
+    if change.kind == ChangeKind::Secret && nearness::is_key(&change.resource) {
+        return format!("change of the encryption key {}", change.resource);
+    }
     format!("{} of {}{versions}{share}", change.kind.describe(), change.resource)
 }
 

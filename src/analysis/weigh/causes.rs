@@ -44,7 +44,7 @@ pub(super) fn dependency(
     }
     for (name, share) in outages {
         let blamed = triggers.blamed.iter().any(|blamed| blamed.eq_ignore_ascii_case(name));
-        rate += share * if blamed { 4.0 } else { 1.0 };
+        rate += share * if blamed { ratios::SEEN_AND_NAMED } else { 1.0 };
     }
     let ours_now = |name: &str| {
         suspects.iter().any(|suspect| {
@@ -57,20 +57,22 @@ pub(super) fn dependency(
         })
     };
     // Strangers rarely fail in the same minute: what they share is the way to them.
-    let unmeasured = if triggers.scattered { 0.15 } else { 1.0 };
+    let unmeasured = if triggers.scattered { ratios::SCATTERED } else { 1.0 };
     for name in triggers.blamed.iter().filter(|name| !ours_now(name)) {
         let is = |list: &[String]| list.iter().any(|known| known.eq_ignore_ascii_case(name));
         if outages.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
             about = Some(name.clone());
         } else if is(&triggers.untimed) && share_of(failure, &[M::Timeout]) >= 0.3 {
             // It answers without failures, and nobody measures how slowly.
-            rate += 2e-3;
+            rate += ratios::NAMED_BY_ERRORS;
             about.get_or_insert_with(|| name.clone());
         } else if is(&triggers.healthy) {
             // It is named and works: the caller's side of the wire is at fault.
         } else if is(&evidence.scope.depends_on) || !name.contains('/') {
             // Nothing measures it; the errors point at it, most of all where it answered.
-            rate += unmeasured * if triggers.answered { 8e-3 } else { 2e-3 };
+            let named =
+                if triggers.answered { ratios::ANSWERED_WITH_A_FAILURE } else { ratios::NAMED_BY_ERRORS };
+            rate += unmeasured * named;
             about.get_or_insert_with(|| name.clone());
         }
     }
@@ -78,11 +80,11 @@ pub(super) fn dependency(
     let ours = if failure.own_tasks {
         ratios::SIGN_ABSENT
     } else if ours > 0.5 {
-        0.3
+        ratios::OWN_FAULT
     } else {
         1.0
     };
-    (rate * ours * if many { 0.1 } else { 1.0 }, about)
+    (rate * ours * if many { ratios::ONE_OF_MANY } else { 1.0 }, about)
 }
 
 pub(super) fn traffic(symptom: &Symptom, triggers: &Triggers, failure: &Failure) -> f64 {

@@ -3,6 +3,8 @@
 //! The rule that is not obvious: mass that is taken away goes to 'unknown', never to the runner-up.
 
 use super::{Ceiling, Row, normalise};
+use crate::analysis::keys::Failure;
+use crate::analysis::logs::phrases::Mechanism;
 use crate::analysis::metrics::Manner;
 use crate::analysis::ratios;
 use crate::analysis::suspects::Suspect;
@@ -52,6 +54,7 @@ pub(super) fn ceilings(
     suspects: &[Suspect<'_>],
     symptom: &Symptom,
     triggers: &Triggers,
+    failure: &Failure,
     evidence: &Evidence,
 ) -> Option<Ceiling> {
     let leader = rows.first()?.clone();
@@ -120,6 +123,17 @@ pub(super) fn ceilings(
             }
         }
         lower(ratios::NO_CHANGE_PROVEN, Ceiling::WithoutProof);
+        let share = |mechanism| {
+            failure
+                .mechanisms
+                .iter()
+                .filter(|(found, _)| *found == mechanism)
+                .map(|(_, share)| share)
+                .sum::<f64>()
+        };
+        if leader.cause == Cause::Platform && share(Mechanism::Throttled) > share(Mechanism::Provider) {
+            lower(ratios::ONLY_THROTTLED, Ceiling::WithoutProof);
+        }
         if leader.cause == Cause::None
             && symptom.requests.is_none_or(|requests| requests < symptom::ENOUGH_REQUESTS)
         {

@@ -100,7 +100,7 @@ pub fn weigh(
     unseen_change(&mut rows, evidence);
     temper(&mut rows, evidence);
     sort(&mut rows, suspects);
-    let ceiling = ceilings(&mut rows, suspects, symptom, triggers, evidence);
+    let ceiling = ceilings(&mut rows, suspects, symptom, triggers, failure, evidence);
     fold_small(&mut rows);
     sort(&mut rows, suspects);
     Weighed { rows, ceiling, over }

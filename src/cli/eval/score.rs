@@ -25,6 +25,8 @@ pub struct Scored {
     pub keys: Vec<String>,
     pub right: bool,
     pub change_right: Option<bool>,
+    /// Changes that the report clears: innocent ones, and such as are to blame.
+    pub cleared: (usize, usize),
     pub keys_found: usize,
     pub keys_extra: usize,
     /// Values that nothing in the bundle shows.
@@ -54,6 +56,7 @@ impl Scored {
             keys: Vec::new(),
             right: false,
             change_right: None,
+            cleared: (0, 0),
             keys_found: 0,
             keys_extra: 0,
             invented: Vec::new(),
@@ -89,6 +92,9 @@ impl Scored {
         if truth.cause.first() == Some(&Cause::Deployment) && verdict.cause == Cause::Deployment {
             self.change_right = Some(self.right);
         }
+        let is_guilty = |id: &Option<String>| id.as_ref().is_some_and(|id| truth.event_ids.contains(id));
+        let guilty = report.cleared.iter().filter(|cleared| is_guilty(&cleared.event_id)).count();
+        self.cleared = (report.cleared.len() - guilty, guilty);
         if let Some(change) = &verdict.change {
             self.keys = change.config.iter().map(|key| key.key.clone()).collect();
         }
@@ -200,6 +206,23 @@ impl Scoreboard {
             entry.1 += 1;
         }
         counts.into_iter().map(|(cause, (hits, of))| (cause, Share::of(hits, of))).collect()
+    }
+
+    /// Where a change is to blame: the right one named, a wrong one, and none.
+    pub fn named_change(&self) -> (Share, Share, Share) {
+        let of = self.count(|one| one.truth.cause.first() == Some(&Cause::Deployment));
+        let count = |named: Option<bool>| {
+            let guilty = |one: &Scored| one.truth.cause.first() == Some(&Cause::Deployment);
+            Share::of(self.count(|one| guilty(one) && one.change_right == named), of)
+        };
+        (count(Some(true)), count(Some(false)), count(None))
+    }
+
+    /// Changes that reports clear: how many of them innocent, of all.
+    pub fn cleared(&self) -> Share {
+        let innocent: usize = self.scored.iter().map(|one| one.cleared.0).sum();
+        let guilty: usize = self.scored.iter().map(|one| one.cleared.1).sum();
+        Share::of(innocent, innocent + guilty)
     }
 
     /// Of the truth's keys, those named.

@@ -29,7 +29,12 @@ pub fn text(board: &Scoreboard) -> String {
     for (cause, right) in board.by_cause() {
         line(format!("  {:<25} {}", cause.as_str(), share(right)));
     }
+    let (named, wrong, missed) = board.named_change();
+    line(format!("named change, right         {}", share(named)));
+    line(format!("  another one               {}", share(wrong)));
+    line(format!("  none                      {}", share(missed)));
     line(format!("false blame                 {}", share(board.false_blame())));
+    line(format!("innocent of those cleared   {}", share(board.cleared())));
     line(format!("configuration keys recall   {}", share(board.key_recall())));
     line(format!("configuration keys precise  {}", share(board.key_precision())));
     line(format!("keys named where none known {:>4}", board.keys_unasked()));
@@ -42,8 +47,12 @@ pub fn text(board: &Scoreboard) -> String {
         "missed offers               {}",
         share(Share::of(board.count(|one| one.missed_offer), count))
     ));
-    line(format!("above the truth's maximum   {:>4}", board.count(|one| one.overconfident)));
-    line(format!("below the truth's minimum   {:>4}", board.count(|one| one.underconfident)));
+    for (name, hits) in [
+        ("above the truth's maximum   ", board.count(|one| one.overconfident)),
+        ("below the truth's minimum   ", board.count(|one| one.underconfident)),
+    ] {
+        line(format!("{name}{}", share(Share::of(hits, count))));
+    }
     let (coverage, confident) = board.confident();
     line(format!("answers at 0.8 and more     {}", share(coverage)));
     line(format!("  right of these            {}", share(confident)));
@@ -145,6 +154,7 @@ pub fn json(board: &Scoreboard) -> Value {
     let of = |share: Share| json!({"hits": share.hits, "of": share.of, "share": share.value(), "low": share.low, "high": share.high});
     let count = board.scored.len();
     let (coverage, confident) = board.confident();
+    let (named, another, none) = board.named_change();
     let causes: serde_json::Map<String, Value> =
         board.by_cause().into_iter().map(|(cause, right)| (cause.as_str().to_owned(), of(right))).collect();
     let bands: Vec<Value> = board
@@ -174,7 +184,9 @@ pub fn json(board: &Scoreboard) -> Value {
         "bundles": count,
         "right": of(board.right()),
         "by_cause": causes,
+        "named_change": { "right": of(named), "another": of(another), "none": of(none) },
         "false_blame": of(board.false_blame()),
+        "innocent_of_cleared": of(board.cleared()),
         "config_keys": {
             "recall": of(board.key_recall()),
             "precision": of(board.key_precision()),
