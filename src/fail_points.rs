@@ -70,6 +70,10 @@ pub enum Point {
     Arrived = 27,
     /// A step is done, and its job still stands in the queue.
     StepDone = 28,
+    /// A press or a form was signed and read, and nothing of it is stored or acknowledged.
+    ClickArrived = 29,
+    /// The form that asks why is open, and its press is not acknowledged.
+    FormOpened = 30,
 }
 
 impl Point {

@@ -6,14 +6,15 @@
 use incident_commander::demo::slack::workspace::id;
 use incident_commander::domain::alert::{Alert, AlertState};
 use incident_commander::domain::approval::Decision;
+use incident_commander::domain::change::KeyChange;
 use incident_commander::domain::incident::{IncidentId, State};
-use incident_commander::domain::plan::Plan;
+use incident_commander::domain::plan::{NOTHING_EXPECTED, Plan};
 use incident_commander::domain::recovery::{self, Beside, Word};
 use incident_commander::domain::report::Symptoms;
 use incident_commander::domain::scorecard::{self, Judged, Scorecard, Voices};
 use incident_commander::intake::command::COMMANDS;
 use incident_commander::slack::answers::{self, ListLine, MuteLine, TimeRead};
-use incident_commander::slack::approvals::{self, Asked, DecidedView};
+use incident_commander::slack::approvals::{self, Asked, DecidedView, OwnerAsked};
 use incident_commander::slack::messages::{self, Headline, Message, ResultView};
 use incident_commander::slack::storm::{self, StormView, Waiting};
 use incident_commander::slack::{digest, evidence, feedback, home, questions, views};
@@ -143,11 +144,21 @@ pub fn after_the_verdict(sample: &Sample, plan: &Plan) -> Vec<Message> {
     let rejected =
         decided(Decision::Rejected, Some(id::APPROVER), Some("we roll forward, see the fix"), false);
     let expired = decided(Decision::Expired, None, None, false);
-    let undone = plan
-        .target
-        .reversed()
-        .ok()
-        .map(|target| Plan::of(target, None, String::new(), &|_, value| value.to_owned()));
+    let shown = |_: &str, value: &str| value.to_owned();
+    let differs: Vec<KeyChange> = plan.differs.iter().cloned().map(KeyChange::reversed).collect();
+    let undone = plan.target.reversed().ok().map(|target| {
+        Plan::of(target, None, NOTHING_EXPECTED.into(), &shown).differing(&differs, plan.code_differs, &shown)
+    });
+    let owner = OwnerAsked {
+        owner: id::APPROVERS,
+        theirs: "payments",
+        service: sample.service(),
+        plan,
+        expires_at: now + minutes(30),
+        undoing: false,
+        channel: id::ALERTS,
+        decided: None,
+    };
     let mut said = vec![
         result(Some(&alone), None),
         result(None, Some("the earlier value is not known any more")),
@@ -157,6 +168,7 @@ pub fn after_the_verdict(sample: &Sample, plan: &Plan) -> Vec<Message> {
             "The rollback was not carried out: what it changes has moved since the plan was made.",
         ),
         approvals::plan(sample.id, plan, now + minutes(30)),
+        approvals::owner_asked(sample.id, &owner),
     ];
     said.extend(figures(sample).map(|(word, figures)| messages::recovery(sample.id, word, &figures)));
     if let Some(undone) = &undone {

@@ -40,7 +40,9 @@ impl Sample {
         let target = change.undo.as_ref().ok()?;
         let author = change.actor.as_ref().map(|actor| actor.arn.clone());
         let expected = expected_effect(&self.investigation.symptoms);
-        Some(Plan::of(target.clone(), author, expected, &|_, value| value.to_owned()))
+        let shown = |_: &str, value: &str| value.to_owned();
+        let plan = Plan::of(target.clone(), author, expected, &shown);
+        Some(plan.differing(&change.differences(), change.code_changed, &shown))
     }
 }
 

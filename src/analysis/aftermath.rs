@@ -268,7 +268,7 @@ mod tests {
 
     use super::*;
     use crate::domain::evidence::{MetricScope, Resources};
-    use crate::domain::report::{Action, ActionKind, Cause, Hypothesis, Verdict};
+    use crate::domain::report::{Cause, Hypothesis};
 
     fn noon() -> Timestamp {
         "2026-02-06T12:00:00Z".parse().unwrap()
@@ -364,19 +364,7 @@ mod tests {
 
     #[test]
     fn what_did_not_help_is_less_likely_and_the_next_cause_is_named() {
-        let report = |hypotheses| Report {
-            service: "checkout".into(),
-            onset: None,
-            verdict: Verdict { cause: Cause::Deployment, change: None, confidence: 0.9 },
-            action: Action { kind: ActionKind::Rollback, target: None, reason: String::new() },
-            hypotheses,
-            evidence: vec![],
-            cleared: vec![],
-            gaps: vec![],
-            summary: String::new(),
-            timeline: vec![],
-            cost: None,
-        };
+        let report = |hypotheses| Report { hypotheses, ..Report::bare("checkout", Cause::Deployment, 0.9) };
         let three = vec![
             hypothesis(Cause::Deployment, 0.9),
             hypothesis(Cause::Traffic, 0.02),

@@ -87,6 +87,14 @@ pub struct KeyChange {
     pub after: Option<String>,
 }
 
+impl KeyChange {
+    /// The same the other way round.
+    #[must_use]
+    pub fn reversed(self) -> Self {
+        Self { before: self.after, after: self.before, ..self }
+    }
+}
+
 /// What a field of the service's own log lines says of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldSays {
@@ -147,4 +155,51 @@ pub struct Change {
     pub to_version: Option<String>,
     /// What undoing it would mean, or why that is not possible.
     pub undo: Result<RollbackTarget, String>,
+}
+
+impl Change {
+    /// What AWS shows to differ between what it left behind and what undoing it goes back to. What only a log line
+    /// shows is no part of that; and the number of tasks stays as it is, because autoscaling may have made it.
+    pub fn differences(&self) -> Vec<KeyChange> {
+        let told_by_lines = |key: &KeyChange| {
+            self.shown.iter().any(|field| field.key == key.key && field.says == FieldSays::Alone)
+        };
+        let goes_back = |key: &&KeyChange| key.key != "desiredCount" && !told_by_lines(key);
+        self.keys.iter().filter(goes_back).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_names_what_aws_shows_to_differ_and_not_what_stays() {
+        let key =
+            |key: &str| KeyChange { key: key.into(), before: Some("1".into()), after: Some("2".into()) };
+        let field = |key: &str, says| LogField { key: key.into(), field: key.into(), lines: (9, 9), says };
+        let at = "2026-02-06T12:00:00Z".parse().unwrap();
+        let change = Change {
+            id: "c".into(),
+            event_ids: vec![],
+            kind: ChangeKind::EcsDeployment,
+            resource: "prod/refunds".into(),
+            relation: Relation::Own,
+            actor: None,
+            at,
+            effect: Effect::Took { from: at, until: at },
+            undone_at: None,
+            undoes: None,
+            keys: vec![key("DB_POOL_SIZE"), key("desiredCount"), key("flags.limit")],
+            shown: vec![field("DB_POOL_SIZE", FieldSays::Agrees), field("flags.limit", FieldSays::Alone)],
+            code_changed: true,
+            no_op: false,
+            share: 1.0,
+            steps: vec![],
+            from_version: None,
+            to_version: None,
+            undo: Err(String::new()),
+        };
+        assert_eq!(change.differences(), [key("DB_POOL_SIZE")]);
+    }
 }

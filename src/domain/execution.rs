@@ -38,8 +38,7 @@ pub fn guard(target: &RollbackTarget) -> Guard {
     match target {
         // A revision, compared by Lambda; a deployment, which can be ended once.
         RollbackTarget::LambdaAlias { .. }
-        | RollbackTarget::LambdaEnvironment { .. }
-        | RollbackTarget::LambdaSettings { .. }
+        | RollbackTarget::LambdaConfiguration { .. }
         | RollbackTarget::EcsService { deployment: Some(_), .. }
         | RollbackTarget::AppConfig { .. }
         // The number of the newest deployment, compared by AppConfig.

@@ -5,9 +5,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::change::KeyChange;
 use super::recovery::percent;
 use super::report::Symptoms;
 use super::rollback::RollbackTarget;
+use super::rollback::words::goes;
+
+/// A plan names so many differences one by one; a message has its limits, and nobody reads more before pressing.
+const DIFFERENCES_MAX: usize = 12;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
@@ -23,7 +28,14 @@ pub struct Plan {
     pub call: String,
     /// What will be different afterwards, a sentence each.
     pub effects: Vec<String>,
-    /// What that is expected to do to the symptom; empty where nothing was measured.
+    /// All that differs between what is there (`after`) and what it goes back to (`before`), as it may be shown,
+    /// where the step names versions and not values.
+    #[serde(default)]
+    pub differs: Vec<KeyChange>,
+    /// Whether the code differs as well.
+    #[serde(default)]
+    pub code_differs: bool,
+    /// What that is expected to do to the symptom.
     #[serde(default)]
     pub expected: String,
     /// What stays wrong and must be mended at its source.
@@ -58,6 +70,8 @@ impl Plan {
             what: shown.describe(),
             call: shown.call().to_owned(),
             effects: shown.effects(),
+            differs: Vec::new(),
+            code_differs: false,
             expected,
             stays_wrong: shown.stays_wrong(),
             preconditions: shown.preconditions(),
@@ -70,6 +84,42 @@ impl Plan {
         }
     }
 
+    /// The plan with all that differs between the two versions, not only what is blamed. A step that names its values
+    /// says so itself. Every value passes `show`, which gets a key and its value.
+    #[must_use]
+    pub fn differing(
+        mut self,
+        differs: &[KeyChange],
+        code: bool,
+        show: &dyn Fn(&str, &str) -> String,
+    ) -> Self {
+        if !self.target.names_versions() {
+            return self;
+        }
+        let side = |key: &str, value: &Option<String>| value.as_deref().map(|value| show(key, value));
+        self.differs = differs
+            .iter()
+            .map(|one| KeyChange {
+                key: one.key.clone(),
+                before: side(&one.key, &one.before),
+                after: side(&one.key, &one.after),
+            })
+            .collect();
+        self.code_differs = code;
+        let named = self.differs.iter().take(DIFFERENCES_MAX);
+        self.effects.extend(named.map(|one| goes(&one.key, one.after.as_deref(), one.before.as_deref())));
+        if let Some(more @ 1..) = self.differs.len().checked_sub(DIFFERENCES_MAX) {
+            self.effects.push(format!("And {more} more settings go back."));
+        }
+        if code {
+            self.effects.push("The code goes back with it.".into());
+        }
+        if self.differs.is_empty() && !code {
+            self.effects.push("What differs between the two could not be read.".into());
+        }
+        self
+    }
+
     /// The plan as it may be handed out: what the call carries is replaced by what may be shown of it.
     #[must_use]
     pub fn for_showing(mut self) -> Self {
@@ -79,6 +129,10 @@ impl Plan {
         self
     }
 }
+
+/// What taking a rollback back is expected to do: it did not help, so that nothing hangs on it.
+pub const NOTHING_EXPECTED: &str =
+    "The symptom is expected to stay as it is: the rollback did not help, and what it changed is put back.";
 
 /// What undoing the cause is expected to do, from the levels before and during the incident.
 pub fn expected_effect(levels: &Symptoms) -> String {
@@ -95,7 +149,9 @@ pub fn expected_effect(levels: &Symptoms) -> String {
         (_, Some((now, before))) if now > before * 1.2 => {
             format!("p99 latency goes from {now:.0} ms back to about {before:.0} ms, as before the incident.")
         }
-        _ => String::new(),
+        _ => {
+            "No figure of the symptom stands out, so what it does to it cannot be told in figures.".to_owned()
+        }
     }
 }
 
@@ -105,10 +161,11 @@ mod tests {
 
     #[test]
     fn nothing_of_a_secret_is_in_any_text_of_a_plan_and_the_call_still_carries_it() {
-        let environment = RollbackTarget::LambdaEnvironment {
+        let environment = RollbackTarget::LambdaConfiguration {
             function: "checkout".into(),
             keys: [("DB_PASSWORD".to_owned(), (Some("hunter2".to_owned()), Some("hunter1".to_owned())))]
                 .into(),
+            settings: [].into(),
             revision_id: "r".into(),
         };
         let parameter = RollbackTarget::SsmParameter {
@@ -144,6 +201,54 @@ mod tests {
             "{}",
             expected_effect(&levels)
         );
-        assert_eq!(expected_effect(&Symptoms::default()), "");
+        assert!(expected_effect(&Symptoms::default()).contains("cannot be told in figures"));
+    }
+
+    fn alias() -> RollbackTarget {
+        RollbackTarget::LambdaAlias {
+            function: "checkout".into(),
+            alias: "live".into(),
+            from_version: "39".into(),
+            to_version: "38".into(),
+            from_weights: [].into(),
+            to_weights: [].into(),
+            revision_id: "r".into(),
+        }
+    }
+
+    #[test]
+    fn a_plan_says_all_that_differs_between_two_versions_and_not_only_what_is_blamed() {
+        let key = |key: &str, before: Option<&str>, after: Option<&str>| KeyChange {
+            key: key.into(),
+            before: before.map(str::to_owned),
+            after: after.map(str::to_owned),
+        };
+        let show = |key: &str, value: &str| {
+            if key == "TOKEN" { "a secret, not shown".to_owned() } else { value.to_owned() }
+        };
+        let differs = [
+            key("DB_POOL_SIZE", Some("10"), Some("5")),
+            key("NEW_CHECKOUT", None, Some("on")),
+            key("TOKEN", Some("hunter1"), Some("hunter2")),
+        ];
+        let plan = Plan::of(alias(), None, String::new(), &show).differing(&differs, true, &show);
+        assert_eq!(
+            plan.effects,
+            [
+                "All traffic through live goes to version 38.",
+                "DB_POOL_SIZE goes from 5 to 10.",
+                "NEW_CHECKOUT goes from on to unset.",
+                "TOKEN goes from a secret, not shown to a secret, not shown.",
+                "The code goes back with it."
+            ]
+        );
+        assert!(!serde_json::to_string(&plan).unwrap().contains("hunter"));
+        // A step that names its values says it all by itself.
+        let setting = RollbackTarget::LambdaConcurrency { function: "f".into(), from: Some(1), to: None };
+        let plan = Plan::of(setting, None, String::new(), &show).differing(&differs, true, &show);
+        assert_eq!(plan.effects.len(), 1);
+        let many: Vec<KeyChange> = (0..20).map(|n| key(&format!("K{n}"), Some("1"), Some("2"))).collect();
+        let plan = Plan::of(alias(), None, String::new(), &show).differing(&many, false, &show);
+        assert_eq!(plan.effects.last().unwrap(), "And 8 more settings go back.");
     }
 }

@@ -38,6 +38,16 @@ pub enum Word {
     TooEarly,
 }
 
+impl Word {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Recovered => "recovered",
+            Self::NotRecovered => "not_recovered",
+            Self::TooEarly => "too_early",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Judgement {
     pub word: Word,

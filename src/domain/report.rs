@@ -152,6 +152,26 @@ pub enum Agent {
     Deploy,
 }
 
+#[cfg(test)]
+impl Report {
+    /// A verdict and nothing beside it.
+    pub(crate) fn bare(service: &str, cause: Cause, confidence: f64) -> Self {
+        Self {
+            service: service.to_owned(),
+            onset: None,
+            verdict: Verdict { cause, change: None, confidence },
+            action: Action { kind: ActionKind::Watch, target: None, reason: String::new() },
+            hypotheses: vec![],
+            evidence: vec![],
+            cleared: vec![],
+            gaps: vec![],
+            summary: String::new(),
+            timeline: vec![],
+            cost: None,
+        }
+    }
+}
+
 /// One fact with its figures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EvidenceItem {

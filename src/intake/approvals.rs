@@ -47,6 +47,7 @@ impl Desk {
             tracing::warn!(%error, action = press.action_id, "the form could not be opened");
             return self.store_click(press).await;
         }
+        self.fail_points.pass(Point::FormOpened).await;
         Ok(())
     }
 
@@ -76,6 +77,7 @@ impl Desk {
     /// attempt that is written down.
     pub(super) async fn take_click(&self, click: ClickedButton) -> Result<()> {
         let delivery = click.delivery.clone();
+        self.fail_points.pass(Point::ClickArrived).await;
         if self.store.accept_click(&delivery, click.clone(), self.clock.now()).await? {
             self.fail_points.pass(Point::ClickStored).await;
             self.wake.notify_one();

@@ -147,6 +147,59 @@ pub fn undo_offer(id: IncidentId, asked: &Asked<'_>, decided: Option<&str>) -> M
     Message { text: format!("{id}: {text}"), blocks, about: None }.of(Kind::Notice, id)
 }
 
+/// What the owner of a service is told whose change would be undone.
+#[derive(Debug, Clone, Copy)]
+pub struct OwnerAsked<'a> {
+    pub owner: &'a str,
+    /// The service whose change it is, and the one that is in trouble.
+    pub theirs: &'a str,
+    pub service: &'a str,
+    pub plan: &'a Plan,
+    pub expires_at: Timestamp,
+    /// Whether it takes a rollback back.
+    pub undoing: bool,
+    /// Where the button is.
+    pub channel: &'a str,
+    pub decided: Option<&'a str>,
+}
+
+/// Asks the owner of a change for an approval that is another team's to give: the plan's facts, and where to decide.
+pub fn owner_asked(id: IncidentId, asked: &OwnerAsked<'_>) -> Message {
+    let OwnerAsked { plan, .. } = asked;
+    let (service, theirs) = (escape(asked.service), escape(asked.theirs));
+    let proposed = if asked.undoing {
+        format!("undoing a change of {theirs} did not help {id} of {service}. Taking that back is proposed")
+    } else {
+        format!("{id} of {service} is put down to a change of {theirs}. Undoing it is proposed")
+    };
+    let text = format!("{}: {proposed}: {}.", mention(asked.owner), escape(&cut(&plan.what, PLAN_LINE_MAX)));
+    let mut facts = plan.effects.clone();
+    facts.push(plan.expected.clone());
+    let where_to = match asked.decided {
+        Some(decided) => decided.to_owned(),
+        None => format!(
+            "Approvers of {theirs} decide it in the thread of {id} in <#{}>, until {}.",
+            escape(asked.channel),
+            asked.expires_at.strftime("%Y-%m-%d %H:%M UTC")
+        ),
+    };
+    let blocks = vec![section(&text), section(&bullets(&facts)), context(&where_to)];
+    Message { text, blocks, about: None }.of(Kind::Notice, id)
+}
+
+/// An owner as Slack links to it, where the configuration gives its id: a person, a group or a channel. Else as it
+/// is written.
+fn mention(owner: &str) -> String {
+    // Ids of Slack's are upper case and digits, nine or more of them.
+    let is_id = owner.len() >= 9 && owner.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
+    match owner.chars().next().filter(|_| is_id) {
+        Some('U' | 'W') => format!("<@{owner}>"),
+        Some('S') => format!("<!subteam^{owner}>"),
+        Some('C') => format!("<#{owner}>"),
+        _ => escape(owner),
+    }
+}
+
 /// How an approval was decided.
 #[derive(Debug, Clone, Copy)]
 pub struct DecidedView<'a> {
@@ -189,6 +242,14 @@ mod tests {
         {
             assert!(body.contains(part), "{part}: {body}");
         }
+    }
+
+    #[test]
+    fn an_owner_is_mentioned_by_its_id_and_is_inert_otherwise() {
+        assert_eq!(mention("U0ALEXAPPROV"), "<@U0ALEXAPPROV>");
+        assert_eq!(mention("S0APPROVERS"), "<!subteam^S0APPROVERS>");
+        assert_eq!(mention("#team-checkout"), "#team-checkout");
+        assert_eq!(mention("<!channel>"), "&lt;!channel&gt;");
     }
 
     #[test]

@@ -253,7 +253,7 @@ pub(super) fn show_alone(id: IncidentId) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::report::{Action, ActionKind, Cause, TimelineEntry, Verdict};
+    use crate::domain::report::{Cause, TimelineEntry};
 
     const ROOM: usize = 9_000;
 
@@ -269,19 +269,7 @@ mod tests {
     }
 
     fn report(evidence: Vec<EvidenceItem>) -> Report {
-        Report {
-            service: "checkout".into(),
-            onset: None,
-            verdict: Verdict { cause: Cause::Unknown, change: None, confidence: 0.4 },
-            action: Action { kind: ActionKind::Watch, target: None, reason: "Nothing is proven.".into() },
-            hypotheses: vec![],
-            evidence,
-            cleared: vec![],
-            gaps: vec![],
-            summary: "Nobody knows.".into(),
-            timeline: vec![],
-            cost: None,
-        }
+        Report { evidence, ..Report::bare("checkout", Cause::Unknown, 0.4) }
     }
 
     #[test]

@@ -465,11 +465,7 @@ mod tests {
 
     fn report() -> Report {
         Report {
-            service: "checkout".into(),
-            onset: None,
-            verdict: Verdict { cause: Cause::Unknown, change: None, confidence: 0.4 },
             action: Action { kind: ActionKind::Watch, target: None, reason: "Nothing is proven.".into() },
-            hypotheses: vec![],
             evidence: vec![EvidenceItem {
                 id: "E1".into(),
                 source: Agent::Logs,
@@ -478,11 +474,8 @@ mod tests {
                 query: None,
                 link: None,
             }],
-            cleared: vec![],
-            gaps: vec![],
             summary: "Nobody knows <@U1>.".into(),
-            timeline: vec![],
-            cost: None,
+            ..Report::bare("checkout", Cause::Unknown, 0.4)
         }
     }
 

@@ -513,7 +513,7 @@ impl Store {
             let job = JobKind::Settle { approval: approval.id.clone() };
             super::jobs::enqueue(&mut transaction, &job, Some(approval.incident), now).await?;
         }
-        if in_place && !undoing {
+        if in_place {
             let job = JobKind::Verify { approval: approval.id.clone() };
             super::jobs::enqueue(&mut transaction, &job, Some(approval.incident), now).await?;
         }
@@ -563,28 +563,42 @@ impl Store {
         Ok(())
     }
 
-    /// Saves whether the change helped. False where that was decided before.
-    pub async fn note_recovery(
+    /// Saves whether the change helped; of one that took a rollback back, how the service fares since, and then the
+    /// incident stays as it is. False where that was decided before, or the incident has moved on.
+    pub async fn note_judgement(
         &self,
         approval: &Approval,
-        recovered: bool,
+        word: Word,
         what: &str,
         now: Timestamp,
     ) -> Result<bool> {
+        let event = match word {
+            Word::Recovered => Event::Recovered,
+            Word::NotRecovered => Event::NotRecovered,
+            Word::TooEarly => return Ok(false),
+        };
+        let undoing = approval.undoes.is_some();
+        let waits = if undoing { State::NotRecovered } else { State::Verifying };
+        let word = word.as_str();
         let mut transaction = self.begin().await?;
-        if state_in(&mut transaction, approval.incident).await? != Some(State::Verifying) {
+        if state_in(&mut transaction, approval.incident).await? != Some(waits) {
             return Ok(false);
         }
-        let (event, word) =
-            if recovered { (Event::Recovered, "recovered") } else { (Event::NotRecovered, "not_recovered") };
-        move_state(&mut transaction, approval.incident, event).await?;
-        sqlx::query("UPDATE approvals SET outcome = ?2, judged = ?3, judged_at = ?4 WHERE id = ?1")
-            .bind(&approval.id)
-            .bind(what)
-            .bind(word)
-            .bind(now.as_millisecond())
-            .execute(&mut *transaction)
-            .await?;
+        let done = sqlx::query(
+            "UPDATE approvals SET outcome = ?2, judged = ?3, judged_at = ?4 WHERE id = ?1 AND judged IS NULL",
+        )
+        .bind(&approval.id)
+        .bind(what)
+        .bind(word)
+        .bind(now.as_millisecond())
+        .execute(&mut *transaction)
+        .await?;
+        if done.rows_affected() != 1 {
+            return Ok(false);
+        }
+        if !undoing {
+            move_state(&mut transaction, approval.incident, event).await?;
+        }
         note(&mut transaction, approval.incident, now, what).await?;
         let judged = What::Judged { word: word.to_owned(), figures: what.to_owned() };
         append(&mut transaction, &approval.entry(BOT, now, judged)).await?;

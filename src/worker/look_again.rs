@@ -144,22 +144,9 @@ fn arrived(before: &Evidence, after: &Evidence) -> String {
 mod tests {
     use super::*;
     use crate::domain::evidence::Gap;
-    use crate::domain::report::{Action, ActionKind, Verdict};
 
     fn report(cause: Cause) -> Report {
-        Report {
-            service: "checkout".into(),
-            onset: None,
-            verdict: Verdict { cause, change: None, confidence: 0.97 },
-            action: Action { kind: ActionKind::Watch, target: None, reason: String::new() },
-            hypotheses: vec![],
-            evidence: vec![],
-            cleared: vec![],
-            gaps: vec![],
-            summary: String::new(),
-            timeline: vec![],
-            cost: None,
-        }
+        Report::bare("checkout", cause, 0.97)
     }
 
     #[test]

@@ -47,7 +47,7 @@ use crate::telemetry::Metrics;
 
 /// How many incidents are worked on at the same time. Two more than may investigate, for what people wait for.
 const WORKERS: usize = INVESTIGATIONS_AT_ONCE as usize + 2;
-/// When an end that cannot be stored is tried again.
+/// When an end that cannot be stored, or a look that fails, is tried again.
 const END_AGAIN: SignedDuration = SignedDuration::from_mins(5);
 /// A look at the queue at least so often, should a wake-up be missed.
 const POLL: Duration = Duration::from_millis(500);
@@ -196,6 +196,14 @@ async fn note_failure(
                 return bench.store.again(job.id, now.saturating_add(END_AGAIN).unwrap_or(now)).await;
             }
         }
+    }
+    if let JobKind::Verify { approval } = &job.kind
+        && job.is_last_attempt()
+    {
+        if let Err(trouble) = verify::tell_trouble(bench, approval, error).await {
+            tracing::error!(job = job.id, %trouble, "a look that fails cannot be told");
+        }
+        return bench.store.again(job.id, now.saturating_add(END_AGAIN).unwrap_or(now)).await;
     }
     let dead = bench.store.fail(job, &format!("{error:#}"), now).await?;
     let incident = job.incident.map(|id| id.to_string()).unwrap_or_default();

@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 use super::Bench;
 use crate::analysis::{Investigation, redact};
-use crate::aws::rollback;
+use crate::aws::rollback::{self, Obstacle};
+use crate::config::Config;
 use crate::domain::change::Relation;
 use crate::domain::machine;
 use crate::domain::plan::{Plan, expected_effect};
@@ -40,13 +41,9 @@ pub async fn plan(bench: &Bench, service: &str, investigation: &Investigation) -
         Relation::Dependency(name) | Relation::Peer(name) => Some(name.as_str()),
         _ => None,
     };
-    let config = &bench.settings.config;
-    let owner_of = |name: &str| config.service(name).and_then(|service| service.owner.as_deref());
-    if let Some((name, owner)) = theirs.and_then(|name| Some((name, owner_of(name)?)))
-        && owner_of(service) != Some(owner)
-    {
-        let reason = format!("the change is one of {name}, which belongs to {owner}: its owner decides");
-        return Offer::Not(Some(reason));
+    if let Some(reason) = theirs.and_then(|theirs| is_closed_to_us(&bench.settings.config, service, theirs)) {
+        let what = target.shown(&shown).describe();
+        return Offer::Not(Some(format!("{reason}. What would be undone: {what}")));
     }
     let author = change.actor.as_ref().filter(|actor| {
         // Histories name an author's ARN and nothing else.
@@ -55,13 +52,35 @@ pub async fn plan(bench: &Bench, service: &str, investigation: &Investigation) -
     let author = author.map(|actor| actor.arn.clone());
     match tried(bench, target).await {
         Ok((target, tried)) => {
-            let mut plan = Plan::of(target, author, expected_effect(symptoms), &shown);
+            let mut plan = Plan::of(target, author, expected_effect(symptoms), &shown).differing(
+                &change.differences(),
+                change.code_changed,
+                &shown,
+            );
             plan.tried = Some(tried);
             plan.service = theirs.map(str::to_owned);
             Offer::Plan(Box::new(plan))
         }
-        Err(reason) => Offer::Not(Some(reason)),
+        Err(obstacle) => Offer::Not(Some(in_words(&obstacle))),
     }
+}
+
+/// Who owns a service, where that is another team than the one whose incident it is.
+pub(super) fn other_owner<'a>(config: &'a Config, service: &str, theirs: &str) -> Option<&'a str> {
+    let owner_of = |name: &str| config.service(name).and_then(|service| service.owner.as_deref());
+    owner_of(theirs).filter(|owner| owner_of(service) != Some(*owner))
+}
+
+/// Why a change of another team's is not offered here: its own approvers decide, and it names none.
+fn is_closed_to_us(config: &Config, service: &str, theirs: &str) -> Option<String> {
+    let owner = other_owner(config, service, theirs)?;
+    let its_own = config.service(theirs).and_then(|service| service.approvers.as_ref());
+    its_own.is_none().then(|| {
+        format!(
+            "the change is one of {theirs}, which belongs to {owner}: its owner decides, and no `approvers` of \
+             {theirs} are configured who could do so here"
+        )
+    })
 }
 
 /// A value of a plan for people: a secret, by its key or its look, is none of their business as a whole.
@@ -72,16 +91,53 @@ pub(super) fn shown(key: &str, value: &str) -> String {
 /// Tries a step without effect, and says what that showed.
 ///
 /// # Errors
-/// Why the step cannot be taken, as a sentence.
-pub async fn tried(bench: &Bench, target: &RollbackTarget) -> Result<(RollbackTarget, String), String> {
-    match rollback::prepare(&bench.aws, target, bench.clock.now(), Instant::now() + TRY_WITHIN).await {
-        Ok(target) => {
-            let shown = format!(
-                "Tried without effect at {}: what it starts from and what it goes back to are there.",
-                bench.clock.now().strftime("%Y-%m-%d %H:%M:%S UTC")
-            );
-            Ok((target, shown))
+/// Why the step cannot be taken now.
+pub async fn tried(bench: &Bench, target: &RollbackTarget) -> Result<(RollbackTarget, String), Obstacle> {
+    let deadline = Instant::now() + TRY_WITHIN;
+    let target = rollback::prepare(&bench.aws, target, bench.clock.now(), deadline).await?;
+    let shown = format!(
+        "Tried without effect at {}: what it starts from and what it goes back to are there.",
+        bench.clock.now().strftime("%Y-%m-%d %H:%M:%S UTC")
+    );
+    Ok((target, shown))
+}
+
+/// The reason for people.
+pub(super) fn in_words(obstacle: &Obstacle) -> String {
+    redact::text(&obstacle.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_of_another_team_is_decided_by_that_team_s_own_approvers_or_not_here() {
+        let config = Config::parse(
+            r##"
+            [[service]]
+            name = "checkout"
+            owner = "#team-checkout"
+            [[service]]
+            name = "cart"
+            owner = "#team-checkout"
+            [[service]]
+            name = "payments"
+            owner = "#team-payments"
+            [[service]]
+            name = "ledger"
+            owner = "#team-payments"
+            approvers = ["U777"]
+            "##,
+        )
+        .unwrap();
+        let closed = |theirs| is_closed_to_us(&config, "checkout", theirs);
+        let reason = closed("payments").unwrap();
+        assert!(reason.contains("belongs to #team-payments"), "{reason}");
+        assert_eq!(closed("ledger"), None, "its approvers decide");
+        assert_eq!(other_owner(&config, "checkout", "ledger"), Some("#team-payments"));
+        for ours in ["cart", "never-heard-of"] {
+            assert_eq!((closed(ours), other_owner(&config, "checkout", ours)), (None, None), "{ours}");
         }
-        Err(obstacle) => Err(redact::text(&obstacle.to_string())),
     }
 }

@@ -5,14 +5,16 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::delivery::{self, Image};
 use super::headline;
-use super::{Bench, Done};
+use super::{Bench, Done, offer};
 use crate::chart::{self, ChartInput, Mark, MarkKind};
 use crate::domain::incident::IncidentId;
 use crate::domain::report::{Report, Symptoms};
 use crate::fail_points::Point;
-use crate::slack::approvals::{Asked, DecidedView, approved_alone, decided_line, undo_offer};
-use crate::slack::messages::{self, ResultView};
-use crate::store::{Approval, IncidentRow};
+use crate::slack::approvals::{
+    Asked, DecidedView, OwnerAsked, approved_alone, decided_line, owner_asked, undo_offer,
+};
+use crate::slack::messages::{self, Message, ResultView};
+use crate::store::{Approval, IncidentRow, Owed};
 
 /// How much of ordinary life the chart shows before the story begins.
 const LOOK_BACK: SignedDuration = SignedDuration::from_mins(40);
@@ -30,7 +32,10 @@ pub async fn report(bench: &Bench, id: IncidentId, round: i64) -> anyhow::Result
     let channel = row.channel.as_deref().or_else(|| bench.settings.config.channel_for(&row.service));
     let (Some(channel), Some(report)) = (channel, &row.report) else { return Ok(Done::Finished) };
     let pending = bench.store.pending_approval(id).await?;
-    owe_result(bench, &row, channel, pending.map(|approval| approval.id)).await?;
+    owe_result(bench, &row, channel, pending.as_ref().map(|approval| approval.id.clone())).await?;
+    if let Some(approval) = &pending {
+        ask_owner(bench, &row, channel, approval).await?;
+    }
     let purpose = format!("chart/{round}");
     if !bench.store.is_owed(id, &purpose).await? && !bench.store.is_storm().await? {
         match chart(&row, report).await {
@@ -148,6 +153,54 @@ pub fn asked<'a>(bench: &Bench, approval: &'a Approval) -> Asked<'a> {
     }
 }
 
+/// Asks the owner of the change, where that is another team: in its own channel, else in the thread. Once it is
+/// decided, the same message says so.
+async fn ask_owner(
+    bench: &Bench,
+    row: &IncidentRow,
+    channel: &str,
+    approval: &Approval,
+) -> anyhow::Result<()> {
+    let config = &bench.settings.config;
+    let theirs = approval.plan.service.as_deref();
+    let owner = theirs.and_then(|theirs| Some((theirs, offer::other_owner(config, &row.service, theirs)?)));
+    let Some((theirs, owner)) = owner else { return Ok(()) };
+    let line = decided(approval);
+    let message = owner_asked(
+        row.id,
+        &OwnerAsked {
+            owner,
+            theirs,
+            service: &row.service,
+            plan: &approval.plan,
+            expires_at: approval.expires_at,
+            undoing: approval.undoes.is_some(),
+            channel,
+            decided: line.as_deref(),
+        },
+    );
+    let purpose = format!("owner/{}", approval.id);
+    let elsewhere = config.service(theirs).and_then(|service| service.channel.as_deref());
+    match elsewhere.filter(|elsewhere| *elsewhere != channel) {
+        // It belongs to no thread of this incident.
+        Some(elsewhere) => delivery::put(bench, &owed_elsewhere(&purpose, elsewhere, &message)).await?,
+        None => delivery::owe(bench, row.id, channel, &purpose, &message, None).await?,
+    }
+    Ok(())
+}
+
+fn owed_elsewhere(purpose: &str, channel: &str, message: &Message) -> Owed {
+    Owed {
+        purpose: purpose.to_owned(),
+        incident: None,
+        channel: channel.to_owned(),
+        thread_ts: None,
+        body: message.to_json(),
+        image: None,
+        approval: None,
+    }
+}
+
 /// The line that replaces an approval's buttons, once it is decided.
 fn decided(approval: &Approval) -> Option<String> {
     let (decision, at) = approval.decision.zip(approval.decided_at)?;
@@ -170,13 +223,14 @@ pub async fn show_decision(bench: &Bench, approval: &str) -> anyhow::Result<()> 
         bench.fail_points.pass(Point::Alone).await;
         tell_alone(bench, &approval).await?;
     }
-    if approval.undoes.is_none() {
-        return refresh_result(bench, approval.incident).await;
-    }
     let Some(row) = bench.store.incident_row(approval.incident).await? else { return Ok(()) };
-    match &row.channel {
-        Some(channel) => owe_undo_offer(bench, &approval, channel).await,
-        None => Ok(()),
+    match row.channel.as_deref() {
+        Some(channel) if approval.undoes.is_some() => owe_undo_offer(bench, &row, &approval, channel).await,
+        Some(channel) => {
+            ask_owner(bench, &row, channel, &approval).await?;
+            refresh_result(bench, approval.incident).await
+        }
+        None => refresh_result(bench, approval.incident).await,
     }
 }
 
@@ -196,11 +250,16 @@ async fn tell_alone(bench: &Bench, approval: &Approval) -> anyhow::Result<()> {
 }
 
 /// Owes the message that offers to take a rollback back, or shows how that was decided.
-pub async fn owe_undo_offer(bench: &Bench, approval: &Approval, channel: &str) -> anyhow::Result<()> {
+pub async fn owe_undo_offer(
+    bench: &Bench,
+    row: &IncidentRow,
+    approval: &Approval,
+    channel: &str,
+) -> anyhow::Result<()> {
     let purpose = format!("take_back/{}", approval.undoes.as_deref().unwrap_or_default());
     let message = undo_offer(approval.incident, &asked(bench, approval), decided(approval).as_deref());
     delivery::owe(bench, approval.incident, channel, &purpose, &message, Some(&approval.id)).await?;
-    Ok(())
+    ask_owner(bench, row, channel, approval).await
 }
 
 /// Brings the result's message up to date with what is stored, where one was owed.

@@ -85,7 +85,7 @@ pub async fn give_up(bench: &Bench, approval: &str, error: &anyhow::Error) -> an
         let ended = match (&approval.answer, approval.sent_at) {
             (Some(Answer::Made), _) => Ended {
                 effect: Effect::Made,
-                words: format!("Rolled back: {what}. The bot failed to follow it up ({why})."),
+                words: format!("{}: {what}. The bot failed to follow it up ({why}).", made(&approval)),
                 look_again: false,
             },
             (None, None) => Ended {
@@ -260,7 +260,7 @@ async fn send(bench: &Bench, approval: &Approval) -> anyhow::Result<Step> {
     bench.store.note_answer(approval, &answer, answered, bench.clock.now()).await?;
     bench.fail_points.pass(Point::AnswerNoted).await;
     match answer {
-        Answer::Made => Ok(Step::ended(Effect::Made, format!("Rolled back: {}.", plan.what))),
+        Answer::Made => Ok(Step::ended(Effect::Made, format!("{}: {}.", made(approval), plan.what))),
         Answer::None { why } => {
             tracing::warn!(incident = %approval.incident, why, "no answer to a change; reading back");
             // The next run finds the mark, and no answer.
@@ -268,6 +268,11 @@ async fn send(bench: &Bench, approval: &Approval) -> anyhow::Result<Step> {
         }
         other => Ok(refused(&other)),
     }
+}
+
+/// What the bot's call did, in words.
+fn made(approval: &Approval) -> &'static str {
+    if approval.undoes.is_some() { "Taken back" } else { "Rolled back" }
 }
 
 /// AWS's answer as it is kept, secrets masked.
@@ -334,7 +339,7 @@ async fn after_made(bench: &Bench, approval: &Approval) -> anyhow::Result<Step> 
     let what = &approval.plan.what;
     Ok(match seen {
         Seen::Changed => overtaken(&told),
-        _ => Step::ended(Effect::Made, format!("Rolled back: {what}.")),
+        _ => Step::ended(Effect::Made, format!("{}: {what}.", made(approval))),
     })
 }
 
@@ -382,7 +387,7 @@ async fn read_back(bench: &Bench, approval: &Approval, sent: Sent) -> anyhow::Re
     let how = how(sent);
     let because = traced.map(|told| format!(" ({told})")).unwrap_or_default();
     Ok(match effect {
-        Effect::Made => Step::ended(effect, format!("Rolled back: {what} (read back from AWS).")),
+        Effect::Made => Step::ended(effect, format!("{}: {what} (read back from AWS).", made(approval))),
         Effect::ByAnother => Step::ended(
             effect,
             format!(

@@ -1,12 +1,16 @@
 //! Did it help? The symptom since the change, read again until it is decided or time is up.
+//!
+//! The rule that is not obvious: a rollback that is taken back is looked at in the same way, so that it is known to
+//! be in effect and how the service fares since; the incident stays 'not recovered', whatever that shows.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
+use super::roll_back::say_once;
 use super::{Bench, Done, delivery, headline, take_back};
-use crate::analysis::aftermath;
+use crate::analysis::{aftermath, redact};
 use crate::aws::metrics::{self, Query};
 use crate::aws::rollback::{self, InEffect};
 use crate::bundle;
@@ -34,17 +38,26 @@ pub async fn verify(bench: &Bench, approval: &str) -> anyhow::Result<Done> {
         return Ok(Done::Finished);
     }
     let purpose = format!("recovery/{}", approval.id);
-    if row.state == State::Verifying {
+    let taking_back = approval.undoes.is_some();
+    let waits = if taking_back { State::NotRecovered } else { State::Verifying };
+    if row.state == waits && approval.judged.is_none() {
         let within = bench.settings.config.approvals.verify_within.0;
         let took_effect = take_effect(bench, &approval).await?;
         let judgement = match &took_effect {
             Ok(at) => look(bench, &row, at.saturating_add(IN_FLIGHT)?).await?,
             Err(how_far) => Judgement { word: Word::TooEarly, figures: how_far.clone() },
         };
-        let judgement = patient(&approval, judgement);
         bench.fail_points.pass(Point::InEffect).await;
         let now = bench.clock.now();
-        let time_is_up = now >= took_effect.unwrap_or(applied_at).saturating_add(within)?;
+        let since = took_effect.unwrap_or(applied_at);
+        let time_is_up = now >= since.saturating_add(within)?;
+        // Whoever keeps the value of before was named when the time was up, and had as long again to start anew.
+        let late = approval.plan.target.may_reach_late().filter(|_| !taking_back);
+        let is_waited_for = now < since.saturating_add(within)?.saturating_add(within)?;
+        let judgement = match &late {
+            Some(why) if is_waited_for => patient(why, judgement),
+            _ => judgement,
+        };
         match judgement.word {
             Word::TooEarly if !time_is_up => {
                 headline::refresh(bench, row.id, &[], Some(&judgement.figures)).await?;
@@ -55,8 +68,16 @@ pub async fn verify(bench: &Bench, approval: &str) -> anyhow::Result<Done> {
                 say(bench, &row, &format!("{purpose}/early"), None, &judgement.figures).await?;
                 return Ok(Done::Again(within));
             }
+            _ if taking_back && !time_is_up => {
+                headline::refresh(bench, row.id, &[], Some(&judgement.figures)).await?;
+                return Ok(Done::Again(LOOK_AGAIN));
+            }
+            word if taking_back => {
+                let words = taken_back(&approval, word, &judgement.figures);
+                bench.store.note_judgement(&approval, word, &words, now).await?;
+            }
             Word::Recovered => {
-                bench.store.note_recovery(&approval, true, &judgement.figures, now).await?;
+                bench.store.note_judgement(&approval, Word::Recovered, &judgement.figures, now).await?;
             }
             Word::NotRecovered if !time_is_up => {
                 // A service needs its time to drain: bad news is not final before the time is up.
@@ -65,9 +86,12 @@ pub async fn verify(bench: &Bench, approval: &str) -> anyhow::Result<Done> {
             }
             Word::NotRecovered => {
                 // With what that says of the causes: it is kept with the figures that it follows from.
-                let lowered = row.report.as_ref().map(aftermath::lowered).unwrap_or_default();
-                let words = format!("{} {lowered}", judgement.figures);
-                bench.store.note_recovery(&approval, false, words.trim_end(), now).await?;
+                let means = match late {
+                    Some(why) => format!("{why} Until then it says nothing against the cause."),
+                    None => row.report.as_ref().map(aftermath::lowered).unwrap_or_default(),
+                };
+                let words = format!("{} {means}", judgement.figures);
+                bench.store.note_judgement(&approval, Word::NotRecovered, words.trim_end(), now).await?;
             }
         }
     }
@@ -81,20 +105,51 @@ pub async fn verify(bench: &Bench, approval: &str) -> anyhow::Result<Done> {
         tell(bench, &approval, &purpose).await?;
     }
     bench.fail_points.pass(Point::JudgementTold).await;
-    if approval.judged == Some(Word::NotRecovered) {
-        take_back::offer(bench, &approval).await?;
+    if approval.judged == Some(Word::NotRecovered) && !taking_back {
+        return take_back::offer(bench, &approval).await;
     }
     Ok(Done::Finished)
 }
 
-/// Trouble that goes on says nothing against a rollback that may not have reached everybody.
-fn patient(approval: &Approval, judgement: Judgement) -> Judgement {
-    match approval.plan.target.may_reach_late() {
-        Some(why) if judgement.word == Word::NotRecovered => {
+/// Trouble that goes on says nothing yet against a rollback that may not have reached everybody.
+fn patient(why: &str, judgement: Judgement) -> Judgement {
+    match judgement.word {
+        Word::NotRecovered => {
             Judgement { word: Word::TooEarly, figures: format!("{} {why}", judgement.figures) }
         }
         _ => judgement,
     }
+}
+
+/// How the service fares since a rollback was taken back.
+fn taken_back(approval: &Approval, word: Word, figures: &str) -> String {
+    let since = approval.in_effect_at.or(approval.applied_at);
+    let since = since.map(|at| format!(" since {}", at.strftime("%H:%M:%S UTC"))).unwrap_or_default();
+    let means = match word {
+        Word::Recovered => "and the symptom is gone all the same",
+        _ => "and the symptom is there as it was",
+    };
+    format!("Taken back and in effect{since}, {means}. {figures}")
+}
+
+/// A look that fails again and again is told in the thread, once, and goes on: no incident stays 'verifying' in
+/// silence.
+///
+/// # Errors
+/// Where not even that can be stored.
+pub async fn tell_trouble(bench: &Bench, approval: &str, error: &anyhow::Error) -> anyhow::Result<()> {
+    let Some(approval) = bench.store.approval(approval).await? else { return Ok(()) };
+    let Some(row) = bench.store.incident_row(approval.incident).await? else { return Ok(()) };
+    let why = redact::text(&format!("{error:#}"));
+    let words = format!(
+        "{}: whether the change helped cannot be seen: the bot fails at looking ({why}). It goes on trying; look at \
+         the service by hand meanwhile.",
+        row.id
+    );
+    if say_once(bench, &row, &format!("cannot_look/{}", approval.id), &words).await? {
+        headline::refresh(bench, row.id, &[], Some(&words)).await?;
+    }
+    Ok(())
 }
 
 /// When the change served everybody, asked of AWS until it did; else how far it is, as a sentence.
@@ -125,6 +180,12 @@ async fn take_effect(bench: &Bench, approval: &Approval) -> anyhow::Result<Resul
 
 async fn tell(bench: &Bench, approval: &Approval, purpose: &str) -> anyhow::Result<()> {
     let Some(row) = bench.store.incident_row(approval.incident).await? else { return Ok(()) };
+    if approval.undoes.is_some() {
+        let words = approval.outcome.as_deref().unwrap_or_default();
+        say_once(bench, &row, purpose, words).await?;
+        headline::refresh(bench, row.id, &[], Some(words)).await?;
+        return Ok(());
+    }
     let recovered = approval.judged == Some(Word::Recovered);
     bench.metrics.count(if recovered { "recoveries" } else { "recoveries_failed" });
     let figures = approval.outcome.as_deref().unwrap_or_default();

@@ -9,6 +9,7 @@ use incident_commander::aws::rollback::{
 };
 use incident_commander::demo::aws::{Fault, Identity, WorldClock, WorldOptions};
 use incident_commander::domain::rollback::RollbackTarget;
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::aws_account::{ACCOUNT, Account, at, soon};
@@ -45,6 +46,17 @@ pub fn deploy_service(account: &Account, moved_at: &str) -> RollbackTarget {
         deployment: None,
         primary: None,
     }
+}
+
+/// Somebody else moves that service.
+pub fn move_service(account: &Account, revision: &str, now: Timestamp) {
+    let bob = Identity::user(ACCOUNT, "bob");
+    let world = &account.world;
+    let members = json!({"family": SERVICE, "containerDefinitions": [{"name": "app", "image": "refunds:3"}]});
+    if revision == "refunds:3" {
+        world.register_task_definition(&members, &bob, now).unwrap();
+    }
+    world.deploy_service(CLUSTER, SERVICE, revision, false, &bob, now).unwrap();
 }
 
 pub fn put_limit(account: &Account, kind: &str) -> RollbackTarget {
@@ -208,7 +220,7 @@ async fn a_parameter_that_was_written_in_between_is_left_alone() {
     account.world.put_parameter("/checkout/limit", "String", "7", &alice(), at("12:19:00")).unwrap();
     let clients = account.clients().await;
     let outcome = apply(&clients, &clients.writer("INC-7").await, &target, soon()).await;
-    assert_eq!(outcome, Outcome::Moved { what: "/checkout/limit is at version 3 by now".into() });
+    assert_eq!(outcome, Outcome::Moved { what: "/checkout/limit is at version 3 with another value".into() });
     assert_eq!(account.world.calls("ssm:PutParameter"), 0);
 }
 
@@ -272,7 +284,7 @@ async fn a_configuration_that_bakes_serves_everybody_and_ends_later() {
     // The environment takes no other deployment until it has ended.
     let undo = target.reversed().unwrap();
     let obstacle = prepare(&clients, &undo, account.clock.now(), soon()).await.unwrap_err();
-    assert!(matches!(&obstacle, Obstacle::Moved { what } if what.contains("still going on")), "{obstacle:?}");
+    assert!(matches!(&obstacle, Obstacle::Busy { what } if what.contains("still going on")), "{obstacle:?}");
     account.clock.advance(Duration::from_mins(10));
     assert!(prepare(&clients, &undo, account.clock.now(), soon()).await.is_ok());
 }

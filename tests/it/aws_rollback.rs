@@ -19,6 +19,7 @@ async fn alias_plan(clients: &Clients) -> RollbackTarget {
         from_version: alias.version,
         to_version: "1".to_owned(),
         from_weights: alias.weights,
+        to_weights: BTreeMap::new(),
         revision_id: alias.revision_id,
     }
 }
@@ -27,7 +28,12 @@ async fn environment_plan(clients: &Clients) -> RollbackTarget {
     let (history, _) = configs::function_history(clients, FUNCTION, soon()).await;
     let latest = history.versions.unwrap().remove(0);
     let keys = BTreeMap::from([("DB_POOL_SIZE".to_owned(), (Some("5".to_owned()), Some("10".to_owned())))]);
-    RollbackTarget::LambdaEnvironment { function: FUNCTION.to_owned(), keys, revision_id: latest.revision_id }
+    RollbackTarget::LambdaConfiguration {
+        function: FUNCTION.to_owned(),
+        keys,
+        settings: BTreeMap::new(),
+        revision_id: latest.revision_id,
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@
 //! all of them, and told once, in [`refused`].
 
 use incident_commander::app::Bot;
-use incident_commander::config::Person;
+use incident_commander::config::{Config, Person};
 use incident_commander::demo::slack::fault::{Fault, FaultKind};
 use incident_commander::demo::slack::workspace::id;
 use incident_commander::demo::slack::{Action, Chosen, Message, Outcome, Submitted};
@@ -29,7 +29,7 @@ async fn open(change: impl FnOnce(&mut Set)) -> (Ward, Bot, Message) {
 }
 
 /// What a form is filled with.
-fn reason(text: &str) -> Action {
+pub fn reason(text: &str) -> Action {
     Action { action_id: "reason".into(), block_id: None, chosen: Chosen::Text(text.into()) }
 }
 
@@ -447,15 +447,66 @@ async fn a_press_after_the_time_is_refused_although_nobody_came_to_say_that_it_i
 
 #[tokio::test]
 async fn a_plan_that_a_newer_deployment_overtook_is_not_carried_out() {
-    let (ward, bot, asked) = open(|_| {}).await;
-    ward.drift();
-    ward.slack.click(id::APPROVER, id::ALERTS, &asked.ts, APPROVE).await.unwrap();
-    let told = ward.wait("what moved", |message| message.text.contains("Nothing was changed")).await;
-    assert!(told.text.contains("The investigation looks again"), "{}", told.text);
-    ward.told(id::APPROVER, id::ALERTS, &[&told.text]).await;
-    assert_eq!(ward.changes(bot.store()).await, []);
-    let rows = trail(bot.store(), &["sending", "ended"]).await;
-    assert_eq!((rows.len(), &rows[0]["applied"]), (1, &false.into()), "{rows:?}");
+    for by_socket in [false, true] {
+        let ward = Ward::open(false, |_| {}).await;
+        let bot = if by_socket { ward.start_by_socket().await } else { ward.start().await };
+        let asked = ward.asked().await;
+        ward.drift();
+        ward.slack.click(id::APPROVER, id::ALERTS, &asked.ts, APPROVE).await.unwrap();
+        let told = ward.wait("what moved", |message| message.text.contains("Nothing was changed")).await;
+        assert!(told.text.contains("The investigation looks again"), "{}", told.text);
+        ward.told(id::APPROVER, id::ALERTS, &[&told.text]).await;
+        assert_eq!(ward.changes(bot.store()).await, []);
+        let rows = trail(bot.store(), &["sending", "ended"]).await;
+        assert_eq!((rows.len(), &rows[0]["applied"]), (1, &false.into()), "{rows:?}");
+        bot.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_another_team_is_put_to_its_owner_and_decided_by_its_approvers() {
+    let ward = Ward::open(true, |set| {
+        set.service = Some("payments".into());
+        let services = r##"
+            [[service]]
+            name = "checkout"
+            owner = "#team-checkout"
+            [[service]]
+            name = "payments"
+            owner = "S0PAYMENTS1"
+            channel = "C0CHECKOUT01"
+            approvers = ["U0DEVELOPER1"]
+        "##;
+        set.config.services = Config::parse(services).unwrap().services;
+        set.config.services[1].approvers = Some(vec![id::DEVELOPER.into()]);
+    })
+    .await;
+    ward.slack.set_membership(id::CHECKOUT, true);
+    let bench = ward.bench().await;
+    ward.live(&bench, 6).await;
+    let owners = |part: &str| {
+        let [message] = &ward.slack.messages(id::CHECKOUT)[..] else { panic!("one message to the owner") };
+        let body = json!(message.blocks).to_string();
+        assert!(body.contains(part), "{part}: {body}");
+    };
+    for part in [
+        "<!subteam^S0PAYMENTS1>",
+        "is put down to a change of payments",
+        "All traffic through live goes to version 1",
+        "The error rate goes back",
+        "Approvers of payments decide it in the thread",
+        &format!("<#{}>", id::ALERTS),
+    ] {
+        owners(part);
+    }
+    // Who may approve for everybody else may not for them.
+    ward.clicked(&bench, "press/1", id::APPROVER, APPROVE).await;
+    ward.live(&bench, 5).await;
+    assert_eq!(trail(&bench.store, &["refused"]).await[0]["refusal"], "not_an_approver");
+    ward.clicked(&bench, "press/2", id::DEVELOPER, APPROVE).await;
+    ward.live(&bench, 10).await;
+    assert_eq!(ward.changes(&bench.store).await.len(), 1);
+    owners("Approved by <@");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! is allowed. Otherwise a bot that tries with the wrong credentials and is refused would look innocent.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::time::Duration;
 
 use incident_commander::demo::aws::{AwsWorld, Fault, Identity, Mutation};
@@ -14,7 +15,7 @@ use incident_commander::store::Store;
 use reqwest::Method;
 
 use crate::aws_account::{ACCOUNT, Account, FUNCTION};
-use crate::deploy::granted;
+use crate::deploy::{files_below, granted, root};
 use crate::ward::{Ward, trail};
 
 /// The roles of the bot, in the demo as in tests.
@@ -125,6 +126,72 @@ async fn whatever_comes_of_a_change_with_the_reading_credentials_it_is_noted() {
         let strays = strays(&account.world, &Store::open(&url).await.unwrap()).await;
         assert_eq!(strays.len(), REQUESTS.len(), "{fault:?}: {strays:#?}");
     }
+}
+
+/// Methods that begin like a change and are none: readings, parts of a request, and an element of XML.
+const NOT_CHANGES: [&str; 5] = ["start_query", "stop_query", "start_time", "stop_type", "tag_name"];
+
+#[test]
+fn every_call_that_changes_something_is_made_by_the_writer_and_is_one_of_the_policy_s() {
+    // `lambda:UpdateAlias` is `update_alias`.
+    let method = |action: &String| {
+        let mut name = String::new();
+        for letter in action.split(':').nth(1).unwrap().chars() {
+            if letter.is_ascii_uppercase() && !name.is_empty() {
+                name.push('_');
+            }
+            name.push(letter.to_ascii_lowercase());
+        }
+        name
+    };
+    let known: BTreeSet<String> = granted("iam-write.json").iter().map(method).collect();
+    let verbs = [
+        "associate",
+        "attach",
+        "cancel",
+        "create",
+        "delete",
+        "deregister",
+        "detach",
+        "disable",
+        "enable",
+        "invoke",
+        "modify",
+        "publish",
+        "put",
+        "reboot",
+        "register",
+        "remove",
+        "run",
+        "send",
+        "start",
+        "stop",
+        "tag",
+        "terminate",
+        "untag",
+        "update",
+    ];
+    let mut found = BTreeSet::new();
+    for file in files_below(&root().join("src/aws")) {
+        let text = fs::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for (dot, _) in code.match_indices('.') {
+            let rest = &code[dot + 1..];
+            let name: String = rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
+            let Some((verb, _)) = name.split_once('_') else { continue };
+            let is_call = rest[name.len()..].starts_with("()");
+            if !is_call || !verbs.contains(&verb) || NOT_CHANGES.contains(&name.as_str()) {
+                continue;
+            }
+            assert!(known.contains(&name), "{}: {name} is in no policy", file.display());
+            // The receiver is what stands between the last beginning of an expression and the method.
+            let before = &code[..dot];
+            let receiver = &before[before.rfind([';', '{', '=']).map_or(0, |at| at + 1)..];
+            assert!(receiver.trim().starts_with("writer"), "{}: {name} on {receiver}", file.display());
+            found.insert(name);
+        }
+    }
+    assert_eq!(found, known, "and each of them is looked at here");
 }
 
 #[tokio::test]

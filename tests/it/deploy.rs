@@ -9,7 +9,7 @@ use incident_commander::config::Config;
 use incident_commander::slack::scopes;
 use serde_json::Value;
 
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
 
@@ -29,7 +29,7 @@ pub fn granted(file: &str) -> BTreeSet<String> {
     actions.iter().map(|action| action.as_str().unwrap().to_owned()).collect()
 }
 
-fn files_below(folder: &Path) -> Vec<PathBuf> {
+pub fn files_below(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
 }

@@ -28,6 +28,7 @@ mod generated;
 mod generator;
 mod hostile;
 mod house;
+mod interleavings;
 mod kills;
 mod messages;
 mod metamorphic;

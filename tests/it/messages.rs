@@ -25,7 +25,7 @@ use incident_commander::domain::rollback::RollbackTarget;
 use incident_commander::domain::scorecard::{self, Judged, Voices, Word};
 use incident_commander::intake::command::COMMANDS;
 use incident_commander::slack::answers::{self, ListLine, MuteLine, TimeRead};
-use incident_commander::slack::approvals::{self, DecidedView};
+use incident_commander::slack::approvals::{self, DecidedView, OwnerAsked};
 use incident_commander::slack::messages::{self, Headline, Message, ResultView};
 use incident_commander::slack::storm::{self, StormView, Waiting};
 use incident_commander::slack::{digest, evidence, feedback, home, questions, views};
@@ -163,7 +163,8 @@ fn a_report(from: &Outside) -> Report {
 fn a_plan(from: &Outside) -> Plan {
     let target = match from.turn() % 2 {
         0 => RollbackTarget::LambdaConcurrency { function: from.name(), from: Some(1), to: None },
-        _ => RollbackTarget::LambdaEnvironment {
+        _ => RollbackTarget::LambdaConfiguration {
+            settings: BTreeMap::new(),
             function: from.name(),
             keys: from.list(|from| (from.name(), (from.maybe(), from.maybe()))).into_iter().collect(),
             revision_id: "r".into(),
@@ -287,6 +288,16 @@ fn everything(from: &Outside) -> Vec<(&'static str, Surface, Value)> {
         ended_by: from.one_of(&[None, Some("U0DANA")]),
         held: &held,
     };
+    let owner = |undoing, decided| OwnerAsked {
+        owner: &service,
+        theirs: &typed,
+        service: &service,
+        plan: &plan,
+        expires_at: noon(),
+        undoing,
+        channel: "C0CHECKOUT",
+        decided,
+    };
     let judged = |confidence| Judged { confidence, voices: Voices::of([Word::Right, Word::Wrong]) };
     let card = scorecard::scorecard([judged(0.97), judged(0.6)], [Some(true), None]);
     let waiting = |from: &Outside| home::Waiting {
@@ -323,6 +334,8 @@ fn everything(from: &Outside) -> Vec<(&'static str, Surface, Value)> {
         ("help", answers::help(COMMANDS)),
         ("plan", approvals::plan(ID, &plan, noon())),
         ("approved_alone", approvals::approved_alone(ID, "U0ALEX", &figures)),
+        ("owner_asked", approvals::owner_asked(ID, &owner(false, None))),
+        ("owner_asked", approvals::owner_asked(ID, &owner(true, Some(&decided)))),
         ("undo_offer", approvals::undo_offer(ID, &asked(true), None)),
         ("undo_offer", approvals::undo_offer(ID, &asked(true), Some(&decided))),
         ("digest", digest::digest(&ended)),

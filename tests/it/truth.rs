@@ -109,9 +109,10 @@ async fn a_lost_answer_is_settled_when_cloudtrail_shows_the_call() {
 pub fn environment_back(account: &Account) -> RollbackTarget {
     let _ = account;
     let pool = (Some("5".to_owned()), Some("10".to_owned()));
-    RollbackTarget::LambdaEnvironment {
+    RollbackTarget::LambdaConfiguration {
         function: FUNCTION.into(),
         keys: [("DB_POOL_SIZE".to_owned(), pool)].into(),
+        settings: BTreeMap::new(),
         revision_id: String::new(),
     }
 }
@@ -120,11 +121,24 @@ pub fn settings_back(account: &Account) -> RollbackTarget {
     let alice = Identity::user(ACCOUNT, "alice");
     let input = serde_json::json!({"Timeout": 3});
     account.world.update_function_configuration(FUNCTION, &input, &alice, at("12:00:30")).unwrap();
-    RollbackTarget::LambdaSettings {
+    RollbackTarget::LambdaConfiguration {
         function: FUNCTION.into(),
+        keys: BTreeMap::new(),
         settings: [("Timeout".to_owned(), ("3".to_owned(), "10".to_owned()))].into(),
         revision_id: String::new(),
     }
+}
+
+/// Variables and settings that were changed by one call.
+pub fn configuration_back(account: &Account) -> RollbackTarget {
+    let RollbackTarget::LambdaConfiguration { keys, function, revision_id, .. } = environment_back(account)
+    else {
+        unreachable!("it is a function's")
+    };
+    let RollbackTarget::LambdaConfiguration { settings, .. } = settings_back(account) else {
+        unreachable!("it is a function's")
+    };
+    RollbackTarget::LambdaConfiguration { function, keys, settings, revision_id }
 }
 
 pub fn concurrency_back(account: &Account) -> RollbackTarget {
@@ -141,7 +155,7 @@ pub fn old_flags_back(account: &Account) -> RollbackTarget {
 async fn an_interrupted_change_is_made_after_all_where_aws_itself_checks_what_it_starts_from() {
     let kinds: [fn(&Account) -> RollbackTarget; 5] = [
         environment_back,
-        settings_back,
+        configuration_back,
         |account| deploy_service(account, "12:19:50"),
         |account| deploy_flags(account, 60, "2026-02-06T12:10:00Z"),
         old_flags_back,

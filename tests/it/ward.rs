@@ -41,6 +41,8 @@ pub struct Set {
     pub expires_after: SignedDuration,
     /// What is to be undone: makes it in the account, and says how it goes back. Absent: an alias's move.
     pub target: Option<fn(&Account) -> RollbackTarget>,
+    /// The service whose change it is, where that is another than the incident's.
+    pub service: Option<String>,
     /// Errors and invocations in each minute from 12:20 on, by its number.
     pub afterwards: fn(i64) -> (f64, f64),
 }
@@ -86,6 +88,7 @@ impl Ward {
             author: None,
             expires_after: SignedDuration::from_mins(30),
             target: None,
+            service: None,
             afterwards: |_| (0.0, 100.0),
         };
         let role = |name: &str, file: &str| {
@@ -115,12 +118,15 @@ impl Ward {
         let origin = Origin { requested_by: set.requested_by, ..Origin::default() };
         let accepted = store.accept(NewAlert { alert: alert.clone(), origin }, clock.now()).await.unwrap();
         let incident = accepted.incident().unwrap();
-        let plan = Plan::of(
-            target(&account, set.target).await,
-            set.author,
-            "The error rate goes back.".into(),
-            &|_, value| value.to_owned(),
-        );
+        let plan = Plan {
+            service: set.service,
+            ..Plan::of(
+                target(&account, set.target).await,
+                set.author,
+                "The error rate goes back.".into(),
+                &|_, value| value.to_owned(),
+            )
+        };
         let conclusion = conclusion(alert, plan, set.expires_after);
         assert!(store.conclude(incident, 1, &conclusion, clock.now()).await.unwrap());
         let approval = store.pending_approval(incident).await.unwrap().unwrap().id;
@@ -245,6 +251,7 @@ async fn target(account: &Account, wanted: Option<fn(&Account) -> RollbackTarget
         from_version: "2".to_owned(),
         to_version: "1".to_owned(),
         from_weights: BTreeMap::new(),
+        to_weights: BTreeMap::new(),
         revision_id: String::new(),
     };
     let target = wanted.unwrap_or(alias)(account);

@@ -137,13 +137,13 @@ FOUND = [
 GIVEN = [
     (
         "environment",
-        {"kind": "lambda_environment", "function": "mail", "keys": {"LIMIT": [NEW, OLD]}, "revision_id": ""},
+        {"kind": "lambda_configuration", "function": "mail", "keys": {"LIMIT": [NEW, OLD]}, "revision_id": ""},
         OLD,
         NEW,
     ),
     (
         "settings",
-        {"kind": "lambda_settings", "function": "mail", "settings": {"Timeout": ["5", "30"]}, "revision_id": ""},
+        {"kind": "lambda_configuration", "function": "mail", "settings": {"Timeout": ["5", "30"]}, "revision_id": ""},
         "30",
         "5",
     ),

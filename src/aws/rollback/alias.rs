@@ -1,8 +1,8 @@
 //! An alias back to an earlier version.
 //!
-//! Rule: the routing weights are cleared with it, or a share of the traffic would stay where it was.
+//! Rule: the routing weights are set with it, mostly to none, or a share of the traffic would stay where it was.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use aws_sdk_lambda::types::AliasRoutingConfiguration;
 use tokio::time::Instant;
@@ -18,21 +18,23 @@ pub(super) async fn prepare(
     target: &RollbackTarget,
     deadline: Instant,
 ) -> Result<RollbackTarget, Obstacle> {
-    let RollbackTarget::LambdaAlias { function, alias, to_version, .. } = target else {
+    let RollbackTarget::LambdaAlias { function, alias, to_version, to_weights, .. } = target else {
         return Err(Obstacle::NotSupported { what: target.describe() });
     };
-    let version =
-        clients.lambda.get_function_configuration().function_name(function).qualifier(to_version).send();
-    match within(deadline, "lambda:GetFunctionConfiguration", version).await {
-        Ok(version) if version.state().is_some_and(|state| state.as_str() == "Failed") => {
-            let why = version.state_reason().unwrap_or("no reason given");
-            return Err(Obstacle::Gone { what: format!("version {to_version} cannot be started: {why}") });
+    for version in std::iter::once(to_version).chain(to_weights.keys()) {
+        let call =
+            clients.lambda.get_function_configuration().function_name(function).qualifier(version).send();
+        match within(deadline, "lambda:GetFunctionConfiguration", call).await {
+            Ok(found) if found.state().is_some_and(|state| state.as_str() == "Failed") => {
+                let why = found.state_reason().unwrap_or("no reason given");
+                return Err(Obstacle::Gone { what: format!("version {version} cannot be started: {why}") });
+            }
+            Ok(_) => {}
+            Err(ReadError::NotFound { .. }) => {
+                return Err(Obstacle::Gone { what: format!("version {version} of {function} was deleted") });
+            }
+            Err(error) => return Err(error.into()),
         }
-        Ok(_) => {}
-        Err(ReadError::NotFound { .. }) => {
-            return Err(Obstacle::Gone { what: format!("version {to_version} of {function} was deleted") });
-        }
-        Err(error) => return Err(error.into()),
     }
     let call = clients.lambda.get_alias().function_name(function).name(alias);
     let now = within(deadline, "lambda:GetAlias", call.send()).await?;
@@ -43,23 +45,20 @@ pub(super) async fn prepare(
     Ok(target)
 }
 
-pub(super) async fn apply(
-    writer: &Writer,
-    function: &str,
-    alias: &str,
-    to_version: &str,
-    revision_id: &str,
-    deadline: Instant,
-) -> Outcome {
-    let none =
-        AliasRoutingConfiguration::builder().set_additional_version_weights(Some(HashMap::new())).build();
+pub(super) async fn apply(writer: &Writer, target: &RollbackTarget, deadline: Instant) -> Outcome {
+    let RollbackTarget::LambdaAlias { function, alias, to_version, to_weights, revision_id, .. } = target
+    else {
+        return Outcome::NotSupported { what: target.describe() };
+    };
+    let weights = to_weights.iter().map(|(version, weight)| (version.clone(), *weight)).collect();
+    let routing = AliasRoutingConfiguration::builder().set_additional_version_weights(Some(weights)).build();
     let call = writer
         .lambda
         .update_alias()
         .function_name(function)
         .name(alias)
         .function_version(to_version)
-        .routing_config(none)
+        .routing_config(routing)
         .revision_id(revision_id);
     outcome(within(deadline, "lambda:UpdateAlias", call.send()).await, || format!("{function}:{alias}"))
 }
@@ -69,8 +68,15 @@ pub(super) async fn read_back(
     target: &RollbackTarget,
     deadline: Instant,
 ) -> Result<State, ReadError> {
-    let RollbackTarget::LambdaAlias { function, alias, from_version, to_version, from_weights, revision_id } =
-        target
+    let RollbackTarget::LambdaAlias {
+        function,
+        alias,
+        from_version,
+        to_version,
+        from_weights,
+        to_weights,
+        revision_id,
+    } = target
     else {
         return Ok(State::Other { what: target.describe() });
     };
@@ -81,7 +87,7 @@ pub(super) async fn read_back(
     let weights: BTreeMap<String, f64> =
         routing.into_iter().flatten().map(|(version, weight)| (version.clone(), *weight)).collect();
     let there = || format!("{function}:{alias} is at version {version}{}", tell_weights(&weights));
-    Ok(if version == to_version && weights.is_empty() {
+    Ok(if version == to_version && weights == *to_weights {
         State::Restored
     } else if version != from_version || weights != *from_weights {
         State::Other { what: there() }

@@ -1,11 +1,11 @@
 //! Reserved concurrency of a function.
 //!
-//! Rule: Lambda checks no revision here, so the value is looked at right before it is changed.
+//! Rule: Lambda keeps no revision of it, so that the same value as before may have been changed in between.
 
 use tokio::time::Instant;
 
 use super::{Outcome, outcome};
-use crate::aws::clients::{Clients, Writer};
+use crate::aws::clients::Writer;
 use crate::aws::errors::{ReadError, within};
 
 pub(super) async fn reserved(
@@ -18,24 +18,7 @@ pub(super) async fn reserved(
     Ok(answer.reserved_concurrent_executions().map(i64::from))
 }
 
-/// Lambda checks no revision here, so the value is looked at right before.
-pub(super) async fn apply(
-    clients: &Clients,
-    writer: &Writer,
-    function: &str,
-    from: Option<i64>,
-    to: Option<i64>,
-    deadline: Instant,
-) -> Outcome {
-    match reserved(&clients.lambda, function, deadline).await {
-        Ok(now) if now != from => {
-            return Outcome::Moved {
-                what: format!("the reserved concurrency of {function} was changed in between"),
-            };
-        }
-        Ok(_) => {}
-        Err(error) => return Outcome::Refused { error },
-    }
+pub(super) async fn apply(writer: &Writer, function: &str, to: Option<i64>, deadline: Instant) -> Outcome {
     let what = || function.to_owned();
     if let Some(reserved) = to {
         let reserved = i32::try_from(reserved).unwrap_or(i32::MAX);

@@ -191,7 +191,7 @@ async fn version_step(
     };
     if let Some(busy) = all.iter().find(|one| is_going_on(one)) {
         let what = format!("deployment {} of the environment is still going on", busy.deployment_number());
-        return Err(Obstacle::Moved { what });
+        return Err(Obstacle::Busy { what });
     }
     if let Ok(number) = to_version.parse::<i64>()
         && !is_there(clients, ids, number, deadline).await?
@@ -251,18 +251,7 @@ async fn ids(
     }
 }
 
-pub(super) async fn apply(
-    clients: &Clients,
-    writer: &Writer,
-    target: &RollbackTarget,
-    deadline: Instant,
-) -> Outcome {
-    match read_back(clients, target, deadline).await {
-        Ok(State::Unchanged) => {}
-        Ok(State::Restored) => return Outcome::Moved { what: "it was taken back in between".to_owned() },
-        Ok(State::Alike { what } | State::Other { what }) => return Outcome::Moved { what },
-        Err(error) => return Outcome::Refused { error },
-    }
+pub(super) async fn apply(writer: &Writer, target: &RollbackTarget, deadline: Instant) -> Outcome {
     match target {
         RollbackTarget::AppConfig { profile, deployment, ids: Some(ids), .. } => {
             let call = writer

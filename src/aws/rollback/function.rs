@@ -9,7 +9,7 @@ use std::time::Duration;
 use aws_sdk_lambda::types::{Environment, LastUpdateStatus};
 use tokio::time::{Instant, sleep};
 
-use super::{Obstacle, Outcome, outcome};
+use super::{Obstacle, Outcome, State, compare, moved, outcome};
 use crate::aws::clients::{Clients, Writer};
 use crate::aws::errors::{ReadError, within};
 use crate::domain::rollback::RollbackTarget;
@@ -17,25 +17,38 @@ use crate::domain::rollback::RollbackTarget;
 /// How often an update that is in progress is looked at: Lambda takes one to a few seconds.
 const LOOK_AGAIN: Duration = Duration::from_millis(300);
 
+/// The parts of a function's step.
+struct Step<'a> {
+    function: &'a str,
+    keys: &'a BTreeMap<String, (Option<String>, Option<String>)>,
+    settings: &'a BTreeMap<String, (String, String)>,
+    revision_id: &'a str,
+}
+
+impl<'a> Step<'a> {
+    fn of(target: &'a RollbackTarget) -> Option<Self> {
+        let RollbackTarget::LambdaConfiguration { function, keys, settings, revision_id } = target else {
+            return None;
+        };
+        Some(Self { function, keys, settings, revision_id })
+    }
+}
+
 /// The step with the revision that is there now.
 pub(super) async fn prepare(
     clients: &Clients,
     target: &RollbackTarget,
     deadline: Instant,
 ) -> Result<RollbackTarget, Obstacle> {
-    let (RollbackTarget::LambdaEnvironment { function, .. }
-    | RollbackTarget::LambdaSettings { function, .. }) = target
-    else {
+    let Some(step) = Step::of(target) else {
         return Err(Obstacle::NotSupported { what: target.describe() });
     };
-    let now = current(&clients.lambda, function, deadline).await?;
-    if let Some(why) = now.encrypted {
-        return Err(undecipherable(function, &why).into());
+    let now = current(&clients.lambda, step.function, deadline).await?;
+    if let Some(why) = now.encrypted.as_ref().filter(|_| !step.keys.is_empty()) {
+        return Err(undecipherable(step.function, why).into());
     }
     let mut target = target.clone();
-    if let RollbackTarget::LambdaEnvironment { revision_id, .. }
-    | RollbackTarget::LambdaSettings { revision_id, .. } = &mut target
-    {
+    if let RollbackTarget::LambdaConfiguration { revision_id, .. } = &mut target {
         *revision_id = now.revision_id;
     }
     Ok(target)
@@ -51,15 +64,15 @@ fn undecipherable(function: &str, why: &str) -> ReadError {
 }
 
 /// `$LATEST` as it is now, as far as a rollback is concerned with it.
-pub(super) struct Current {
-    pub revision_id: String,
-    pub environment: HashMap<String, String>,
+struct Current {
+    revision_id: String,
+    environment: HashMap<String, String>,
     /// Why AWS could not decrypt the environment, where it could not.
-    pub encrypted: Option<String>,
-    pub settings: BTreeMap<&'static str, String>,
+    encrypted: Option<String>,
+    settings: BTreeMap<&'static str, String>,
 }
 
-pub(super) async fn current(
+async fn current(
     lambda: &aws_sdk_lambda::Client,
     function: &str,
     deadline: Instant,
@@ -85,60 +98,42 @@ pub(super) async fn current(
     })
 }
 
-/// The environment is replaced whole: the map that is there now, with only these keys put back.
-pub(super) async fn restore_environment(
-    clients: &Clients,
-    writer: &Writer,
-    function: &str,
-    keys: &BTreeMap<String, (Option<String>, Option<String>)>,
-    revision_id: &str,
-    deadline: Instant,
-) -> Outcome {
-    let now = match current(&clients.lambda, function, deadline).await {
-        Ok(now) => now,
-        Err(error) => return Outcome::Refused { error },
-    };
-    if let Some(why) = now.encrypted {
-        return Outcome::Refused { error: undecipherable(function, &why) };
-    }
-    if now.revision_id != revision_id {
-        return Outcome::Moved { what: format!("{function} was changed in between") };
-    }
-    for (key, (from, _)) in keys {
-        if now.environment.get(key) != from.as_ref() {
-            return Outcome::Moved { what: format!("{function} has another value of {key}") };
-        }
-    }
-    let mut variables = now.environment;
-    for (key, (_, to)) in keys {
-        match to {
-            Some(value) => variables.insert(key.clone(), value.clone()),
-            None => variables.remove(key),
-        };
-    }
-    let call = writer
-        .lambda
-        .update_function_configuration()
-        .function_name(function)
-        .environment(Environment::builder().set_variables(Some(variables)).build())
-        .revision_id(revision_id);
-    let sent = outcome(within(deadline, "lambda:UpdateFunctionConfiguration", call.send()).await, || {
-        function.to_owned()
+/// How the plan's values compare with those that are there.
+fn state(step: &Step<'_>, now: &Current) -> State {
+    let variables = step
+        .keys
+        .iter()
+        .map(|(key, (from, to))| (key, now.environment.get(key).cloned(), from.clone(), to.clone()));
+    let settings = step.settings.iter().map(|(key, (from, to))| {
+        (key, now.settings.get(key.as_str()).cloned(), Some(from.clone()), Some(to.clone()))
     });
-    settle(clients, function, sent, deadline).await
+    compare(step.function, now.revision_id == step.revision_id, variables.chain(settings))
 }
 
-pub(super) async fn restore_settings(
+pub(super) async fn read_back(
+    clients: &Clients,
+    target: &RollbackTarget,
+    deadline: Instant,
+) -> Result<State, ReadError> {
+    let Some(step) = Step::of(target) else { return Ok(State::Other { what: target.describe() }) };
+    Ok(state(&step, &current(&clients.lambda, step.function, deadline).await?))
+}
+
+/// One call for variables and settings. The environment is replaced whole: by the map that is there now, with only
+/// these keys put back.
+pub(super) async fn apply(
     clients: &Clients,
     writer: &Writer,
-    function: &str,
-    settings: &BTreeMap<String, (String, String)>,
-    revision_id: &str,
+    target: &RollbackTarget,
     deadline: Instant,
 ) -> Outcome {
+    let Some(step) = Step::of(target) else {
+        return Outcome::NotSupported { what: target.describe() };
+    };
+    let function = step.function;
     let mut call =
-        writer.lambda.update_function_configuration().function_name(function).revision_id(revision_id);
-    for (key, (_, to)) in settings {
+        writer.lambda.update_function_configuration().function_name(function).revision_id(step.revision_id);
+    for (key, (_, to)) in step.settings {
         call = match (key.as_str(), to.parse::<i32>()) {
             ("Timeout", Ok(seconds)) => call.timeout(seconds),
             ("MemorySize", Ok(megabytes)) => call.memory_size(megabytes),
@@ -148,6 +143,26 @@ pub(super) async fn restore_settings(
             ("Role", _) => call.role(to),
             _ => return Outcome::NotSupported { what: format!("{function}: {key} back to {to}") },
         };
+    }
+    if !step.keys.is_empty() {
+        let now = match current(&clients.lambda, function, deadline).await {
+            Ok(now) => now,
+            Err(error) => return Outcome::Refused { error },
+        };
+        if let Some(why) = &now.encrypted {
+            return Outcome::Refused { error: undecipherable(function, why) };
+        }
+        if let Some(moved) = moved(state(&step, &now)) {
+            return moved;
+        }
+        let mut variables = now.environment;
+        for (key, (_, to)) in step.keys {
+            match to {
+                Some(value) => variables.insert(key.clone(), value.clone()),
+                None => variables.remove(key),
+            };
+        }
+        call = call.environment(Environment::builder().set_variables(Some(variables)).build());
     }
     let sent = outcome(within(deadline, "lambda:UpdateFunctionConfiguration", call.send()).await, || {
         function.to_owned()

@@ -64,6 +64,9 @@ pub enum InEffect {
 pub enum Obstacle {
     #[error("{what}")]
     Moved { what: String },
+    /// AWS is at something that ends by itself: later it can be taken.
+    #[error("{what}")]
+    Busy { what: String },
     #[error("it is as the plan wants it already: {what}")]
     AlreadyThere { what: String },
     #[error("what it goes back to is not there: {what}")]
@@ -99,9 +102,7 @@ pub async fn prepare(
     }
     match target {
         RollbackTarget::LambdaAlias { .. } => alias::prepare(clients, target, deadline).await,
-        RollbackTarget::LambdaEnvironment { .. } | RollbackTarget::LambdaSettings { .. } => {
-            function::prepare(clients, target, deadline).await
-        }
+        RollbackTarget::LambdaConfiguration { .. } => function::prepare(clients, target, deadline).await,
         RollbackTarget::LambdaConcurrency { .. } => Ok(target.clone()),
         RollbackTarget::EcsService { .. } => service::prepare(clients, target, deadline).await,
         RollbackTarget::SsmParameter { .. } => parameter::prepare(clients, target, deadline).await,
@@ -147,24 +148,58 @@ pub async fn apply(
     target: &RollbackTarget,
     deadline: Instant,
 ) -> Outcome {
+    if is_looked_at_before(target) {
+        match read_back(clients, target, deadline).await {
+            // Of reserved concurrency Lambda keeps no mark: the same value is all that can be seen.
+            Ok(State::Alike { .. }) if matches!(target, RollbackTarget::LambdaConcurrency { .. }) => {}
+            Ok(state) => {
+                if let Some(moved) = moved(state) {
+                    return moved;
+                }
+            }
+            Err(error) => return Outcome::Refused { error },
+        }
+    }
     match target {
-        RollbackTarget::LambdaAlias { function, alias, to_version, revision_id, .. } => {
-            alias::apply(writer, function, alias, to_version, revision_id, deadline).await
+        RollbackTarget::LambdaAlias { .. } => alias::apply(writer, target, deadline).await,
+        RollbackTarget::LambdaConfiguration { .. } => {
+            function::apply(clients, writer, target, deadline).await
         }
-        RollbackTarget::LambdaEnvironment { function, keys, revision_id } => {
-            function::restore_environment(clients, writer, function, keys, revision_id, deadline).await
+        RollbackTarget::LambdaConcurrency { function, to, .. } => {
+            concurrency::apply(writer, function, *to, deadline).await
         }
-        RollbackTarget::LambdaSettings { function, settings, revision_id } => {
-            function::restore_settings(clients, writer, function, settings, revision_id, deadline).await
-        }
-        RollbackTarget::LambdaConcurrency { function, from, to } => {
-            concurrency::apply(clients, writer, function, *from, *to, deadline).await
-        }
-        RollbackTarget::EcsService { .. } => service::apply(clients, writer, target, deadline).await,
-        RollbackTarget::SsmParameter { .. } => parameter::apply(clients, writer, target, deadline).await,
+        RollbackTarget::EcsService { .. } => service::apply(writer, target, deadline).await,
+        RollbackTarget::SsmParameter { .. } => parameter::apply(writer, target, deadline).await,
         RollbackTarget::AppConfig { .. } | RollbackTarget::AppConfigVersion { .. } => {
-            configuration::apply(clients, writer, target, deadline).await
+            configuration::apply(writer, target, deadline).await
         }
+    }
+}
+
+/// Whether AWS does not compare all that the plan starts from when the call arrives, so that it is looked at right
+/// before. A function's variables are read with the map into which they go.
+fn is_looked_at_before(target: &RollbackTarget) -> bool {
+    match target {
+        RollbackTarget::LambdaAlias { .. }
+        | RollbackTarget::LambdaConfiguration { .. }
+        | RollbackTarget::EcsService { deployment: Some(_), .. } => false,
+        RollbackTarget::EcsService { deployment: None, .. }
+        | RollbackTarget::SsmParameter { .. }
+        | RollbackTarget::LambdaConcurrency { .. }
+        // That a newer deployment is on top is nothing to AppConfig.
+        | RollbackTarget::AppConfig { .. }
+        | RollbackTarget::AppConfigVersion { .. } => true,
+    }
+}
+
+/// Why a step is not sent: what it starts from is not there any more.
+fn moved(state: State) -> Option<Outcome> {
+    match state {
+        State::Unchanged => None,
+        State::Restored => {
+            Some(Outcome::Moved { what: "it is as the plan wants it already, by another hand".to_owned() })
+        }
+        State::Alike { what } | State::Other { what } => Some(Outcome::Moved { what }),
     }
 }
 
@@ -183,8 +218,7 @@ pub async fn in_effect(
             configuration::in_effect(clients, target, deadline).await
         }
         RollbackTarget::LambdaAlias { .. }
-        | RollbackTarget::LambdaEnvironment { .. }
-        | RollbackTarget::LambdaSettings { .. }
+        | RollbackTarget::LambdaConfiguration { .. }
         | RollbackTarget::LambdaConcurrency { .. }
         | RollbackTarget::SsmParameter { .. } => Ok(InEffect::Yes),
     }
@@ -201,26 +235,7 @@ pub async fn read_back(
 ) -> Result<State, ReadError> {
     match target {
         RollbackTarget::LambdaAlias { .. } => alias::read_back(clients, target, deadline).await,
-        RollbackTarget::LambdaEnvironment { function, keys, revision_id } => {
-            let now = function::current(&clients.lambda, function, deadline).await?;
-            let value = |key: &String| now.environment.get(key).cloned();
-            Ok(compare(
-                function,
-                now.revision_id == *revision_id,
-                keys.iter().map(|(key, (from, to))| (key, value(key), from.clone(), to.clone())),
-            ))
-        }
-        RollbackTarget::LambdaSettings { function, settings, revision_id } => {
-            let now = function::current(&clients.lambda, function, deadline).await?;
-            let value = |key: &String| now.settings.get(key.as_str()).cloned();
-            Ok(compare(
-                function,
-                now.revision_id == *revision_id,
-                settings
-                    .iter()
-                    .map(|(key, (from, to))| (key, value(key), Some(from.clone()), Some(to.clone()))),
-            ))
-        }
+        RollbackTarget::LambdaConfiguration { .. } => function::read_back(clients, target, deadline).await,
         RollbackTarget::LambdaConcurrency { function, from, to } => {
             let now = concurrency::reserved(&clients.lambda, function, deadline).await?;
             let key = "ReservedConcurrentExecutions".to_owned();

@@ -63,22 +63,10 @@ pub(super) async fn prepare(
     Err(Obstacle::Gone { what: format!("no earlier version of {} holds that value any more", step.name) })
 }
 
-pub(super) async fn apply(
-    clients: &Clients,
-    writer: &Writer,
-    target: &RollbackTarget,
-    deadline: Instant,
-) -> Outcome {
+pub(super) async fn apply(writer: &Writer, target: &RollbackTarget, deadline: Instant) -> Outcome {
     let Some(step) = Write::of(target) else {
         return Outcome::NotSupported { what: target.describe() };
     };
-    match current(clients, step.name, deadline).await {
-        Ok(now) if !is_unchanged(&now, step) => {
-            return Outcome::Moved { what: format!("{} is at version {} by now", step.name, now.version()) };
-        }
-        Ok(_) => {}
-        Err(error) => return Outcome::Refused { error },
-    }
     let call = writer.ssm.put_parameter().name(step.name).value(step.to_value).overwrite(true);
     outcome(within(deadline, "ssm:PutParameter", call.send()).await, || step.name.to_owned())
 }

@@ -134,13 +134,7 @@ async fn deployment(
     Ok(answer.service_deployments().first().cloned())
 }
 
-/// ECS checks no revision, so the service is looked at right before it is changed.
-pub(super) async fn apply(
-    clients: &Clients,
-    writer: &Writer,
-    target: &RollbackTarget,
-    deadline: Instant,
-) -> Outcome {
+pub(super) async fn apply(writer: &Writer, target: &RollbackTarget, deadline: Instant) -> Outcome {
     let Some(step) = Move::of(target) else {
         return Outcome::NotSupported { what: target.describe() };
     };
@@ -152,13 +146,6 @@ pub(super) async fn apply(
             .stop_type(StopServiceDeploymentStopType::Rollback);
         let answer = within(deadline, "ecs:StopServiceDeployment", call.send()).await;
         return outcome(answer, || format!("the deployment of {}", step.service));
-    }
-    match describe(clients, step, deadline).await {
-        Ok(now) if !is_untouched(&now, step) => {
-            return Outcome::Moved { what: format!("{} was moved in between", step.service) };
-        }
-        Ok(_) => {}
-        Err(error) => return Outcome::Refused { error },
     }
     let call = writer.ecs.update_service().cluster(step.cluster).service(step.service);
     let call = call.task_definition(step.to);

@@ -52,6 +52,12 @@ pub struct Trail {
 }
 
 impl Trail {
+    pub(super) fn deliver(&mut self, now: Timestamp) {
+        for event in &mut self.events {
+            event.visible_from = event.visible_from.min(now);
+        }
+    }
+
     pub(super) fn record(
         &mut self,
         entry: Entry<'_>,

@@ -367,6 +367,13 @@ impl AwsWorld {
         self.state().options.cloudtrail_delay = delay;
     }
 
+    /// CloudTrail delivers now what it has kept back.
+    pub fn deliver_cloudtrail(&self) {
+        let mut state = self.state();
+        let now = state.now();
+        state.trail.deliver(now);
+    }
+
     /// Insights does not show lines from this moment on yet, though `FilterLogEvents` does.
     pub fn hide_from_insights(&self, from: Timestamp) {
         self.state().queries.unindexed_from = Some(from);

@@ -10,7 +10,7 @@ use crate::domain::approval::Decision;
 use crate::domain::audit::{self, What};
 use crate::domain::incident::{IncidentId, State};
 use crate::domain::plan::Plan;
-use crate::domain::report::{Action, ActionKind, Cause, Report, Symptoms, Verdict};
+use crate::domain::report::{Cause, Report, Symptoms};
 use crate::domain::rollback::RollbackTarget;
 
 const NOON: &str = "2026-02-06T12:00:00Z";
@@ -49,17 +49,8 @@ fn conclusion(with_plan: bool) -> Conclusion {
     let plan = Plan::of(target, None, String::new(), &|_, value| value.to_owned());
     Conclusion {
         report: Report {
-            service: "checkout".into(),
-            onset: None,
-            verdict: Verdict { cause: Cause::Deployment, change: None, confidence: 0.97 },
-            action: Action { kind: ActionKind::Rollback, target: None, reason: String::new() },
-            hypotheses: vec![],
-            evidence: vec![],
-            cleared: vec![],
-            gaps: vec![],
             summary: "A pool is too small.".into(),
-            timeline: vec![],
-            cost: None,
+            ..Report::bare("checkout", Cause::Deployment, 0.97)
         },
         symptoms: Symptoms::default(),
         files: [("bundle.json".to_owned(), b"{}".to_vec())].into(),

@@ -29,15 +29,20 @@ impl Function<'_, '_> {
         if now.version != to && !weighted {
             return Err(format!("the alias {} has moved on to version {}", now.name, now.version));
         }
-        if self.version(from).is_none() {
-            return Err(format!("version {from} does not exist any more, or could not be read"));
+        for version in [from, to] {
+            // What differs between the two belongs into the plan.
+            if self.version(version).is_none() {
+                return Err(format!("version {version} does not exist any more, or could not be read"));
+            }
         }
         Ok(RollbackTarget::LambdaAlias {
             function: self.name.to_owned(),
             alias: now.name.clone(),
-            from_version: to.to_owned(),
+            // Of a canary it is the version beside it that is undone.
+            from_version: now.version.clone(),
             to_version: from.to_owned(),
             from_weights: now.weights.clone(),
+            to_weights: BTreeMap::new(),
             revision_id: now.revision_id.clone(),
         })
     }
@@ -68,27 +73,8 @@ impl Function<'_, '_> {
         if again {
             return Err("the configuration was changed again since".to_owned());
         }
-        if settings.is_empty() {
-            let secret =
-                |key: &&KeyChange| latest.environment.get(&key.key).is_some_and(|value| masked(value));
-            if variables.iter().any(secret) {
-                return Err(
-                    "a variable that changed is secret, and its earlier value is not known".to_owned()
-                );
-            }
-            let keys = variables
-                .iter()
-                .map(|key| (key.key.clone(), (key.after.clone(), key.before.clone())))
-                .collect();
-            return Ok(RollbackTarget::LambdaEnvironment {
-                function: self.name.to_owned(),
-                keys,
-                revision_id: latest.revision_id.clone(),
-            });
-        }
-        if !variables.is_empty() {
-            return Err("it changed variables and settings at once, and they cannot be put back in one step"
-                .to_owned());
+        if variables.iter().any(|key| latest.environment.get(&key.key).is_some_and(|value| masked(value))) {
+            return Err("a variable that changed is secret, and its earlier value is not known".to_owned());
         }
         let mut restored = BTreeMap::new();
         for key in settings {
@@ -103,8 +89,12 @@ impl Function<'_, '_> {
             }
             restored.insert(key.key.clone(), (after.clone(), before.clone()));
         }
-        Ok(RollbackTarget::LambdaSettings {
+        Ok(RollbackTarget::LambdaConfiguration {
             function: self.name.to_owned(),
+            keys: variables
+                .iter()
+                .map(|key| (key.key.clone(), (key.after.clone(), key.before.clone())))
+                .collect(),
             settings: restored,
             revision_id: latest.revision_id.clone(),
         })

@@ -90,8 +90,14 @@ fn a_canary_reaches_its_share_and_its_steps_are_one_change() {
     let change = case.only();
     assert!((change.share - 0.1).abs() < 1e-9);
     assert_eq!((change.from_version.as_deref(), change.to_version.as_deref()), (Some("41"), Some("42")));
-    let Ok(RollbackTarget::LambdaAlias { to_version, from_weights, .. }) = &change.undo else { panic!() };
-    assert_eq!((to_version.as_str(), from_weights.len()), ("41", 1));
+    let Ok(RollbackTarget::LambdaAlias { from_version, to_version, from_weights, to_weights, .. }) =
+        &change.undo
+    else {
+        panic!()
+    };
+    // It is the share beside it that goes.
+    assert_eq!((from_version.as_str(), to_version.as_str()), ("41", "41"));
+    assert_eq!((from_weights.len(), to_weights.len()), (1, 0));
 
     case.call(
         "d-all",
@@ -192,7 +198,7 @@ fn a_setting_of_latest_is_put_back_where_an_earlier_answer_shows_it() {
     case.file("lambda/checkout/versions.json", &json!({"Versions": [latest]}));
     let change = case.with("cut");
     assert_eq!(keys(&change), [("Timeout", Some("30"), Some("2"))]);
-    assert!(matches!(change.undo, Ok(RollbackTarget::LambdaSettings { .. })), "{:?}", change.undo);
+    assert!(matches!(change.undo, Ok(RollbackTarget::LambdaConfiguration { .. })), "{:?}", change.undo);
 }
 
 #[test]
@@ -218,8 +224,32 @@ fn a_variable_of_latest_is_put_back_only_where_the_records_reach_back_to_its_sna
     assert_eq!(keys(&change), [("LIMIT", Some("10"), Some("1"))]);
     assert!(change.undo.is_err());
     case.call("long-before", "08:00:00", "kms", "DisableKey", json!({"keyId": "k"}), Value::Null);
-    let Ok(RollbackTarget::LambdaEnvironment { keys, .. }) = case.with("config").undo else { panic!() };
+    let Ok(RollbackTarget::LambdaConfiguration { keys, .. }) = case.with("config").undo else { panic!() };
     assert_eq!(keys["LIMIT"], (Some("1".to_owned()), Some("10".to_owned())));
+}
+
+#[test]
+fn variables_and_settings_of_one_call_are_put_back_by_one_call() {
+    let mut case = Case::new();
+    case.call("long-before", "08:00:00", "kms", "DisableKey", json!({"keyId": "k"}), Value::Null);
+    case.call(
+        "config",
+        "12:00:00",
+        "lambda",
+        "UpdateFunctionConfiguration20150331v2",
+        json!({"functionName": "checkout", "environment": {}, "timeout": 2}),
+        json!({}),
+    );
+    case.file("lambda/checkout/aliases.json", &json!({"Aliases": []}));
+    let mut before = version("7", "09:00:00", "s", &json!({"LIMIT": "10"}));
+    before["Timeout"] = json!(30);
+    let mut latest = version("$LATEST", "12:00:00", "s", &json!({"LIMIT": "1"}));
+    latest["Timeout"] = json!(2);
+    case.file("lambda/checkout/versions.json", &json!({"Versions": [before, latest]}));
+    let undo = case.with("config").undo;
+    let Ok(RollbackTarget::LambdaConfiguration { keys, settings, .. }) = undo else { panic!("{undo:?}") };
+    assert_eq!(keys["LIMIT"], (Some("1".to_owned()), Some("10".to_owned())));
+    assert_eq!(settings["Timeout"], ("2".to_owned(), "30".to_owned()));
 }
 
 #[test]

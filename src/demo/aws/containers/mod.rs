@@ -297,6 +297,10 @@ impl Containers {
             }
         };
         let forced = input.get("forceNewDeployment").and_then(Value::as_bool).unwrap_or(false);
+        // A rollout that was stopped or failed left the service at what it ran before.
+        let (_, service) = self.service(&key.0, &key.1)?;
+        let newest = self.rollouts(service, at).pop();
+        let running = newest.map(|(rollout, ..)| rollout.definition).unwrap_or_default();
         let service = self
             .services
             .get_mut(&key)
@@ -304,7 +308,6 @@ impl Containers {
         if let Some(desired) = input.get("desiredCount").and_then(Value::as_i64) {
             service.desired = desired;
         }
-        let running = service.rollouts.last().map(|rollout| rollout.definition.clone()).unwrap_or_default();
         let target = definition.unwrap_or_else(|| running.clone());
         if forced || target != running {
             let rollout = Rollout {
