@@ -76,6 +76,8 @@ pub const COMMANDS: &[(&str, &str)] = &[
 /// The shortest and longest time for which alerts are held back.
 const MUTE_MIN: SignedDuration = SignedDuration::from_mins(1);
 const MUTE_MAX: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// The longest name of anything in AWS that stands for a service ends far below it.
+const SERVICE_NAME_MAX: usize = 256;
 /// A service's name has at most so many words.
 const NAME_WORDS_MAX: usize = 4;
 
@@ -120,6 +122,12 @@ fn investigate(words: &[&str], known: &dyn Fn(&str) -> bool) -> Result<Command, 
         let all = quoted(&all);
         return Err(format!("Which service? For example `/investigate checkout {all}`."));
     }
+    if !known(&service) && !may_be_a_name(&service) {
+        return Err(format!(
+            "`{}` is no service's name. For example `/investigate checkout`; `/investigate help` shows what else can be typed.",
+            quoted(&service)
+        ));
+    }
     if rest.is_empty() {
         return Ok(Command::Investigate { service, when: None });
     }
@@ -129,6 +137,14 @@ fn investigate(words: &[&str], known: &dyn Fn(&str) -> bool) -> Result<Command, 
         Ok(()) => Ok(Command::Investigate { service, when: Some(said) }),
         Err(error) => Err(format!("I read `{}` as the service. {error}", quoted(&service))),
     }
+}
+
+/// Whether something in AWS may be called that: letters, digits and what stands between them.
+fn may_be_a_name(service: &str) -> bool {
+    let inner = |c: char| c.is_ascii_alphanumeric() || "-_.:/".contains(c);
+    service.len() <= SERVICE_NAME_MAX
+        && service.chars().all(inner)
+        && service.contains(|c: char| c.is_ascii_alphanumeric())
 }
 
 /// The service's name at the start, and the words after it.
@@ -253,6 +269,10 @@ mod tests {
             ("list all", "stands alone"),
             ("checkout yesterday", "yesterday 23:10"),
             ("checkout please", "20 minutes ago"),
+            ("🔥", "no service's name"),
+            ("???", "no service's name"),
+            ("@mira", "no service's name"),
+            ("...", "no service's name"),
             ("20 minutes ago", "Which service?"),
             ("yesterday 23:10", "Which service?"),
             ("mute", "mute checkout 2h"),

@@ -143,6 +143,68 @@ async fn a_mention_in_a_thread_is_about_the_threads_first_message() {
 }
 
 #[tokio::test]
+async fn a_mention_takes_a_time_in_a_thread_and_helps_where_it_asks_for_nothing() {
+    let office = Office::quiet().await;
+    let mention = async |user: &str, text: &str, thread: Option<&str>| {
+        let before = office.slack.deliveries().len();
+        office.slack.user_message(user, id::ALERTS, text, thread).unwrap();
+        office.heard(before).await;
+    };
+    let whisper = async |user: &str| {
+        let told = |slack: &incident_commander::demo::slack::SlackWorld| slack.ephemerals(user).pop();
+        whole(&office.slack.wait_for("the answer", PATIENCE, told).await.unwrap().message)
+    };
+    let before = office.slack.deliveries().len();
+    let first = office.slack.user_message(id::DEVELOPER, id::ALERTS, "payments is slow", None).unwrap();
+    office.heard(before).await;
+    mention(id::ON_CALL, "@commander 20 minutes ago", Some(&first)).await;
+    office.work().await;
+    assert_eq!(office.newest(HEADLINE).unwrap().thread_ts.as_ref(), Some(&first));
+    let alert = office.bench.store.alerts("INC-1".parse().unwrap()).await.unwrap().remove(0);
+    assert_eq!((alert.service.as_str(), alert.at), ("payments", "2026-02-06T11:58:00Z".parse().unwrap()));
+    mention(id::STRANGER, "@commander", None).await;
+    assert!(whisper(id::STRANGER).await.contains("/investigate SERVICE TIME"));
+    mention(id::APPROVER, "@commander again INC-9", Some(&first)).await;
+    assert!(whisper(id::APPROVER).await.contains("INC-9 is not known here"));
+    let unnamed = office.slack.user_message(id::DEVELOPER, id::ALERTS, "all is slow", None).unwrap();
+    mention(id::DEVELOPER, "@commander", Some(&unnamed)).await;
+    assert!(whisper(id::DEVELOPER).await.contains("names no service that I know"));
+    assert_eq!(office.bench.store.list(10).await.unwrap().len(), 1, "one was asked for");
+}
+
+#[tokio::test]
+async fn a_link_to_a_message_says_what_the_form_leaves_open() {
+    let office = Office::quiet().await;
+    let ts = office.slack.user_message(id::DEVELOPER, id::ALERTS, "payments looks odd", None).unwrap();
+    office.pass(30 * 60);
+    office.slack.slash(id::ON_CALL, id::ALERTS, "/investigate", "").await.unwrap();
+    let link = |ts: &str| {
+        let link = format!("https://shop.slack.com/archives/{}/p{}", id::ALERTS, ts.replace('.', ""));
+        [filled("link", Chosen::Text(link))]
+    };
+    let nowhere = office.slack.submit_view(id::ON_CALL, &link("1700000000.000100")).await.unwrap();
+    assert!(matches!(&nowhere, Submitted::Errors(errors) if errors.contains_key("link")), "{nowhere:?}");
+    assert_eq!(office.slack.submit_view(id::ON_CALL, &link(&ts)).await, Ok(Submitted::Closed));
+    office.work().await;
+    let alert = office.bench.store.alerts("INC-1".parse().unwrap()).await.unwrap().remove(0);
+    assert_eq!(alert.service, "payments");
+    assert_eq!(alert.at, "2026-02-06T12:18:00Z".parse().unwrap(), "when the message was written");
+}
+
+#[tokio::test]
+async fn what_is_closed_or_under_way_is_not_looked_at_again() {
+    let office = Office::quiet().await;
+    office.typed(id::ON_CALL, "checkout").await;
+    assert!(office.typed(id::STRANGER, "again INC-1").await.contains("being investigated at this moment"));
+    office.work().await;
+    office.typed(id::ON_CALL, "close INC-1").await;
+    let answer = office.typed(id::ON_CALL, "again INC-1").await;
+    assert!(answer.contains("is closed and stays as it is"), "{answer}");
+    let status = office.typed(id::ON_CALL, "status 1").await;
+    assert!(status.contains("closed") && status.contains("Requests rose eightfold"), "{status}");
+}
+
+#[tokio::test]
 async fn the_shortcut_on_a_message_investigates_what_it_names() {
     let office = Office::quiet().await;
     let named = office.slack.user_message(id::DEVELOPER, id::ALERTS, "payments looks odd", None).unwrap();
@@ -177,9 +239,21 @@ async fn a_mistake_gets_a_private_sentence_that_says_how_to_do_it_right() {
         ("chekcout", "Which one do you mean?"),
         ("20 minutes ago", "Which service?"),
         ("scorecard all", "stands alone"),
+        ("🔥", "is no service's name"),
+        ("<!channel> now", "is no service's name"),
+        (&"x".repeat(3_000), "is no service's name"),
+        ("checkout 25:99", "I cannot read"),
+        ("checkout 2026-13-45 12:00", "I cannot read"),
+        ("payments 200 days ago", "90 days"),
+        ("again INC-0", "again INC-7"),
+        ("close INC-99999999999999999999 x", "close INC-7"),
+        ("mute checkout 99d load test", "7 days"),
+        ("mute paymnts 2h load test", "Do you mean"),
+        ("unmute checkout", "is not muted"),
     ] {
         let answer = office.typed(id::ON_CALL, wrong).await;
         assert!(answer.contains(part), "{wrong}: {answer}");
+        assert!(!answer.contains("<!channel>"), "{answer}");
     }
     office.work().await;
     assert!(office.slack.messages(id::ALERTS).is_empty(), "nobody else sees it, and nothing was opened");

@@ -162,6 +162,10 @@ const PLACES: &[&str] = &[
     "total",
 ];
 
+/// What stands beside such a word in the name of a place: `prod-eu1`, `staging-cluster`.
+const QUARTERS: &[&str] =
+    &["eu", "us", "ap", "sa", "af", "me", "ca", "east", "west", "north", "south", "central", "cluster"];
+
 /// `… on basket-api`, `… for checkout` at the end of a title.
 static AT_THE_END: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
@@ -450,7 +454,11 @@ fn is_name(value: &str) -> bool {
 
 fn is_place(word: &str) -> bool {
     let word = word.to_lowercase();
-    PLACES.contains(&word.as_str()) || REGION.is_match(&word)
+    let part = |part: &str| {
+        let part = part.trim_end_matches(|c: char| c.is_ascii_digit());
+        part.is_empty() || PLACES.contains(&part) || QUARTERS.contains(&part)
+    };
+    REGION.is_match(&word) || PLACES.contains(&word.as_str()) || word.split(['-', '_']).all(part)
 }
 
 /// An address or an instance's id says where, not what.
