@@ -40,19 +40,30 @@ pub fn asked(plan: &Plan, now: Timestamp, undoing: bool) -> Asked<'_> {
 }
 
 fn headline_in(sample: &Sample, state: State, progress: &[String], latest: Option<&str>) -> Message {
+    let closed = (state == State::Resolved).then_some(("the pool is larger now", Some(id::ON_CALL)));
+    headline_of(sample, state, state == State::Investigating, (progress, latest), closed)
+}
+
+fn headline_of(
+    sample: &Sample,
+    state: State,
+    awaits_verdict: bool,
+    (progress, latest): (&[String], Option<&str>),
+    closed: Option<(&str, Option<&str>)>,
+) -> Message {
     messages::headline(&Headline {
         id: sample.id,
         service: sample.service(),
         state,
         opened_at: sample.evidence.alert.at,
-        awaits_verdict: state == State::Investigating,
+        awaits_verdict,
         alerts_received: if state == State::Investigating { 1 } else { 3 },
         previous: (state == State::Resolved).then_some(IncidentId(3)),
         owner: Some("team checkout"),
         report: Some(sample.report()),
         progress,
         latest,
-        closed: (state == State::Resolved).then_some(("the pool is larger now", Some(id::ON_CALL))),
+        closed,
     })
 }
 
@@ -89,7 +100,12 @@ pub fn headlines(sample: &Sample) -> Vec<Message> {
         let latest = latest(state);
         headline_in(sample, state, progress, latest.as_deref())
     };
-    State::ALL.into_iter().map(said).collect()
+    // Its alert resolved: while it is still investigated, and afterwards.
+    let resolved = [true, false].map(|awaits_verdict| {
+        let closed = Some(("the alert resolved", None));
+        headline_of(sample, State::Resolved, awaits_verdict, (&progress[..1], None), closed)
+    });
+    State::ALL.into_iter().map(said).chain(resolved).collect()
 }
 
 /// Recovery in its three words, with the figures that the domain says them of.

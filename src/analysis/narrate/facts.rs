@@ -430,7 +430,7 @@ fn others(writer: &mut Writer<'_>) {
             writer.at(begin),
             if findings.symptom.habit.is_some() { "" } else { ", when it went well" }
         );
-        writer.add(Agent::Metrics, statement, &[], None);
+        writer.add(Agent::Metrics, statement, &[], triggers.demand.clone());
     } else if let Some(flat) = triggers.demand_flat {
         let statement = if flat > 1.15 {
             format!(
@@ -443,7 +443,7 @@ fn others(writer: &mut Writer<'_>) {
                 flat * 100.0
             )
         };
-        writer.add(Agent::Metrics, statement, &[], None);
+        writer.add(Agent::Metrics, statement, &[], triggers.demand.clone());
     }
     if let Some(mix) = &triggers.mix {
         let statement = format!(

@@ -43,6 +43,7 @@ pub(super) fn demand(found: &mut Triggers, symptom: &Symptom, metrics: &Metrics)
     let with = begin.is_some_and(|begin| begin <= symptom.last + symptom.grid.periods(2));
     if factor < 1.4 || !with {
         found.demand_flat = Some(ratio);
+        found.demand = Some(track.query());
         if habit >= 1.3 && ratio >= 1.3 {
             found.usual_rise = Some((before, during, begin.unwrap_or(at)));
         }

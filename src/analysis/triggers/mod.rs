@@ -140,6 +140,8 @@ pub struct Triggers {
     pub surge: Option<Surge>,
     /// Demand was read and did not rise.
     pub demand_flat: Option<f64>,
+    /// The series that says so.
+    pub demand: Option<String>,
     /// Demand rose, but as it does at this hour on other days: before, during, first period.
     pub usual_rise: Option<(f64, f64, usize)>,
     pub mix: Option<MixShift>,
