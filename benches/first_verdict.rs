@@ -82,7 +82,7 @@ fn main() -> anyhow::Result<()> {
 
 /// How long AWS takes, as measured from within its Region: the listings and descriptions of a control plane need
 /// some tenths of a second, metrics and log results a little more for what they carry.
-const LATENCIES: [(&str, u64); 12] = [
+const LATENCIES: [(&str, u64); 14] = [
     ("sts:*", 100),
     ("lambda:*", 150),
     ("logs:DescribeLogGroups", 150),
@@ -95,6 +95,8 @@ const LATENCIES: [(&str, u64); 12] = [
     ("ecs:*", 200),
     ("ssm:*", 150),
     ("appconfig:*", 150),
+    ("codedeploy:*", 200),
+    ("cloudformation:*", 200),
 ];
 const INSIGHTS: Duration = Duration::from_secs(3);
 

@@ -48,6 +48,9 @@ pub fn aws_settings(settings: &Settings) -> AwsSettings {
         }),
         read_role_arn: section.read_role_arn.clone(),
         write_role_arn: section.write_role_arn.clone(),
+        external_id: section.external_id.clone(),
+        service_tag: section.service_tag.clone(),
+        without: section.without.iter().map(|unused| unused.prefix()).collect(),
         ..AwsSettings::default()
     }
 }

@@ -45,7 +45,7 @@ pub struct SlackSection {
     pub default_channel: Option<String>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AwsSection {
     /// Such as `eu-central-1`; absent: what `AWS_REGION` or the profile says.
@@ -54,8 +54,61 @@ pub struct AwsSection {
     pub read_role_arn: Option<String>,
     /// Assumed for an approved rollback only.
     pub write_role_arn: Option<String>,
+    /// What the owner of these roles wants to be told by whoever assumes them.
+    pub external_id: Option<String>,
+    /// The tag's key under which resources carry their service's name; absent: tags are not read.
+    pub service_tag: Option<String>,
+    /// What this account does not use, of `ecs`, `ssm`, `appconfig`, `codedeploy`, `cloudformation` and `xray`: it is not
+    /// read, and no policy need allow it.
+    pub without: Vec<Unused>,
     /// ARNs of SNS topics whose messages `POST /aws/sns` believes; empty: none.
     pub topics: Vec<String>,
+    /// Whether the configuration of watched services is recorded.
+    pub record: bool,
+    /// How often each of them is looked at, beside after each change that AWS tells of.
+    pub record_every: Period,
+}
+
+impl Default for AwsSection {
+    fn default() -> Self {
+        Self {
+            region: None,
+            read_role_arn: None,
+            write_role_arn: None,
+            external_id: None,
+            service_tag: None,
+            without: Vec::new(),
+            topics: Vec::new(),
+            record: true,
+            record_every: Period(SignedDuration::from_mins(15)),
+        }
+    }
+}
+
+/// A service of AWS that is read beside what every account has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unused {
+    Ecs,
+    Ssm,
+    Appconfig,
+    Codedeploy,
+    Cloudformation,
+    Xray,
+}
+
+impl Unused {
+    /// As IAM's actions begin.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Ecs => "ecs",
+            Self::Ssm => "ssm",
+            Self::Appconfig => "appconfig",
+            Self::Codedeploy => "codedeploy",
+            Self::Cloudformation => "cloudformation",
+            Self::Xray => "xray",
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]

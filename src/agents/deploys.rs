@@ -11,7 +11,9 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::aws::changes::{self, Found};
+use crate::aws::configurations::ConfigurationsRead;
 use crate::aws::discover::Finder;
+use crate::aws::parameters::ParametersRead;
 use crate::aws::{Clients, ServiceSettings, arn, configs, configurations, containers, parameters, releases};
 use crate::bundle::{self, ecs, trail};
 use crate::domain::evidence::{
@@ -47,20 +49,32 @@ pub async fn read(
     deadline: Instant,
 ) -> DeploysRead {
     let since = at - OWN_CHANGES;
-    let own_and_called: Vec<String> = finder.names().iter().chain(&settings.depends_on).cloned().collect();
     let ((trail, mut gaps), (histories, read), containers, parameters, configurations, released) = tokio::join!(
-        read_trail(clients, finder, at, now, deadline),
-        histories(clients, finder, deadline),
-        async { containers::read(clients, finder.containers().await, since, deadline).await },
-        parameters::read(clients, &settings.ssm_paths, &own_and_called, since, deadline),
-        configurations::read(clients, &settings.appconfig, &own_and_called, since, deadline),
-        async {
+        Box::pin(read_trail(clients, finder, at, now, deadline)),
+        Box::pin(histories(clients, finder, deadline)),
+        Box::pin(async { containers::read(clients, finder.containers().await, since, deadline).await }),
+        Box::pin(async {
+            if !clients.reads("ssm") {
+                return ParametersRead { versions: Some(Vec::new()), gaps: Vec::new() };
+            }
+            let names = (finder.names(), finder.called().await);
+            parameters::read(clients, &settings.ssm_paths, names, since, deadline).await
+        }),
+        Box::pin(async {
+            if !clients.reads("appconfig") {
+                return ConfigurationsRead { deployments: Some(Vec::new()), gaps: Vec::new() };
+            }
+            let called = finder.called().await;
+            let names: Vec<String> = finder.names().iter().chain(called).cloned().collect();
+            configurations::read(clients, &settings.appconfig, &names, since, deadline).await
+        }),
+        Box::pin(async {
             let (functions, services, account) =
                 tokio::join!(finder.functions(), finder.containers(), finder.account());
             let services = services.iter().map(|one| service_arn(one, clients.region(), account));
             let resources: Vec<String> = functions.iter().cloned().chain(services).collect();
             releases::read(clients, &resources, (since, now), deadline).await
-        },
+        }),
     );
     let mut functions = BTreeMap::new();
     for (function, (mut history, trouble)) in histories.into_iter().zip(read) {
@@ -169,7 +183,7 @@ pub async fn read_trail_again(
     let window = (at - OWN_CHANGES, now);
     let roles = roles(evidence);
     let (all, own, permissions, roles) = tokio::join!(
-        changes::everything(clients, at - ALL_CHANGES, now, deadline),
+        changes::everything_and_before(clients, at - ALL_CHANGES, now, deadline),
         changes::of_resources(clients, &names, at - OWN_CHANGES, now, deadline),
         changes::of_permissions(clients, at - ALL_CHANGES, now, deadline),
         changes::of_roles(clients, &roles, window, deadline),

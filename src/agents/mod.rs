@@ -11,6 +11,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 mod deploys;
+mod present;
+
+pub use present::present;
 
 use crate::aws::discover::{self, Discovered, Finder, Measured};
 use crate::aws::{self, Clients, ServiceSettings, logs, metrics};
@@ -107,8 +110,8 @@ async fn read_all(
         progress(AgentProgress { agent, state });
     };
     let (found, lines, (series, metric_gaps), deploys) = tokio::join!(
-        finder.found(),
-        async {
+        Box::pin(finder.found()),
+        Box::pin(async {
             let groups = finder.log_groups().await;
             let lines = logs::read(clients, groups, alert.at, now, start + deadlines.logs).await;
             let count = lines.events.as_ref().map_or(0, Vec::len);
@@ -119,8 +122,8 @@ async fn read_all(
                 &lines.gaps,
             );
             lines
-        },
-        async {
+        }),
+        Box::pin(async {
             let measured = finder.metrics().await;
             let read =
                 read_metrics(clients, &alert.service, measured, alert.at, now, start + deadlines.metrics)
@@ -134,8 +137,8 @@ async fn read_all(
                 gaps,
             );
             read
-        },
-        async {
+        }),
+        Box::pin(async {
             let read =
                 deploys::read(clients, &finder, &service, alert.at, now, start + deadlines.deploys).await;
             let records = read.trail.as_ref().map_or(0, Vec::len);
@@ -158,7 +161,7 @@ async fn read_all(
                 || !read.ecs_services.is_empty();
             tell(Agent::Deploy, any, summary, &read.gaps);
             read
-        },
+        }),
     );
     let Discovered { scope, mut gaps, .. } = found;
     gaps.extend(lines.gaps);

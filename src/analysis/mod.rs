@@ -19,6 +19,7 @@ pub mod narrate;
 pub mod nearness;
 pub mod quantities;
 pub mod ratios;
+pub mod recorder;
 pub mod redact;
 pub mod settings;
 pub mod shifts;

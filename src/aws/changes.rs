@@ -105,17 +105,37 @@ pub async fn lookup(clients: &Clients, wanted: &Wanted, deadline: Instant) -> Fo
 
 /// What anybody changed since a moment. Nothing need be known of the service for it.
 pub async fn everything(clients: &Clients, since: Timestamp, until: Timestamp, deadline: Instant) -> Found {
+    newest(clients, (since, until), deadline).await.0
+}
+
+/// The same, and in an account where more goes on than is read, what was changed of what serves before that. It takes
+/// some seconds more: for a look that nobody waits for.
+pub async fn everything_and_before(
+    clients: &Clients,
+    since: Timestamp,
+    until: Timestamp,
+    deadline: Instant,
+) -> Found {
+    let (found, reached) = newest(clients, (since, until), deadline).await;
+    match reached.filter(|reached| *reached > since) {
+        Some(until) => found.and(of_sources(clients, (since, until), deadline).await),
+        None => found,
+    }
+}
+
+/// What anybody changed, and the oldest event's time where there were more than are read.
+async fn newest(
+    clients: &Clients,
+    (since, until): (Timestamp, Timestamp),
+    deadline: Instant,
+) -> (Found, Option<Timestamp>) {
     let (key, value) = (LookupAttributeKey::ReadOnly, "false".to_owned());
     let question = Question { key, value, since, until, global: false };
     let mut found = Found::default();
     let answered = everything_since(clients, &question, deadline).await;
     let reached = answered.cut_at;
     found.take(&question, answered);
-    // In an account where too much goes on, what serves is asked for by itself from there on.
-    if let Some(until) = reached.filter(|reached| *reached > since) {
-        found = found.and(of_sources(clients, (since, until), deadline).await);
-    }
-    found
+    (found, reached)
 }
 
 /// What was changed of the services that run code and configuration, each in its turn.

@@ -39,6 +39,11 @@ pub(super) const QUERIES_AT_ONCE: usize = 80;
 /// Results of Insights queries that are taken in at the same time, of all incidents together.
 /// Ten thousand rows are some twenty megabytes while they are taken in.
 const RESULTS_AT_ONCE: usize = 5;
+/// Lambda's control plane takes fifteen calls a second of an account and Region, all of them together ('Lambda quotas'
+/// in its Developer Guide): a little below, and the dozen of one incident at once. The recorder takes two of them.
+const FUNCTIONS_PER_SECOND: f64 = 14.0;
+const FUNCTIONS_AT_ONCE: u32 = 12;
+const BACKGROUND_PER_SECOND: f64 = 2.0;
 /// How the sessions of assumed roles are called.
 const SESSION: &str = "incident-commander";
 
@@ -64,10 +69,14 @@ pub struct Clients {
     /// Confirms subscriptions, without credentials.
     pub(super) sns: aws_sdk_sns::Client,
     sts: aws_sdk_sts::Client,
-    /// CodeDeploy and CloudFormation.
+    /// CodeDeploy, CloudFormation, X-Ray and tags.
     pub(super) signed: Arc<Signed>,
     pub(super) filters: Arc<Pace>,
     pub(super) services: Arc<Pace>,
+    /// Calls of Lambda's control plane.
+    pub(super) functions: Arc<Pace>,
+    /// Calls that nobody waits for.
+    pub(super) background: Arc<Pace>,
     /// Insights queries that may run, of all incidents together.
     pub(super) queries: Arc<Semaphore>,
     /// Who may take a query's results in.
@@ -81,6 +90,10 @@ pub struct Clients {
     /// The process's own credentials, from which the writing role is assumed.
     base: SdkConfig,
     write_role_arn: Option<String>,
+    external_id: Option<String>,
+    service_tag: Option<String>,
+    /// Services that are not read.
+    without: Arc<[&'static str]>,
     read: SdkConfig,
 }
 
@@ -112,6 +125,11 @@ pub(super) struct SharedAnswers {
     /// Names and ids of the account's AppConfig applications, and whether these are all.
     pub applications: Sharing<(Named, bool)>,
     pub lookups: Sharing<Answered>,
+    /// Parameters of services that are called, and why these are not all; and their versions.
+    pub parameters: Sharing<(Vec<Value>, Option<String>)>,
+    pub versions: Sharing<Vec<Value>>,
+    /// X-Ray's services.
+    pub graphs: Sharing<Vec<Value>>,
     /// CodeDeploy's deployments.
     pub deployments: Sharing<Vec<Value>>,
     /// Of services that are called.
@@ -170,7 +188,7 @@ impl Clients {
             message: "no AWS Region is configured (AWS_REGION, or `region` of the profile)".to_owned(),
         })?;
         let read = match &settings.read_role_arn {
-            Some(role) => assume(&base, role, SESSION).await,
+            Some(role) => assume(&base, role, SESSION, settings.external_id.as_deref()).await,
             None => base.clone(),
         };
         // A subscription is confirmed by its token; SNS asks for no signature and so for no permission.
@@ -197,6 +215,8 @@ impl Clients {
             signed: Arc::new(Signed::new(&read, &region, settings.endpoint_url.as_deref())),
             filters: Arc::new(Pace::new(FILTERS_PER_SECOND, 4)),
             services: Arc::new(Pace::new(SERVICES_PER_SECOND, SERVICES_AT_ONCE)),
+            functions: Arc::new(Pace::new(FUNCTIONS_PER_SECOND, FUNCTIONS_AT_ONCE)),
+            background: Arc::new(Pace::new(BACKGROUND_PER_SECOND, 1)),
             queries: Arc::new(Semaphore::new(QUERIES_AT_ONCE)),
             results: Arc::new(Semaphore::new(RESULTS_AT_ONCE)),
             shared: Arc::default(),
@@ -205,12 +225,33 @@ impl Clients {
             region,
             base,
             write_role_arn: settings.write_role_arn.clone(),
+            external_id: settings.external_id.clone(),
+            service_tag: settings.service_tag.clone(),
+            without: settings.without.clone().into(),
             read,
         })
     }
 
     pub fn region(&self) -> &str {
         &self.region
+    }
+
+    /// The key under which resources carry their service's name.
+    pub(super) fn service_tag(&self) -> Option<&str> {
+        self.service_tag.as_deref()
+    }
+
+    /// Waits for a turn among the calls of Lambda's control plane.
+    ///
+    /// # Errors
+    /// Where the turn would come after the deadline.
+    pub(super) async fn function_turn(&self, action: &str, deadline: Instant) -> Result<(), ReadError> {
+        if self.functions.turn(deadline).await { Ok(()) } else { Err(ReadError::timed_out(action)) }
+    }
+
+    /// Whether a service is read, or an action of it used: `appconfig`, `appconfig:ListApplications`.
+    pub fn reads(&self, service: &str) -> bool {
+        !self.without.iter().any(|unused| service.split(':').next() == Some(unused))
     }
 
     /// Whether IAM writes its records elsewhere.
@@ -246,7 +287,7 @@ impl Clients {
     pub async fn writer(&self, session: &str) -> Writer {
         let once = RetryConfig::disabled();
         let config = match &self.write_role_arn {
-            Some(role) => assume(&self.base, role, &session_name(session)).await,
+            Some(role) => assume(&self.base, role, &session_name(session), self.external_id.as_deref()).await,
             None => self.read.clone(),
         };
         let config = config.into_builder().retry_config(once).build();
@@ -259,8 +300,12 @@ impl Clients {
     }
 }
 
-async fn assume(base: &SdkConfig, role: &str, session: &str) -> SdkConfig {
-    let provider = AssumeRoleProvider::builder(role).session_name(session).configure(base).build().await;
+async fn assume(base: &SdkConfig, role: &str, session: &str, external_id: Option<&str>) -> SdkConfig {
+    let mut builder = AssumeRoleProvider::builder(role).session_name(session).configure(base);
+    if let Some(external_id) = external_id {
+        builder = builder.external_id(external_id);
+    }
+    let provider = builder.build().await;
     base.clone()
         .into_builder()
         .credentials_provider(aws_sdk_sts::config::SharedCredentialsProvider::new(provider))

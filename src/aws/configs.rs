@@ -31,9 +31,9 @@ pub async fn function_history(
         gaps.push(Gap::new("lambda", format!("{what} of {function}: {error}")));
     };
     let versions = match versions {
-        Ok((versions, whole)) => {
-            if !whole {
-                note("the later versions", ReadError::timed_out("lambda:ListVersionsByFunction"));
+        Ok((versions, trouble)) => {
+            if let Some(error) = trouble {
+                note("the later versions", error);
             }
             Some(versions)
         }
@@ -44,6 +44,36 @@ pub async fn function_history(
     };
     let aliases = aliases.map_err(|error| note("the aliases", error)).ok();
     (FunctionHistory { versions, aliases }, gaps)
+}
+
+/// A function as it is now: `$LATEST`, its aliases and its reserved concurrency, each where it could be read. These calls
+/// take their turn, so that a look at many functions leaves Lambda's limits to those who wait.
+pub async fn present(
+    clients: &Clients,
+    function: &str,
+    deadline: Instant,
+) -> (FunctionHistory, Option<Option<i64>>) {
+    const LIST: &str = "lambda:ListVersionsByFunction";
+    const LIMIT: &str = "lambda:GetFunctionConcurrency";
+    let mut history = FunctionHistory::default();
+    if !clients.background.turn(deadline).await {
+        return (history, None);
+    }
+    // The first of the list is `$LATEST`, in the same shape as in a whole history.
+    let call = clients.lambda.list_versions_by_function().function_name(function).max_items(1);
+    if let Ok(page) = within(deadline, LIST, call.send()).await {
+        let latest = page.versions().iter().filter_map(version).filter(|one| one.version == "$LATEST");
+        history.versions = Some(latest.collect());
+    }
+    if clients.background.turn(deadline).await {
+        history.aliases = aliases(clients, function, deadline).await.ok();
+    }
+    if !clients.background.turn(deadline).await {
+        return (history, None);
+    }
+    let call = clients.lambda.get_function_concurrency().function_name(function);
+    let limit = within(deadline, LIMIT, call.send()).await.ok();
+    (history, limit.map(|answer| answer.reserved_concurrent_executions().map(i64::from)))
 }
 
 /// The same of a function of another service, which several incidents may ask for at once.
@@ -69,27 +99,28 @@ pub async fn shared_history(
     })
 }
 
-/// All versions, and whether these are all.
+/// All versions, and why these are not all.
 async fn versions(
     clients: &Clients,
     function: &str,
     deadline: Instant,
-) -> Result<(Vec<FunctionVersion>, bool), ReadError> {
+) -> Result<(Vec<FunctionVersion>, Option<ReadError>), ReadError> {
     let (mut versions, mut marker) = (Vec::new(), None);
     for _ in 0..PAGES {
+        clients.function_turn("lambda:ListVersionsByFunction", deadline).await?;
         let call = clients.lambda.list_versions_by_function().function_name(function).set_marker(marker);
         let page = match within(deadline, "lambda:ListVersionsByFunction", call.send()).await {
             Ok(page) => page,
-            Err(ReadError::TimedOut { .. }) if !versions.is_empty() => return Ok((versions, false)),
+            Err(error) if !versions.is_empty() => return Ok((versions, Some(error))),
             Err(error) => return Err(error),
         };
         versions.extend(page.versions().iter().filter_map(version));
         marker = page.next_marker;
         if marker.is_none() {
-            return Ok((versions, true));
+            return Ok((versions, None));
         }
     }
-    Ok((versions, false))
+    Ok((versions, Some(ReadError::timed_out("lambda:ListVersionsByFunction"))))
 }
 
 async fn aliases(
@@ -99,6 +130,7 @@ async fn aliases(
 ) -> Result<Vec<FunctionAlias>, ReadError> {
     let (mut aliases, mut marker) = (Vec::new(), None);
     for _ in 0..PAGES {
+        clients.function_turn("lambda:ListAliases", deadline).await?;
         let call = clients.lambda.list_aliases().function_name(function).set_marker(marker);
         let page = within(deadline, "lambda:ListAliases", call.send()).await?;
         aliases.extend(page.aliases().iter().filter_map(alias));

@@ -13,6 +13,7 @@ pub mod configurations;
 pub mod containers;
 pub mod discover;
 mod errors;
+mod graph;
 mod ledger;
 pub mod logs;
 pub mod metrics;

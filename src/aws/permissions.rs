@@ -11,11 +11,13 @@ use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Metric, MetricDataQuery, MetricStat};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::clients::Clients;
+use super::discover::tags;
 use super::errors::{ReadError, within};
-use super::{partition::arn, releases};
+use super::{graph, partition::arn, releases};
 
 /// What nothing is called.
 const NOTHING: &str = "incident-commander-doctor";
@@ -33,6 +35,19 @@ pub struct Permission {
     pub action: &'static str,
     /// Why not, or why nobody can tell.
     pub trouble: Option<ReadError>,
+}
+
+/// The policy that reading needs: one statement with every action of what is switched on.
+///
+/// Listings and searches name no resource that a policy could be narrowed to; what is read of one resource is found by
+/// them first.
+pub fn policy(clients: &Clients) -> Value {
+    let now = Timestamp::UNIX_EPOCH;
+    let mut actions: Vec<&str> =
+        trials(clients, now, Instant::now()).into_iter().map(|(action, _)| action).collect();
+    actions.sort_unstable();
+    json!({"Version": "2012-10-17", "Statement": [{
+        "Sid": "IncidentCommanderReads", "Effect": "Allow", "Action": actions, "Resource": "*"}]})
 }
 
 /// Tries every read, all at the same time.
@@ -138,9 +153,20 @@ fn trials(clients: &Clients, now: Timestamp, deadline: Instant) -> Vec<Trial<'_>
             .configuration_profile_id(NO_ID)
             .version_number(1)
     );
-    for (action, call) in releases::trials(clients, NOTHING, deadline) {
-        trials.push((action, call));
+    trials.extend(releases::trials(clients, NOTHING, deadline));
+    let body = json!({"StartTime": start.as_second(), "EndTime": end.as_second()}).to_string();
+    trials.push((
+        "xray:GetServiceGraph",
+        Box::pin(async move { clients.signed.json(&graph::question(body), deadline).await.map(drop) }),
+    ));
+    if let Some(key) = clients.service_tag() {
+        let asked = tags::question(key, &[NOTHING.to_owned()], "");
+        trials.push((
+            "tag:GetResources",
+            Box::pin(async move { clients.signed.json(&asked, deadline).await.map(drop) }),
+        ));
     }
+    trials.retain(|(action, _)| clients.reads(action));
     trials
 }
 

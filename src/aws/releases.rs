@@ -16,7 +16,7 @@ use super::answer::list;
 use super::clients::Clients;
 use super::errors::ReadError;
 use super::sharing::aligned;
-use super::signed::Asked;
+use super::signed::{Asked, Protocol};
 use crate::domain::evidence::Gap;
 
 const LIST: &str = "CodeDeploy_20141006.ListDeployments";
@@ -47,8 +47,18 @@ pub async fn read(
     deadline: Instant,
 ) -> ReleasesRead {
     let (deployments, stacks) = tokio::join!(
-        shared_deployments(clients, since, now, deadline),
-        stack_events(clients, resources, since, deadline)
+        async {
+            if !clients.reads("codedeploy") {
+                return Ok(Vec::new());
+            }
+            shared_deployments(clients, since, now, deadline).await
+        },
+        async {
+            if !clients.reads("cloudformation") {
+                return Ok(Vec::new());
+            }
+            stack_events(clients, resources, since, deadline).await
+        }
     );
     let mut read = ReleasesRead::default();
     match deployments {
@@ -91,7 +101,7 @@ async fn deployments(
     let asked = |action, target, input: &Value| Asked {
         service: "codedeploy",
         action,
-        target: Some(target),
+        protocol: Protocol::AwsJson(target),
         body: input.to_string(),
     };
     let seconds = |at: Timestamp| at.as_millisecond() as f64 / 1000.0;
@@ -142,7 +152,12 @@ pub(super) fn trials<'a>(
     deadline: Instant,
 ) -> [(&'static str, BoxFuture<'a, Result<(), ReadError>>); 4] {
     let json = |action, target, input: Value| {
-        let asked = Asked { service: "codedeploy", action, target: Some(target), body: input.to_string() };
+        let asked = Asked {
+            service: "codedeploy",
+            action,
+            protocol: Protocol::AwsJson(target),
+            body: input.to_string(),
+        };
         (action, async move { clients.signed.json(&asked, deadline).await.map(drop) }.boxed())
     };
     let xml = |action, operation, parameter| {
@@ -167,7 +182,7 @@ fn query(action: &'static str, operation: &str, parameters: &[(&str, &str)]) -> 
         let value: String = form_urlencoded::byte_serialize(value.as_bytes()).collect();
         let _ = write!(body, "&{name}={value}");
     }
-    Asked { service: "cloudformation", action, target: None, body }
+    Asked { service: "cloudformation", action, protocol: Protocol::Query, body }
 }
 
 /// The stack that a resource is in, if it is in one.

@@ -20,6 +20,12 @@ pub struct AwsSettings {
     pub read_role_arn: Option<String>,
     /// Assumed for an approved rollback only; absent: as for reading.
     pub write_role_arn: Option<String>,
+    /// Told when a role is assumed.
+    pub external_id: Option<String>,
+    /// The tag's key under which resources carry their service's name.
+    pub service_tag: Option<String>,
+    /// Services that are not read, as IAM's actions begin: `appconfig`.
+    pub without: Vec<&'static str>,
     /// How long a connection may take to be made.
     pub connect_timeout: Duration,
     /// How long one attempt may take, and all attempts of a call together.
@@ -39,6 +45,9 @@ impl Default for AwsSettings {
             credentials: None,
             read_role_arn: None,
             write_role_arn: None,
+            external_id: None,
+            service_tag: None,
+            without: Vec::new(),
             // A regional endpoint answers within milliseconds; longer is a network that drops packets.
             connect_timeout: Duration::from_secs(3),
             // AWS answers within seconds or not at all; a second attempt must fit into the agents' deadlines.

@@ -1,14 +1,14 @@
-//! Calls of services whose part of the SDK is not linked in: CodeDeploy and CloudFormation, four reads in all.
+//! Calls of services whose part of the SDK is not linked in: CodeDeploy, CloudFormation, X-Ray and tags, six reads in all.
 //!
-//! Rule: their crates would add minutes to every build for four calls. So these are plain HTTP, signed by the SDK's
+//! Rule: their crates would add minutes to every build for six calls. So these are plain HTTP, signed by the SDK's
 //! own signer with its own credentials; each is sent once and bounded in time and size. Nothing that changes
 //! anything is sent this way.
 
 use std::sync::OnceLock;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
-use aws_sdk_sts::config::ProvideCredentials;
+use aws_sdk_sts::config::{Credentials, ProvideCredentials};
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use axum::body::Bytes;
@@ -18,12 +18,15 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::errors::{ReadError, of_code};
 use super::ledger;
 use super::partition::Partition;
 
+/// Credentials that expire sooner than this are renewed first: a call is sent within seconds.
+const RENEWED_BEFORE: Duration = Duration::from_secs(120);
 /// A page of stack events has some hundred kilobytes.
 const ANSWER_MAX: usize = 8 * 1024 * 1024;
 
@@ -36,6 +39,8 @@ pub(super) struct Signed {
     region: String,
     endpoint: Option<String>,
     http: OnceLock<Client>,
+    /// The SDK's clients keep theirs, and a role that is assumed anew for each call would be a call of its own.
+    credentials: Mutex<Option<Credentials>>,
 }
 
 /// What a call is, in its service's protocol.
@@ -44,17 +49,69 @@ pub(super) struct Asked {
     pub service: &'static str,
     /// Its IAM action.
     pub action: &'static str,
-    pub target: Option<&'static str>,
+    pub protocol: Protocol,
     pub body: String,
+}
+
+/// How a service speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// awsJson 1.1, with the operation's name in `X-Amz-Target`.
+    AwsJson(&'static str),
+    /// A form, answered in XML.
+    Query,
+    /// restJson, with the operation's path.
+    RestJson(&'static str),
+}
+
+impl Protocol {
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::AwsJson(_) => "application/x-amz-json-1.1",
+            Self::Query => "application/x-www-form-urlencoded",
+            Self::RestJson(_) => "application/json",
+        }
+    }
+
+    fn target(self) -> Option<&'static str> {
+        if let Self::AwsJson(target) = self { Some(target) } else { None }
+    }
+
+    fn path(self) -> &'static str {
+        if let Self::RestJson(path) = self { path } else { "/" }
+    }
 }
 
 impl Signed {
     pub fn new(config: &SdkConfig, region: &str, endpoint: Option<&str>) -> Self {
         let endpoint = endpoint.map(|url| url.trim_end_matches('/').to_owned());
-        Self { config: config.clone(), region: region.to_owned(), endpoint, http: OnceLock::new() }
+        Self {
+            config: config.clone(),
+            region: region.to_owned(),
+            endpoint,
+            http: OnceLock::new(),
+            credentials: Mutex::default(),
+        }
     }
 
-    /// An answer in JSON (awsJson 1.1).
+    /// Credentials that hold for longer than a call takes.
+    async fn credentials(&self) -> Result<Credentials, ReadError> {
+        let unusable = |message: String| ReadError::Credentials { message };
+        let mut kept = self.credentials.lock().await;
+        let soon = SystemTime::now() + RENEWED_BEFORE;
+        if let Some(known) = kept.as_ref().filter(|known| known.expiry().is_none_or(|expiry| expiry > soon)) {
+            return Ok(known.clone());
+        }
+        let provider = self
+            .config
+            .credentials_provider()
+            .ok_or_else(|| unusable("there are no AWS credentials".to_owned()))?;
+        let fresh = provider.provide_credentials().await;
+        let fresh = fresh.map_err(|error| unusable(format!("no credentials: {error}")))?;
+        Ok(kept.insert(fresh).clone())
+    }
+
+    /// An answer in JSON.
     pub async fn json(&self, asked: &Asked, deadline: Instant) -> Result<Value, ReadError> {
         let body = self.send(asked, deadline).await?;
         serde_json::from_slice(&body).map_err(|error| unreadable(asked, format!("it is not JSON: {error}")))
@@ -68,7 +125,7 @@ impl Signed {
 
     async fn send(&self, asked: &Asked, deadline: Instant) -> Result<Bytes, ReadError> {
         ledger::note_call(asked.action);
-        let sent = tokio::time::timeout_at(deadline, self.exchange(asked)).await;
+        let sent = tokio::time::timeout_at(deadline, Box::pin(self.exchange(asked))).await;
         sent.unwrap_or_else(|_| Err(ReadError::timed_out(asked.action)))
     }
 
@@ -76,9 +133,11 @@ impl Signed {
         let request = self.signed(asked).await?;
         let answer = self.http()?.request(request).await.map_err(|error| unreachable(asked, &error))?;
         let status = answer.status();
+        let kind = answer.headers().get("x-amzn-errortype").and_then(|kind| kind.to_str().ok());
+        let kind = kind.map(|kind| kind.split(':').next().unwrap_or(kind).to_owned());
         let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;
         let body = body.map_err(|error| unreadable(asked, error.to_string()))?.to_bytes();
-        if status.is_success() { Ok(body) } else { Err(refusal(asked, status.as_u16(), &body)) }
+        if status.is_success() { Ok(body) } else { Err(refusal(asked, status.as_u16(), kind, &body)) }
     }
 
     fn http(&self) -> Result<&Client, ReadError> {
@@ -104,26 +163,15 @@ impl Signed {
     }
 
     async fn signed(&self, asked: &Asked) -> Result<Request<Full<Bytes>>, ReadError> {
-        let unusable = |message: String| ReadError::Credentials { message };
-        let provider = self
-            .config
-            .credentials_provider()
-            .ok_or_else(|| unusable("there are no AWS credentials".to_owned()))?;
-        let credentials = provider
-            .provide_credentials()
-            .await
-            .map_err(|error| unusable(format!("no credentials: {error}")))?;
-        let identity = credentials.into();
+        let identity = self.credentials().await?.into();
         let url = self.endpoint.as_ref().map_or_else(
-            || format!("https://{}.{}.{}/", asked.service, self.region, Partition::of(&self.region).suffix),
-            |endpoint| format!("{endpoint}/"),
+            || format!("https://{}.{}.{}", asked.service, self.region, Partition::of(&self.region).suffix),
+            Clone::clone,
         );
-        let kind = match asked.target {
-            Some(_) => "application/x-amz-json-1.1",
-            None => "application/x-www-form-urlencoded",
-        };
+        let url = format!("{url}{}", asked.protocol.path());
+        let (kind, target) = (asked.protocol.content_type(), asked.protocol.target());
         let mut headers = vec![("content-type", kind)];
-        headers.extend(asked.target.map(|target| ("x-amz-target", target)));
+        headers.extend(target.map(|target| ("x-amz-target", target)));
         let invalid =
             |error: &dyn std::fmt::Display| unreadable(asked, format!("it cannot be signed: {error}"));
         let parameters = v4::SigningParams::builder()
@@ -143,7 +191,7 @@ impl Signed {
             .body(Full::new(Bytes::from(asked.body.clone())))
             .map_err(|error| invalid(&error))?;
         request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-        if let Some(target) = asked.target {
+        if let Some(target) = target {
             request.headers_mut().insert("x-amz-target", HeaderValue::from_static(target));
         }
         signature.apply_to_request_http1x(&mut request);
@@ -163,8 +211,9 @@ fn unreachable(asked: &Asked, error: &hyper_util::client::legacy::Error) -> Read
     ReadError::Unreachable { action: asked.action.to_owned(), message }
 }
 
-/// What an answer that is no success says: `__type` and `message` in JSON, `Code` and `Message` in XML.
-fn refusal(asked: &Asked, status: u16, body: &[u8]) -> ReadError {
+/// What an answer that is no success says: `__type` and `message` in JSON, `Code` and `Message` in XML; restJson says what
+/// `kind` of error it is in a header.
+fn refusal(asked: &Asked, status: u16, kind: Option<String>, body: &[u8]) -> ReadError {
     let text = String::from_utf8_lossy(body);
     let (code, message) = match serde_json::from_str::<Value>(&text) {
         Ok(value) => {
@@ -175,7 +224,7 @@ fn refusal(asked: &Asked, status: u16, body: &[u8]) -> ReadError {
         }
         Err(_) => (element(&text, "Code"), element(&text, "Message")),
     };
-    let code = code.rsplit('#').next().unwrap_or_default().to_owned();
+    let code = kind.unwrap_or(code).rsplit('#').next().unwrap_or_default().to_owned();
     if code.is_empty() {
         return unreadable(asked, format!("HTTP {status} without an error code"));
     }
@@ -196,7 +245,7 @@ mod tests {
     const ASKED: Asked = Asked {
         service: "cloudformation",
         action: "cloudformation:DescribeStackEvents",
-        target: None,
+        protocol: Protocol::Query,
         body: String::new(),
     };
 
@@ -207,8 +256,13 @@ mod tests {
         let json =
             br#"{"__type": "com.amazonaws.codedeploy#ThrottlingException", "message": "Rate exceeded"}"#;
         let action = || "cloudformation:DescribeStackEvents".to_owned();
-        assert_eq!(refusal(&ASKED, 403, xml), ReadError::AccessDenied { action: action() });
-        assert_eq!(refusal(&ASKED, 400, json), ReadError::Throttled { action: action() });
-        assert!(matches!(refusal(&ASKED, 502, b"<html>"), ReadError::Unreadable { .. }));
+        assert_eq!(refusal(&ASKED, 403, None, xml), ReadError::AccessDenied { action: action() });
+        assert_eq!(refusal(&ASKED, 400, None, json), ReadError::Throttled { action: action() });
+        let kind = Some("ThrottledException".to_owned());
+        assert_eq!(
+            refusal(&ASKED, 429, kind, br#"{"Message": "m"}"#),
+            ReadError::Throttled { action: action() }
+        );
+        assert!(matches!(refusal(&ASKED, 502, None, b"<html>"), ReadError::Unreadable { .. }));
     }
 }

@@ -54,6 +54,11 @@ enum IncidentsCommand {
     /// How often verdicts were said to be right, by confidence, and whether rollbacks helped.
     #[command(after_help = "Example:\n  incident-commander incidents scorecard")]
     Scorecard,
+    /// What of a service's configuration differs between two times, as the bot recorded it.
+    #[command(
+        after_help = "Example:\n  incident-commander incidents diff checkout 2026-02-06T11:00:00Z 2026-02-06T12:30:00Z"
+    )]
+    Diff { service: String, from: String, to: String },
     /// The draft of a post-mortem, in Markdown: timeline, evidence, decision, what helped.
     #[command(after_help = "Example:\n  incident-commander incidents postmortem INC-7 > INC-7.md")]
     Postmortem {
@@ -103,6 +108,9 @@ pub async fn incidents(args: IncidentsArgs) -> anyhow::Result<()> {
         IncidentsCommand::Postmortem { id, config } => {
             let config = config.map_or_else(|| Ok(Config::default()), |path| Config::load(&path))?;
             postmortem(&store, incident_id(&id)?, &config).await
+        }
+        IncidentsCommand::Diff { service, from, to } => {
+            super::diff::diff(&store, &service, [&from, &to], as_json).await
         }
         IncidentsCommand::Export { all: true, .. } => {
             super::export::all(&store, args.format == Format::Csv).await

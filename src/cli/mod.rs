@@ -7,6 +7,7 @@ pub mod alert;
 pub mod audit;
 pub mod backup;
 pub mod cloudtrail;
+mod diff;
 pub mod doctor;
 pub mod eval;
 mod export;
@@ -54,7 +55,7 @@ enum Command {
     /// Scores the engine on bundles that have a truth.json.
     #[command(after_help = "Example:\n  incident-commander eval ./bundles --format json")]
     Eval(EvalArgs),
-    /// What is stored: list, show, audit, scorecard, postmortem, export, delete.
+    /// What is stored: list, show, audit, diff, scorecard, postmortem, export, delete.
     #[command(after_help = "Examples:\n  incident-commander incidents list\n  \
         incident-commander incidents show INC-7 --format json\n  \
         incident-commander incidents audit INC-7\n  \

@@ -23,5 +23,6 @@ pub mod report;
 pub mod rollback;
 pub mod scorecard;
 pub mod snapshot;
+pub mod surge;
 mod wording;
 pub mod words;

@@ -9,15 +9,50 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::change::KeyChange;
+use super::evidence::{EcsService, Evidence, FunctionHistory, ParameterVersion, TaskDefinition};
+
+/// Keys of what has no name of its own in AWS's answers to a look.
+pub const LIMIT: &str = "ReservedConcurrentExecutions";
+pub const UNRESERVED: &str = "unreserved";
+pub const DESIRED: &str = "desiredCount";
 
 /// A configuration that is asked for is read within so long of it: what is seen later than this after a call is
 /// what the call left.
 const SETTLED: SignedDuration = SignedDuration::from_secs(60);
 
+/// What is configured now, as AWS tells it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Present {
+    pub functions: BTreeMap<String, FunctionHistory>,
+    /// Reserved concurrency by function; `None` where a function has none.
+    pub limits: BTreeMap<String, Option<i64>>,
+    pub ecs_services: Vec<EcsService>,
+    pub task_definitions: Vec<TaskDefinition>,
+    pub parameters: Vec<ParameterVersion>,
+}
+
+impl Present {
+    /// The service's own part of what an investigation read.
+    pub fn of(evidence: &Evidence) -> Self {
+        let own = &evidence.scope.resources;
+        let functions = evidence.functions.iter().filter(|(name, _)| own.lambda.contains(name));
+        let services = evidence.ecs_services.iter().filter(|service| {
+            own.ecs.iter().any(|one| one.cluster == service.cluster && one.service == service.name)
+        });
+        Self {
+            functions: functions.map(|(name, history)| (name.clone(), history.clone())).collect(),
+            limits: BTreeMap::new(),
+            ecs_services: services.cloned().collect(),
+            task_definitions: evidence.task_definitions.clone().unwrap_or_default(),
+            parameters: evidence.parameters.clone().unwrap_or_default(),
+        }
+    }
+}
+
 /// One state of one part of a resource, and when it was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// `lambda/checkout/environment`, `ecs/prod/checkout`, `ssm/checkout/limit`: see [`crate::domain::snapshot`]'s functions.
+    /// `lambda/checkout/environment`, `ecs/prod/checkout`, `ssm/checkout/limit`, as the functions below name them.
     pub resource: String,
     /// When it was first and last seen so.
     pub first_at: Timestamp,

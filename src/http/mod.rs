@@ -3,6 +3,7 @@
 //! Invariant: an answer of 2xx to an alert, an event or a click means that it is on disk.
 
 mod alert;
+mod logs;
 mod slack;
 mod sns;
 pub mod socket;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -27,6 +28,9 @@ use crate::intake::Desk;
 
 /// Larger than any alert or Slack body by far (Slack's own messages end at 40 kB of text).
 const BODY_MAX: usize = 1024 * 1024;
+
+/// Firehose sends up to what its buffer holds, and a third more in base64: five megabytes unless it is told otherwise.
+const LOGS_BODY_MAX: usize = 8 * 1024 * 1024;
 
 /// Messages that Slack refused for good, as `/readyz` names them: the newest.
 const UNDELIVERED_SHOWN: i64 = 5;
@@ -69,7 +73,11 @@ pub fn router(edge: Edge) -> Router {
             .route("/slack/interactions", post(slack::interactions));
     }
     // Outside everything: a body is cut off before anybody reads it, signed or not.
-    router.layer(RequestBodyLimitLayer::new(BODY_MAX)).with_state(Arc::new(edge))
+    let lines = Router::new()
+        .route("/aws/logs", post(logs::receive))
+        .layer(DefaultBodyLimit::max(LOGS_BODY_MAX))
+        .layer(RequestBodyLimitLayer::new(LOGS_BODY_MAX));
+    router.layer(RequestBodyLimitLayer::new(BODY_MAX)).merge(lines).with_state(Arc::new(edge))
 }
 
 type Shared = State<Arc<Edge>>;
@@ -155,21 +163,26 @@ async fn metrics(State(edge): Shared) -> Response {
 
 /// Lets through whoever carries the token, and anybody where none is configured.
 fn authorise(edge: &Edge, headers: &HeaderMap) -> Result<(), Response> {
-    let Some(secret) = &edge.alert_token else { return Ok(()) };
-    let token = secret.read().map_err(|failure| {
-        tracing::error!(error = %failure, "the alert token cannot be read");
-        error(StatusCode::INTERNAL_SERVER_ERROR, "the token is not readable here")
-    })?;
     let given = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "))
         .unwrap_or_default();
-    if bool::from(given.as_bytes().ct_eq(token.as_bytes())) {
+    if carries(edge, [given])? {
         Ok(())
     } else {
         Err(error(StatusCode::UNAUTHORIZED, "an Authorization header with the right bearer token is needed"))
     }
+}
+
+/// Whether one of these is the token; everything is where none is configured.
+fn carries<const N: usize>(edge: &Edge, given: [&str; N]) -> Result<bool, Response> {
+    let Some(secret) = &edge.alert_token else { return Ok(true) };
+    let token = secret.read().map_err(|failure| {
+        tracing::error!(error = %failure, "the alert token cannot be read");
+        error(StatusCode::INTERNAL_SERVER_ERROR, "the token is not readable here")
+    })?;
+    Ok(given.iter().any(|given| bool::from(given.as_bytes().ct_eq(token.as_bytes()))))
 }
 
 fn error(status: StatusCode, message: &str) -> Response {

@@ -21,6 +21,7 @@ const NAMING: &[&str] = &[
     "DBInstanceIdentifier",
     "LoadBalancer",
     "TargetGroup",
+    "LogGroupName",
 ];
 
 impl Desk {
@@ -49,13 +50,14 @@ impl Desk {
 
     /// The service that an alarm is about: whose resource it watches, by configuration or by AWS's own
     /// naming; else whom its name mentions.
-    fn service_of(&self, alarm: &Alarm) -> Meant {
+    pub(super) fn service_of(&self, alarm: &Alarm) -> Meant {
         let configured = self.config.services.iter().find(|service| {
             let lambda = |name: &str| service.lambda.iter().any(|lambda| lambda.function == name);
             let ecs = |name: &str| service.ecs.iter().any(|ecs| ecs.service == name);
             alarm.dimensions.iter().any(|(dimension, value)| match dimension.as_str() {
                 "FunctionName" => lambda(value),
                 "ServiceName" => ecs(value),
+                "LogGroupName" => service.log_groups.contains(value),
                 _ => service.metrics.iter().any(|metric| metric.dimensions.get(dimension) == Some(value)),
             })
         });
@@ -81,17 +83,22 @@ impl Desk {
         let now = self.clock.now();
         // Beyond the delays of the configuration: one look, and no further ones after it.
         let after_all = self.config.incidents.look_again.len();
-        let mut looks: Vec<(IncidentId, JobKind)> = Vec::new();
+        let mut looks: Vec<(Option<IncidentId>, JobKind)> = Vec::new();
         for id in self.store.open_incidents(None).await? {
             let Some(row) = self.store.incident_row(id).await? else { continue };
             if row.report.is_some() && self.names_of(&row.service).iter().any(|name| names.contains(name)) {
-                looks.push((id, JobKind::LookAgain { round: row.round, times: after_all }));
+                looks.push((Some(id), JobKind::LookAgain { round: row.round, times: after_all }));
             }
+        }
+        if self.config.aws.record {
+            let changed = self.config.services.iter().map(|service| &service.name);
+            let changed = changed.filter(|name| self.names_of(name).iter().any(|name| names.contains(name)));
+            looks.extend(changed.map(|name| (None, JobKind::Record { service: name.clone() })));
         }
         let first = self.store.keep_aws_event(delivery, event, &looks, now).await?;
         if first && !looks.is_empty() {
-            for (id, _) in &looks {
-                self.store.note(*id, &format!("AWS delivered: {}", event.kind), now).await?;
+            for id in looks.iter().filter_map(|(id, _)| *id) {
+                self.store.note(id, &format!("AWS delivered: {}", event.kind), now).await?;
             }
             self.wake.notify_one();
         }
@@ -111,11 +118,12 @@ impl Desk {
     }
 }
 
-/// `app/shop/1a2b` is `shop`, `targetgroup/shop/1a2b` too; other values are the name.
+/// `app/shop/1a2b` is `shop`, `targetgroup/shop/1a2b` too, and the last part of a log group's path; other values are the name.
 fn resource_name(value: &str) -> &str {
     let mut parts = value.split('/');
     match (parts.next(), parts.next()) {
         (Some("app" | "net" | "gwy" | "targetgroup"), Some(name)) => name,
+        (Some(""), Some(_)) => value.rsplit('/').next().unwrap_or(value),
         _ => value,
     }
 }

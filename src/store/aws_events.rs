@@ -37,12 +37,12 @@ pub struct Delivered {
 impl Store {
     /// Keeps an event, and lets the open incidents look again; false where the event was known.
     ///
-    /// `delivery` is the sender's id of this message, `looks` what is to be done for which incident.
+    /// `delivery` is the sender's id of this message, `looks` what is to be done for which incident, or for none.
     pub async fn keep_aws_event(
         &self,
         delivery: &str,
         event: &AwsEvent,
-        looks: &[(IncidentId, JobKind)],
+        looks: &[(Option<IncidentId>, JobKind)],
         now: Timestamp,
     ) -> Result<bool> {
         let mut transaction = self.begin().await?;
@@ -66,16 +66,17 @@ impl Store {
             for (id, job) in looks {
                 // One look takes in everything that came before it.
                 let waiting: i64 = sqlx::query_scalar(
-                    "SELECT count(*) FROM jobs WHERE incident_id = ?1 AND kind = ?2 AND state = 'ready'
-                     AND leased_until IS NULL AND run_at <= ?3",
+                    "SELECT count(*) FROM jobs WHERE incident_id IS ?1 AND kind = ?2 AND state = 'ready'
+                     AND leased_until IS NULL AND run_at <= ?3 AND (?1 IS NOT NULL OR payload = ?4)",
                 )
-                .bind(id.0)
+                .bind(id.map(|id| id.0))
                 .bind(job.name())
                 .bind(run_at.as_millisecond())
+                .bind(to_json(job)?)
                 .fetch_one(&mut *transaction)
                 .await?;
                 if waiting == 0 {
-                    super::jobs::enqueue(&mut transaction, job, Some(*id), run_at).await?;
+                    super::jobs::enqueue(&mut transaction, job, *id, run_at).await?;
                 }
             }
         }
@@ -106,14 +107,5 @@ impl Store {
             rows.iter().map(|row| super::json(row.try_get::<&str, _>(0)?)).collect::<Result<Vec<Value>>>()?;
         bodies.reverse();
         Ok(bodies)
-    }
-
-    /// Forgets what happened before a moment; says how many events that were.
-    pub async fn forget_aws_events(&self, before: Timestamp) -> Result<u64> {
-        let gone = sqlx::query("DELETE FROM aws_events WHERE at < ?1")
-            .bind(before.as_millisecond())
-            .execute(&self.writer)
-            .await?;
-        Ok(gone.rows_affected())
     }
 }

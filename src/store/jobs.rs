@@ -58,6 +58,8 @@ pub enum JobKind {
     AskWhich { question: i64 },
     /// Show how a storm stands that began then.
     Storm { began_at: Timestamp },
+    /// Look at what a service is configured like: something of it was changed.
+    Record { service: String },
 }
 
 impl JobKind {
@@ -81,6 +83,7 @@ impl JobKind {
             Self::EndMute { .. } => "end_mute",
             Self::AskWhich { .. } => "ask_which",
             Self::Storm { .. } => "storm",
+            Self::Record { .. } => "record",
         }
     }
 }

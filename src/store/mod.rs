@@ -14,11 +14,13 @@ mod delete;
 mod feedback;
 mod incidents;
 mod jobs;
+mod log_counts;
 mod mutes;
 mod outbox;
 mod questions;
 mod resolve;
 mod retention;
+mod snapshots;
 mod storms;
 
 use std::path::{Path, PathBuf};
@@ -37,6 +39,7 @@ pub use delete::Deleted;
 pub use feedback::{Feedback, NewFeedback};
 pub use incidents::{Closing, Conclusion, Incident, IncidentRow};
 pub use jobs::{ClickedButton, INVESTIGATIONS_AT_ONCE, Job, JobKind};
+pub use log_counts::GroupCounts;
 pub use mutes::{Held, Mute, NewMute};
 pub use outbox::{
     Candidate, Cause as UndeliveredCause, GRACE, HEADLINE, OutboxDepth, Owed, Parcel, Undelivered, Way,

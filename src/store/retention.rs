@@ -18,7 +18,7 @@ const DELIVERIES_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 const EVENTS_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// What nothing else takes along, with the time before which it goes.
-const OLD_ROWS: [(&str, Age); 6] = [
+const OLD_ROWS: [(&str, Age); 8] = [
     (
         "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE received_at < ?1 LIMIT ?2)",
         Age::Delivery,
@@ -28,6 +28,17 @@ const OLD_ROWS: [(&str, Age); 6] = [
     ("DELETE FROM mutes WHERE id IN (SELECT id FROM mutes WHERE told_at < ?1 LIMIT ?2)", Age::Retention),
     (
         "DELETE FROM questions WHERE id IN (SELECT id FROM questions WHERE answered_at < ?1 LIMIT ?2)",
+        Age::Retention,
+    ),
+    // Of what is still configured the newest state is seen again and again.
+    (
+        "DELETE FROM snapshots WHERE id IN (SELECT id FROM snapshots WHERE last_at < ?1 LIMIT ?2)",
+        Age::Retention,
+    ),
+    // With what was counted of them.
+    (
+        "DELETE FROM watched_log_groups WHERE log_group IN (
+         SELECT log_group FROM watched_log_groups WHERE last_at < ?1 LIMIT ?2)",
         Age::Retention,
     ),
     (

@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use tokio::sync::Notify;
 
 use super::offer::{self, Offer};
-use super::{Bench, Done, headline, look_again};
+use super::{Bench, Done, headline, look_again, record};
 use crate::agents::{self, AgentProgress, AgentState, Deadlines, Request};
 use crate::analysis;
 use crate::bundle;
@@ -57,6 +57,7 @@ pub async fn investigate(bench: &Bench, id: IncidentId) -> anyhow::Result<Done> 
     }
     bench.metrics.observe("gathering", started.elapsed().as_secs_f64());
     let evidence = add_delivered(bench, evidence).await?;
+    let evidence = record::add_recorded(bench, &row.service, evidence).await?;
     let files = bundle::to_files(&evidence);
     let (investigation, files) = tokio::task::spawn_blocking(move || {
         let evidence = bundle::from_files(&files)?;

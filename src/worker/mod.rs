@@ -14,6 +14,7 @@ mod look_again;
 mod mute;
 mod offer;
 mod question;
+mod record;
 mod report;
 mod roll_back;
 mod settle;
@@ -36,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::delivery::{deliver_once, run as deliver};
 pub use self::investigate::service_settings;
+pub use self::record::look;
 use crate::aws::Clients;
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -90,6 +92,7 @@ pub async fn run(bench: Bench, alive: Arc<AtomicBool>) {
     let mut tasks = JoinSet::new();
     tasks.spawn(delivery::run(bench.clone()));
     tasks.spawn(housekeeping::run(bench.clone()));
+    tasks.spawn(record::run(bench.clone()));
     // A clock that is moved by hand goes ahead of the machine's, and never back.
     if !matches!(bench.clock, Clock::Manual(_)) {
         tasks.spawn(housekeeping::watch_the_clock(bench.clone()));

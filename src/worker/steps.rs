@@ -4,8 +4,8 @@
 //! ended. Each step is one verb in a file of its own; each reads what is stored, acts, and saves.
 
 use super::{
-    Bench, Done, decide, headline, investigate, look_again, mute, question, report, roll_back, settle, storm,
-    verify,
+    Bench, Done, decide, headline, investigate, look_again, mute, question, record, report, roll_back,
+    settle, storm, verify,
 };
 use crate::domain::approval::Decision;
 use crate::domain::incident::{IncidentId, State};
@@ -31,6 +31,7 @@ pub async fn run(bench: &Bench, job: &Job) -> anyhow::Result<Done> {
         }
         (JobKind::AskWhich { question }, _) => Box::pin(question::show(bench, *question)).await,
         (JobKind::Storm { began_at }, _) => Box::pin(storm::show(bench, *began_at)).await,
+        (JobKind::Record { service }, _) => Box::pin(record::look(bench, service)).await,
         (JobKind::EndMute { mute }, _) => Box::pin(mute::end(bench, *mute)).await,
         (JobKind::CloseQuiet, Some(id)) => Box::pin(close_quiet(bench, id)).await,
         (JobKind::Expire { approval }, Some(id)) => Box::pin(expire(bench, approval, id)).await,

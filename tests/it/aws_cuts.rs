@@ -51,6 +51,37 @@ async fn a_service_is_found_in_the_fortieth_cluster_and_beyond_sixty_a_gap_says_
 }
 
 #[tokio::test]
+async fn a_second_page_that_fails_loses_nothing_of_the_first_and_is_told() {
+    let account = Account::open().await;
+    let (world, long_ago) = (&account.world, at("08:00:00") - Duration::from_hours(24 * 30));
+    world
+        .create_function("orders", BTreeMap::new(), FunctionSettings::default(), &alice(), long_ago)
+        .unwrap();
+    for number in 0..60 {
+        let settings = BTreeMap::from([("N".to_owned(), number.to_string())]);
+        world.update_function_environment("orders", settings, &alice(), long_ago).unwrap();
+        world.publish_version("orders", "", &alice(), long_ago).unwrap();
+        world.put_parameter(&format!("/orders/{number:02}"), "String", "1", &alice(), long_ago).unwrap();
+    }
+    let whole = read(&account, ServiceSettings::default()).await;
+    assert_eq!((reasons(&whole, "lambda"), reasons(&whole, "ssm")), (vec![], vec![]));
+    let versions = |evidence: &Evidence| evidence.functions["orders"].versions.as_ref().map_or(0, Vec::len);
+    assert_eq!(versions(&whole), 61, "$LATEST among them");
+    for (action, source, words) in [
+        ("lambda:ListVersionsByFunction", "lambda", "the later versions of orders: throttled"),
+        ("ssm:DescribeParameters", "ssm", "which further parameters there are: throttled"),
+    ] {
+        let later = std::iter::repeat_n(Some(Fault::Throttle), 20);
+        world.script_faults(action, std::iter::once(None).chain(later));
+        let evidence = read(&account, ServiceSettings::default()).await;
+        assert!(reasons(&evidence, source).iter().any(|told| told.contains(words)), "{:?}", evidence.gaps);
+        assert_eq!(versions(&evidence), if source == "lambda" { 50 } else { 61 });
+        assert!(evidence.parameters.is_some(), "{:?}", evidence.gaps);
+        world.clear_faults();
+    }
+}
+
+#[tokio::test]
 async fn one_cluster_that_may_not_be_read_hides_none_of_the_others() {
     let account = Account::open().await;
     run_in(&account, "a", "other");

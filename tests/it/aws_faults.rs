@@ -8,7 +8,9 @@ use incident_commander::agents::{Deadlines, Request, gather};
 use incident_commander::aws::changes::{self, Wanted};
 use incident_commander::aws::{Clients, ServiceSettings, permissions};
 use incident_commander::bundle;
-use incident_commander::demo::aws::{Fault, FunctionSettings, Identity, WorldClock, WorldOptions};
+use incident_commander::demo::aws::{
+    CodeDeployment, Fault, FunctionSettings, Identity, StackEvent, WorldClock, WorldOptions,
+};
 use incident_commander::domain::alert::Alert;
 use incident_commander::domain::evidence::Evidence;
 use serde_json::json;
@@ -17,7 +19,7 @@ use tokio::time::Instant;
 use super::aws_account::{ACCOUNT, Account, FUNCTION, GROUP, at, soon};
 
 /// Every action that an investigation of this account needs, and the source whose gap tells of it.
-const READS: [(&str, &str); 24] = [
+const READS: [(&str, &str); 29] = [
     ("sts:GetCallerIdentity", "account"),
     ("lambda:GetFunctionConfiguration", "lambda"),
     ("lambda:ListFunctions", "lambda"),
@@ -41,6 +43,11 @@ const READS: [(&str, &str); 24] = [
     ("appconfig:ListDeployments", "appconfig"),
     ("appconfig:GetDeployment", "appconfig"),
     ("appconfig:GetHostedConfigurationVersion", "appconfig"),
+    ("xray:GetServiceGraph", "xray"),
+    ("codedeploy:ListDeployments", "codedeploy"),
+    ("codedeploy:BatchGetDeployments", "codedeploy"),
+    ("cloudformation:DescribeStackResources", "cloudformation"),
+    ("cloudformation:DescribeStackEvents", "cloudformation"),
     // Without Insights, lines are read by this.
     ("logs:FilterLogEvents", "logs"),
 ];
@@ -55,6 +62,21 @@ async fn account() -> Account {
     world.create_service("prod", FUNCTION, &one, 1, &alice, at("08:00:00")).unwrap();
     world.put_parameter("/checkout/size", "String", "5", &alice, at("12:00:00")).unwrap();
     world.deploy_configuration(FUNCTION, "prod", "flags", "{}", 0, &alice, at("12:00:00"));
+    world.record_deployment(CodeDeployment {
+        id: "d-1".to_owned(),
+        application: FUNCTION.to_owned(),
+        status: "Succeeded".to_owned(),
+        created_at: at("11:00:00"),
+        completed_at: at("11:01:00"),
+        ..CodeDeployment::default()
+    });
+    world.record_stack_event(StackEvent {
+        stack: "shop".to_owned(),
+        at: at("11:00:00"),
+        physical_id: FUNCTION.to_owned(),
+        status: "UPDATE_COMPLETE".to_owned(),
+        ..StackEvent::default()
+    });
     for minute in 0..15 {
         let at = at("12:00:30") + Duration::from_mins(minute);
         world.record_invocation(FUNCTION, "2", Some("live"), at, 150.0, minute > 10);
@@ -86,7 +108,7 @@ fn patient() -> Deadlines {
 async fn each_read_meets(fault: impl Fn(&str) -> Fault, words: &str, deadlines: Deadlines) {
     let rows = READS.iter().map(|(action, source)| {
         let fault = fault(action);
-        async move {
+        Box::pin(async move {
             let account = account().await;
             if *action == "logs:FilterLogEvents" {
                 account.world.rate_fault("logs:StartQuery", 1.0, Fault::access_denied("logs:StartQuery"));
@@ -94,8 +116,11 @@ async fn each_read_meets(fault: impl Fn(&str) -> Fault, words: &str, deadlines: 
             account.world.rate_fault(action, 1.0, fault);
             let evidence = read(&account, deadlines).await;
             let told = evidence.gaps.iter().filter(|gap| gap.source == *source);
-            let said = told.into_iter().any(|gap| gap.reason.contains(words) || gap.reason.contains(action));
-            assert!(said, "{action}: {words:?} is not in {:?}", evidence.gaps);
+            let said: Vec<&str> = told.map(|gap| gap.reason.as_str()).collect();
+            assert!(
+                said.iter().any(|reason| reason.contains(words)),
+                "{action}: {words:?} is not in {said:?}"
+            );
             assert!(account.world.calls(action) > 0, "{action} is called");
             // The sources that nothing is wrong with were read.
             for (other, was_read) in [
@@ -106,9 +131,14 @@ async fn each_read_meets(fault: impl Fn(&str) -> Fault, words: &str, deadlines: 
             ] {
                 assert!(was_read || other == *source, "{action}: {other} was not read: {:?}", evidence.gaps);
             }
-        }
+        })
     });
-    futures::future::join_all(rows).await;
+    // A few at a time: all at once would keep each other from an answer on a slow machine, and silence is another fault.
+    let mut rows: Vec<_> = rows.collect();
+    while !rows.is_empty() {
+        let few = rows.split_off(rows.len().saturating_sub(5));
+        futures::future::join_all(few).await;
+    }
 }
 
 #[tokio::test]
@@ -137,20 +167,34 @@ async fn credentials_that_expire_at_any_call_are_named() {
 }
 
 #[tokio::test]
+async fn silence_of_any_api_is_a_gap_that_says_so() {
+    // What an agent finds out first has to end before the agent's own time does. Here nobody looks at the others: a slow
+    // machine may keep them from an answer in so short a time.
+    let (first, then) = (Duration::from_secs(1), Duration::from_secs(2));
+    let deadlines = Deadlines { discovery: first, logs: then, metrics: then, deploys: then };
+    // A stack is asked for once the function is known, and without one there is no question to be silent on.
+    let asked = READS.iter().filter(|(_, source)| *source != "cloudformation");
+    let rows = asked.map(|(action, source)| async move {
+        let account = account().await;
+        if *action == "logs:FilterLogEvents" {
+            account.world.rate_fault("logs:StartQuery", 1.0, Fault::access_denied("logs:StartQuery"));
+        }
+        account.world.rate_fault(action, 1.0, Fault::Hang);
+        let evidence = read(&account, deadlines).await;
+        let mut told = evidence.gaps.iter().filter(|gap| gap.source == *source);
+        assert!(told.any(|gap| gap.reason.contains("no answer in time")), "{action}: {:?}", evidence.gaps);
+    });
+    futures::future::join_all(rows).await;
+}
+
+#[tokio::test]
 async fn an_api_that_never_answers_costs_its_own_deadline_and_no_more() {
     let account = account().await;
-    for (action, source) in
-        [("ssm:*", "ssm"), ("ecs:ListServiceDeployments", "ecs"), ("appconfig:*", "appconfig")]
-    {
-        account.world.rate_fault(action, 1.0, Fault::Hang);
-        let deadlines = Deadlines { deploys: Duration::from_millis(1500), ..Deadlines::default() };
-        let evidence = read(&account, deadlines).await;
-        let told = evidence.gaps.iter().filter(|gap| gap.source == source);
-        let said: Vec<&str> = told.map(|gap| gap.reason.as_str()).collect();
-        assert!(said.iter().any(|reason| reason.contains("no answer in time")), "{action}: {said:?}");
-        assert!(evidence.series.is_some() && evidence.logs.is_some(), "{action}");
-        account.world.clear_faults();
-    }
+    account.world.rate_fault("ssm:*", 1.0, Fault::Hang);
+    let deadlines = Deadlines { deploys: Duration::from_millis(1500), ..Deadlines::default() };
+    let evidence = read(&account, deadlines).await;
+    assert!(evidence.gaps.iter().any(|gap| gap.source == "ssm"), "{:?}", evidence.gaps);
+    assert!(evidence.series.is_some() && evidence.logs.is_some(), "{:?}", evidence.gaps);
 }
 
 #[tokio::test]

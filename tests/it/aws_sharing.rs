@@ -76,6 +76,8 @@ async fn ten_incidents_within_a_minute_share_the_calls_that_they_have_in_common(
     assert_eq!(calls("lambda:GetFunctionConfiguration"), 10 + 2);
     assert_eq!((calls("ecs:ListClusters"), calls("appconfig:ListApplications")), (1, 1));
     assert_eq!(calls("cloudwatch:ListMetrics"), 1);
+    // Parameters by each one's own name, and once by that of the service that all of them call; CodeDeploy once for all.
+    assert_eq!((calls("ssm:DescribeParameters"), calls("codedeploy:ListDeployments")), (10 + 1, 1));
     // What was changed in the account once; what was changed of each service by its name and its ARN.
     assert_eq!(calls("cloudtrail:LookupEvents"), 1 + 2 * 10);
     // The versions of each, and once those of the function that all of them call.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use incident_commander::agents::{Deadlines, Request, gather};
 use incident_commander::analysis::{self, Investigation};
-use incident_commander::aws::{AppConfigRef, MetricRef, ServiceSettings};
+use incident_commander::aws::{AppConfigRef, AwsSettings, Clients, MetricRef, ServiceSettings, arn};
 use incident_commander::bundle;
-use incident_commander::demo::aws::{Fault, Identity};
+use incident_commander::demo::aws::{CodeDeployment, Fault, FunctionSettings, Identity, StackEvent};
 use incident_commander::domain::alert::Alert;
 use incident_commander::domain::evidence::{EcsRef, Evidence};
 use incident_commander::domain::report::Cause;
@@ -178,6 +178,120 @@ async fn an_appconfig_deployment_is_found_diffed_and_blamed() {
     let (evidence, investigation) = investigate(&account, service).await;
     assert_eq!(evidence.appconfig.iter().flatten().count(), 1, "the one of the last days");
     assert_eq!(blamed(&investigation), [row("db.pool_size", "20", "2")]);
+}
+
+#[tokio::test]
+async fn what_carries_the_services_name_as_a_tag_is_found_where_the_key_is_configured() {
+    let account = Account::open().await;
+    let (world, alice) = (&account.world, Identity::user(ACCOUNT, "alice"));
+    let plain = FunctionSettings::default();
+    world.create_function("mail-worker", [].into(), plain, &alice, at("08:00:00")).unwrap();
+    world.put_log("/shop/mail", "s", at("12:00:00"), "hello".to_owned());
+    for (service, resource, value) in [
+        ("lambda", "function:mail-worker", "orders"),
+        ("logs", "log-group:/shop/mail", "orders"),
+        ("lambda", "function:other", "search"),
+    ] {
+        world.tag(&arn(service, "us-east-1", ACCOUNT, resource), "team:service", value);
+    }
+    trouble(&account, POOL);
+    let (evidence, _) = investigate(&account, settings()).await;
+    assert!(evidence.scope.resources.lambda.is_empty(), "no key is configured");
+    assert_eq!(world.calls("tag:GetResources"), 0);
+    let tagged = AwsSettings { service_tag: Some("team:service".to_owned()), ..account.settings() };
+    let body = br#"{"service": "orders", "triggered_at": "2026-02-06T12:08:00Z"}"#;
+    let request =
+        Request { alert: Alert::from_body(body).unwrap(), now: at("12:20:00"), service: settings() };
+    let clients = Clients::connect(&tagged).await.unwrap();
+    let resources = gather(&clients, request, Deadlines::default(), |_| {}).await.scope.resources;
+    assert_eq!(resources.lambda, ["mail-worker"]);
+    assert!(resources.log_groups.contains(&"/shop/mail".to_owned()), "{resources:?}");
+}
+
+#[tokio::test]
+async fn whom_a_service_calls_is_known_from_x_ray_where_the_configuration_names_nobody() {
+    let account = Account::open().await;
+    let (world, alice) = (&account.world, Identity::user(ACCOUNT, "alice"));
+    for function in ["orders", "payments"] {
+        world
+            .create_function(function, [].into(), FunctionSettings::default(), &alice, at("08:00:00"))
+            .unwrap();
+    }
+    world.record_trace("orders", "payments");
+    world.record_trace("search", "orders");
+    trouble(&account, POOL);
+    let (evidence, _) = investigate(&account, settings()).await;
+    assert_eq!(evidence.scope.depends_on, ["payments"]);
+    assert!(evidence.functions.contains_key("payments"), "its versions are read as a called service's");
+    let told = ServiceSettings { depends_on: vec!["mail".to_owned()], ..settings() };
+    let before = world.calls("xray:GetServiceGraph");
+    assert_eq!(investigate(&account, told).await.0.scope.depends_on, ["mail"]);
+    assert_eq!(world.calls("xray:GetServiceGraph"), before, "who is told does not ask");
+}
+
+#[tokio::test]
+async fn deployments_of_codedeploy_and_events_of_the_services_stack_are_read() {
+    let account = Account::open().await;
+    let world = &account.world;
+    let deployment = |id: &str, from, until| CodeDeployment {
+        id: id.to_owned(),
+        application: "orders".to_owned(),
+        group: "live".to_owned(),
+        status: "Succeeded".to_owned(),
+        creator: "user".to_owned(),
+        platform: "Server".to_owned(),
+        created_at: from,
+        completed_at: until,
+        ..CodeDeployment::default()
+    };
+    world.record_deployment(deployment(
+        "d-OLD",
+        at("08:00:00") - Duration::from_hours(24 * 9),
+        at("08:01:00"),
+    ));
+    world.record_deployment(deployment("d-NEW", at("12:00:00"), at("12:01:30")));
+    run_on_ecs(&account);
+    let service = format!("arn:aws:ecs:us-east-1:{ACCOUNT}:service/prod/orders");
+    let event = |at, logical: &str, physical: &str, status: &str| StackEvent {
+        stack: "shop".to_owned(),
+        at,
+        logical_id: logical.to_owned(),
+        physical_id: physical.to_owned(),
+        kind: "AWS::ECS::Service".to_owned(),
+        status: status.to_owned(),
+        reason: None,
+    };
+    let stack = format!("arn:aws:cloudformation:us-east-1:{ACCOUNT}:stack/shop/1");
+    for minute in 0..120 {
+        // More than a page of what was long before.
+        let at = at("08:00:00") - Duration::from_hours(24 * 9) + Duration::from_mins(minute);
+        world.record_stack_event(event(at, "Old", "old", "UPDATE_COMPLETE"));
+    }
+    world.record_stack_event(event(at("11:59:50"), "shop", &stack, "UPDATE_IN_PROGRESS"));
+    world.record_stack_event(event(at("12:00:00"), "Service", &service, "UPDATE_COMPLETE"));
+    world.record_stack_event(event(at("12:03:00"), "shop", &stack, "UPDATE_COMPLETE"));
+    trouble(&account, POOL);
+    let (evidence, investigation) = investigate(&account, settings()).await;
+    assert_eq!((reasons(&evidence, "codedeploy"), reasons(&evidence, "cloudformation")), (vec![], vec![]));
+    let ids: Vec<&str> = evidence.releases.deployments.iter().flatten().map(|one| one.id.as_str()).collect();
+    assert_eq!(ids, ["d-NEW"]);
+    let events: Vec<&str> =
+        evidence.releases.stack_events.iter().flatten().map(|one| one.logical_id.as_str()).collect();
+    assert_eq!(events, ["shop", "Service", "shop"]);
+    // The stack's operation is the deployment of the service, which tells more, and it is told once.
+    assert_eq!(blamed(&investigation), [row("DB_POOL_SIZE", "20", "2")]);
+    for action in ["codedeploy:ListDeployments", "cloudformation:DescribeStackEvents"] {
+        world.rate_fault(action, 1.0, Fault::access_denied(action));
+        let (evidence, _) = investigate(&account, settings()).await;
+        let source = action.split(':').next().unwrap_or_default();
+        let line = format!(r#"{{"Effect": "Allow", "Action": "{action}", "Resource": "*"}}"#);
+        assert!(
+            reasons(&evidence, source).iter().any(|reason| reason.contains(&line)),
+            "{:?}",
+            evidence.gaps
+        );
+        world.clear_faults();
+    }
 }
 
 #[tokio::test]

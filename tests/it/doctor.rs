@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use incident_commander::app;
 use incident_commander::aws::{Clients, permissions};
+use incident_commander::cli::doctor::aws::policy;
 use incident_commander::cli::doctor::{Finding, Health, examine};
-use incident_commander::config::{AwsKey, Secret, Settings};
+use incident_commander::config::{AwsKey, Secret, Settings, Unused};
 use incident_commander::demo::aws::Fault;
 use incident_commander::demo::slack::workspace::id;
 use incident_commander::demo::slack::{Options, SlackWorld};
@@ -162,6 +163,25 @@ async fn each_read_of_the_policy_is_tried_and_no_other() {
     let tried = permissions::try_all(&clients, at("12:00:00"), deadline).await;
     let tried: BTreeSet<String> = tried.iter().map(|one| one.action.to_owned()).collect();
     assert_eq!(tried, granted("iam-read.json"));
+}
+
+#[tokio::test]
+async fn the_policy_names_what_is_switched_on_and_the_rest_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (account, mut settings) = in_aws(folder.path()).await;
+    let whole = policy(&settings).await.unwrap();
+    let shipped: Value = serde_json::from_str(include_str!("../../deploy/iam-read.json")).unwrap();
+    assert_eq!(whole, shipped, "`doctor --policy` prints what is shipped");
+    settings.config.aws.without = vec![Unused::Appconfig, Unused::Codedeploy];
+    let actions = policy(&settings).await.unwrap()["Statement"][0]["Action"].to_string();
+    for gone in ["appconfig:", "codedeploy:"] {
+        assert!(!actions.contains(gone) && whole.to_string().contains(gone), "{actions}");
+    }
+    assert!(actions.contains("ssm:DescribeParameters"), "{actions}");
+    let told = lines(&examine(&settings, None).await);
+    assert!(told.iter().any(|line| line.contains("reads are allowed")), "{told:#?}");
+    assert_eq!(account.world.calls("appconfig:ListApplications"), 0);
+    assert_eq!(account.world.calls("codedeploy:ListDeployments"), 0);
 }
 
 #[tokio::test]

@@ -89,6 +89,7 @@ fn in_words(type_: &str, structures: &BTreeMap<String, Vec<Field>>) -> String {
         "bool" => "true or false".to_owned(),
         "Period" => "duration".to_owned(),
         "Timestamp" => "time".to_owned(),
+        "Unused" => "names".to_owned(),
         map if map.ends_with("BTreeMap<String, String>") => "table of texts".to_owned(),
         other => panic!("{other}: say in this test what it is called"),
     }

@@ -20,7 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("slack", &["domain", "config"]),
     ("aws", &["domain"]),
     ("agents", &["domain", "aws", "bundle"]),
-    ("intake", &["domain", "clock", "config", "fail_points", "slack", "store"]),
+    ("intake", &["analysis", "domain", "clock", "config", "fail_points", "slack", "store"]),
     ("http", &["aws", "domain", "config", "intake", "report", "slack", "store", "telemetry"]),
     (
         "worker",

@@ -284,10 +284,17 @@ resource "aws_cloudwatch_event_target" "changes" {
 
 resource "aws_cloudwatch_event_rule" "deployments" {
   name_prefix = "incident-commander-deployments-"
-  description = "Deployments as CodeDeploy and ECS report them."
+  description = "What AWS's services tell of releases themselves, and of trouble of their own."
   event_pattern = jsonencode({
-    source      = ["aws.codedeploy", "aws.ecs"]
-    detail-type = ["CodeDeploy Deployment State-change Notification", "ECS Deployment State Change"]
+    source = ["aws.codedeploy", "aws.ecs", "aws.cloudformation", "aws.ssm", "aws.health"]
+    detail-type = [
+      "CodeDeploy Deployment State-change Notification",
+      "ECS Deployment State Change",
+      "CloudFormation Stack Status Change",
+      "CloudFormation Resource Status Change",
+      "Parameter Store Change",
+      "AWS Health Event",
+    ]
   })
 }
 

@@ -14,6 +14,7 @@ use super::{DEPLOYMENT_GAP, World, draft, event_ids, of_call};
 use crate::domain::change::{Change, ChangeKind, Effect, KeyChange};
 use crate::domain::evidence::{EcsDeployment, EcsService, TaskDefinition};
 use crate::domain::rollback::{RollbackTarget, short_arn};
+use crate::domain::snapshot;
 
 /// A rollout that no deployment and no event tells the end of is taken to end within this time.
 const ROLLOUT: SignedDuration = SignedDuration::from_mins(5);
@@ -121,6 +122,9 @@ impl<'w, 'a> Service<'w, 'a> {
                     field(service, "taskDefinition").and_then(scalar).map(|arn| short(&arn))
                 });
             let asked = call.text(&["desiredCount"]);
+            if desired.is_none() && asked.is_some() {
+                desired = self.recorded_tasks(call.record.at);
+            }
             if let Some(after) = &asked
                 && desired.as_ref() != Some(after)
                 && (desired.is_some() || call.text(&["taskDefinition"]).is_none())
@@ -177,6 +181,14 @@ impl<'w, 'a> Service<'w, 'a> {
             change.relation = self.world.owners.of_container(self.cluster(), self.name);
         }
         found
+    }
+
+    /// How many tasks the bot saw that the service should have, before a call.
+    fn recorded_tasks(&self, at: Timestamp) -> Option<String> {
+        let (cluster, service) = self.resource.split_once('/')?;
+        let resource = snapshot::service(cluster, service);
+        let (old, _) = snapshot::around(&self.world.evidence.snapshots, &resource, (None, at, None))?;
+        old.values.get(snapshot::DESIRED)?.shown().map(str::to_owned)
     }
 
     /// `family` alone means its newest revision at that time.
@@ -383,6 +395,20 @@ pub(super) fn content(definition: &TaskDefinition) -> Vec<(String, String)> {
         }
     }
     content
+}
+
+/// Every setting of a revision under a name of its own: those of the first container by theirs, of others behind the
+/// container's name.
+pub(in crate::analysis) fn settings(definition: &TaskDefinition) -> BTreeMap<String, String> {
+    let mut found = steering(definition);
+    for (place, container) in definition.containers.iter().enumerate() {
+        let name = |key: &str| if place == 0 { key.to_owned() } else { format!("{}.{key}", container.name) };
+        found.insert(name("image"), container.image.clone());
+        for map in [&container.environment, &container.secrets, &container.settings] {
+            found.extend(map.iter().map(|(key, value)| (name(key), value.clone())));
+        }
+    }
+    found
 }
 
 /// The settings of a task as a whole.

@@ -9,6 +9,9 @@ mod settings;
 use incident::{Incident, MINUTES, ONSET, at};
 
 use crate::analysis::{Investigation, investigate};
+use serde_json::json;
+
+use crate::domain::evidence::ServiceEvent;
 use crate::domain::report::{ActionKind, Cause};
 
 const POOL: &str = "could not acquire a connection: pool exhausted";
@@ -181,6 +184,35 @@ fn unrelated_services_that_fail_together_are_the_provider() {
         incident.metrics(name, |_| 100.0, |minute| if minute >= ONSET { 0.3 } else { 0.01 });
     }
     assert_eq!(cause(&incident).0, Cause::Platform);
+}
+
+#[test]
+fn trouble_that_aws_itself_tells_of_is_the_provider_where_the_service_is_made_of_it() {
+    let health = |service: &str, began: &str| ServiceEvent {
+        id: "h-1".to_owned(),
+        at: at(95.0),
+        kind: "AWS Health Event".to_owned(),
+        raw: json!({"id": "h-1", "detail-type": "AWS Health Event", "detail": {
+            "service": service, "eventTypeCode": "AWS_LAMBDA_OPERATIONAL_ISSUE", "eventTypeCategory": "issue",
+            "startTime": began, "eventDescription": [{"language": "en_US",
+                "latestDescription": "We are investigating increased error rates."}]}}),
+    };
+    let with = |event: ServiceEvent| {
+        let mut incident = Incident::calm();
+        incident.failing(0.3, "connect ETIMEDOUT 10.0.0.7:6379");
+        incident.evidence.releases.events.push(event);
+        incident
+    };
+    let incident = with(health("LAMBDA", "Fri, 6 Feb 2026 11:59:00 GMT"));
+    assert_eq!(cause(&incident).0, Cause::Platform);
+    let told = &found(&incident).report.evidence;
+    assert!(told.iter().any(|fact| fact.statement.contains("AWS Health tells of trouble with LAMBDA")));
+    // What the service is not made of, and what was hours before, is no word about this.
+    for event in
+        [health("EC2", "Fri, 6 Feb 2026 11:59:00 GMT"), health("LAMBDA", "Fri, 6 Feb 2026 06:00:00 GMT")]
+    {
+        assert_ne!(cause(&with(event)).0, Cause::Platform);
+    }
 }
 
 #[test]

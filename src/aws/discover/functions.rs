@@ -64,6 +64,7 @@ pub(super) async fn among(
 }
 
 async fn exists(clients: &Clients, name: &str, deadline: Instant) -> Result<bool, ReadError> {
+    clients.function_turn(GET, deadline).await?;
     let call = clients.lambda.get_function_configuration().function_name(name);
     match within(deadline, GET, call.send()).await {
         Ok(_) => Ok(true),
@@ -90,6 +91,7 @@ pub(super) async fn shared_list(clients: &Clients, deadline: Instant) -> Result<
 async fn list(clients: &Clients, deadline: Instant) -> Result<Vec<String>, ReadError> {
     let (mut names, mut marker) = (Vec::new(), None);
     for _ in 0..PAGES {
+        clients.function_turn(LIST, deadline).await?;
         let call = clients.lambda.list_functions().set_marker(marker);
         let page = within(deadline, LIST, call.send()).await?;
         names.extend(

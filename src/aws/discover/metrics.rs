@@ -64,7 +64,7 @@ const PARTS: [&str; 5] = ["AvailabilityZone", "Method", "Resource", "Role", "Cac
 pub(super) async fn active(
     clients: &Clients,
     names: &[String],
-    settings: &ServiceSettings,
+    (settings, called): (&ServiceSettings, &[String]),
     recent: bool,
     deadline: Instant,
 ) -> Result<Vec<Metric>, ReadError> {
@@ -74,7 +74,7 @@ pub(super) async fn active(
     }
     let functions = settings.lambda.iter().map(|lambda| lambda.function.clone());
     let own = dedupe(names.iter().cloned().chain(functions));
-    let others = settings.depends_on.iter().chain(&settings.peers);
+    let others = called.iter().chain(&settings.peers);
     let of_resources =
         own.iter().flat_map(|name| RESOURCE_DIMENSIONS.map(|dimension| (dimension, name.as_str())));
     let of_services = own

@@ -6,6 +6,7 @@
 mod functions;
 mod groups;
 mod metrics;
+pub(super) mod tags;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use tokio::time::Instant;
 use super::clients::Clients;
 use super::containers;
 use super::errors::ReadError;
+use super::graph;
 use super::settings::ServiceSettings;
 use crate::domain::evidence::{EcsRef, Gap, MetricScope, Resources, Scope};
 
@@ -84,7 +86,7 @@ impl<T> Part<T> {
 }
 
 /// Looks for a service's resources, each part of them when somebody asks for it and only once: an agent waits for
-/// nothing but what it needs itself.
+/// nothing but what it needs itself. Each part waits on the heap: together they outgrow a thread's stack in a debug build.
 #[derive(Debug)]
 pub struct Finder<'a> {
     clients: &'a Clients,
@@ -96,6 +98,8 @@ pub struct Finder<'a> {
     /// Every name that the service goes by.
     names: Vec<String>,
     account: OnceCell<Part<String>>,
+    called: OnceCell<Part<Vec<String>>>,
+    tagged: OnceCell<Part<tags::Tagged>>,
     functions: OnceCell<Part<Vec<String>>>,
     /// Functions among the services that it calls, and among configured controls.
     others: OnceCell<Part<Vec<String>>>,
@@ -122,6 +126,8 @@ impl<'a> Finder<'a> {
             deadline,
             names: names_of(alerted, settings),
             account: OnceCell::new(),
+            called: OnceCell::new(),
+            tagged: OnceCell::new(),
             functions: OnceCell::new(),
             others: OnceCell::new(),
             groups: OnceCell::new(),
@@ -136,72 +142,120 @@ impl<'a> Finder<'a> {
 
     /// The account's number; empty where it cannot be told.
     pub async fn account(&self) -> &str {
-        let ask = || async {
-            let mut part = Part::default();
-            match self.clients.caller(self.deadline).await {
-                Ok(caller) => part.found = caller.account,
-                Err(error) => part.note("account", "which account this is", &error),
-            }
-            part
+        let ask = || {
+            Box::pin(async {
+                let mut part = Part::default();
+                match self.clients.caller(self.deadline).await {
+                    Ok(caller) => part.found = caller.account,
+                    Err(error) => part.note("account", "which account this is", &error),
+                }
+                part
+            })
         };
         &self.account.get_or_init(ask).await.found
     }
 
+    /// What carries its name as a tag, where a key for that is configured.
+    async fn tagged(&self) -> &tags::Tagged {
+        let ask = || {
+            Box::pin(async {
+                let mut part = Part::default();
+                match tags::of_service(self.clients, &self.names, self.deadline).await {
+                    Ok(tagged) => part.found = tagged,
+                    Err(error) => part.note("tags", "which resources carry its name", &error),
+                }
+                part
+            })
+        };
+        &self.tagged.get_or_init(ask).await.found
+    }
+
     /// The service's own functions.
     pub async fn functions(&self) -> &[String] {
-        let ask = || async {
-            let mut part = Part::default();
-            let asked = functions::own(self.clients, &self.names, self.settings, self.deadline);
-            let (found, trouble) = asked.await;
-            if let Some(error) = trouble {
-                part.note("lambda", "the service's functions", &error);
-            }
-            part.found = found;
-            part
+        let ask = || {
+            Box::pin(async {
+                let mut part = Part::default();
+                let asked = functions::own(self.clients, &self.names, self.settings, self.deadline);
+                let ((found, trouble), tagged) = tokio::join!(asked, self.tagged());
+                if let Some(error) = trouble {
+                    part.note("lambda", "the service's functions", &error);
+                }
+                part.found = dedupe(found.into_iter().chain(tagged.functions.iter().cloned()));
+                part
+            })
         };
         &self.functions.get_or_init(ask).await.found
     }
 
     /// Which of the services that it calls are functions.
     pub async fn called_functions(&self) -> Vec<&String> {
-        let others = self.others().await;
-        others.iter().filter(|name| self.settings.depends_on.contains(name)).collect()
+        let (others, called) = tokio::join!(self.others(), self.called());
+        others.iter().filter(|name| called.contains(name)).collect()
+    }
+
+    /// The services that it calls: those of the configuration, else those that X-Ray's graph shows.
+    pub async fn called(&self) -> &[String] {
+        let ask = || {
+            Box::pin(async {
+                let mut part = Part { found: self.settings.depends_on.clone(), gaps: Vec::new() };
+                if !part.found.is_empty() || !self.clients.reads("xray") {
+                    return part;
+                }
+                let functions = self.settings.lambda.iter().map(|lambda| lambda.function.clone());
+                let names = dedupe(self.names.iter().cloned().chain(functions));
+                match graph::called(self.clients, &names, self.at, self.deadline).await {
+                    Ok(called) => part.found = called,
+                    Err(error) => part.note("xray", "which services it calls", &error),
+                }
+                part
+            })
+        };
+        &self.called.get_or_init(ask).await.found
     }
 
     async fn others(&self) -> &[String] {
-        let ask = || async {
-            let mut part = Part::default();
-            let names = dedupe(self.settings.depends_on.iter().chain(&self.settings.peers).cloned());
-            let (found, trouble) = functions::among(self.clients, &names, self.deadline).await;
-            if let Some(error) = trouble {
-                part.note("lambda", "which of the services that it calls are functions", &error);
-            }
-            part.found = found;
-            part
+        let ask = || {
+            Box::pin(async {
+                let mut part = Part::default();
+                let names = dedupe(self.called().await.iter().chain(&self.settings.peers).cloned());
+                let (found, trouble) = functions::among(self.clients, &names, self.deadline).await;
+                if let Some(error) = trouble {
+                    part.note("lambda", "which of the services that it calls are functions", &error);
+                }
+                part.found = found;
+                part
+            })
         };
         &self.others.get_or_init(ask).await.found
     }
 
     pub async fn log_groups(&self) -> &[String] {
-        let ask = || async {
-            let read = groups::of_service(self.clients, &self.names, self.settings, self.deadline).await;
-            let mut part = Part::default();
-            match read {
-                Ok((found, cut)) => {
-                    for missing in self.settings.log_groups.iter().filter(|group| !found.contains(group)) {
-                        part.gaps.push(Gap::new("logs", format!("there is no log group {missing}")));
+        let ask = || {
+            Box::pin(async {
+                let (read, tagged) = tokio::join!(
+                    groups::of_service(self.clients, &self.names, self.settings, self.deadline),
+                    self.tagged()
+                );
+                let mut part = Part::default();
+                match read {
+                    Ok((found, cut)) => {
+                        for missing in self.settings.log_groups.iter().filter(|group| !found.contains(group))
+                        {
+                            part.gaps.push(Gap::new("logs", format!("there is no log group {missing}")));
+                        }
+                        part.gaps.extend(cut.map(|reason| Gap::new("logs", reason)));
+                        part.found = dedupe(found.into_iter().chain(tagged.log_groups.iter().cloned()));
                     }
-                    part.gaps.extend(cut.map(|reason| Gap::new("logs", reason)));
-                    part.found = found;
+                    Err(error) => {
+                        part.note("logs", "which log groups there are", &error);
+                        // The names are AWS's own for functions: they can be read without being listed.
+                        let own =
+                            self.functions().await.iter().map(|function| format!("/aws/lambda/{function}"));
+                        part.found = dedupe(self.settings.log_groups.iter().cloned().chain(own));
+                    }
                 }
-                Err(error) => {
-                    part.note("logs", "which log groups there are", &error);
-                    // The names are AWS's own for functions: they can be read without being listed.
-                    let own = self.functions().await.iter().map(|function| format!("/aws/lambda/{function}"));
-                    part.found = dedupe(self.settings.log_groups.iter().cloned().chain(own));
-                }
-            }
-            part
+                part
+            })
         };
         &self.groups.get_or_init(ask).await.found
     }
@@ -209,41 +263,62 @@ impl<'a> Finder<'a> {
     /// ECS services that are configured, else those that have one of the service's names; where ECS itself
     /// shows none, those that its metrics name.
     pub async fn containers(&self) -> &[EcsRef] {
-        let ask = || async {
-            if !self.settings.ecs.is_empty() {
-                let short = |one: &EcsRef| EcsRef {
-                    cluster: containers::short(&one.cluster).to_owned(),
-                    service: containers::short(&one.service).to_owned(),
-                };
-                return Part { found: self.settings.ecs.iter().map(short).collect(), gaps: Vec::new() };
-            }
-            let (found, troubles) = containers::find(self.clients, &self.names, self.deadline).await;
-            let gaps = troubles.into_iter().map(|why| Gap::new("ecs", why)).collect();
-            let mut part = Part { found, gaps };
-            if part.found.is_empty() {
-                part.found = measured_containers(&self.metrics().await.own, &self.names);
-            }
-            part
+        let ask = || {
+            Box::pin(async {
+                if !self.clients.reads("ecs") {
+                    return Part::default();
+                }
+                if !self.settings.ecs.is_empty() {
+                    let short = |one: &EcsRef| EcsRef {
+                        cluster: containers::short(&one.cluster).to_owned(),
+                        service: containers::short(&one.service).to_owned(),
+                    };
+                    return Part { found: self.settings.ecs.iter().map(short).collect(), gaps: Vec::new() };
+                }
+                let found = containers::find(self.clients, &self.names, self.deadline);
+                let ((mut found, troubles), tagged) = tokio::join!(found, self.tagged());
+                for one in &tagged.ecs {
+                    if !found.contains(one) {
+                        found.push(one.clone());
+                    }
+                }
+                let gaps = troubles.into_iter().map(|why| Gap::new("ecs", why)).collect();
+                let mut part = Part { found, gaps };
+                if part.found.is_empty() {
+                    part.found = measured_containers(&self.metrics().await.own, &self.names);
+                }
+                part
+            })
         };
         &self.containers.get_or_init(ask).await.found
     }
 
     pub async fn metrics(&self) -> &Measured {
-        let ask = || async {
-            let recent = self.now.duration_since(self.at) <= RECENT;
-            let (functions, others, listed, all) = tokio::join!(
-                self.functions(),
-                self.others(),
-                self.listed_functions(),
-                metrics::active(self.clients, &self.names, self.settings, recent, self.deadline),
-            );
-            let mut part = Part::<Measured> { gaps: listed.gaps, ..Part::default() };
-            let all = all.unwrap_or_else(|error| {
-                part.note("metrics", "which metrics there are", &error);
-                Vec::new()
-            });
-            part.found = measured(self.settings, &self.names, &all, functions, others, &listed.found);
-            part
+        let ask = || {
+            Box::pin(async {
+                let recent = self.now.duration_since(self.at) <= RECENT;
+                let called = self.called().await;
+                let (functions, others, listed, all) = tokio::join!(
+                    self.functions(),
+                    self.others(),
+                    self.listed_functions(),
+                    metrics::active(
+                        self.clients,
+                        &self.names,
+                        (self.settings, called),
+                        recent,
+                        self.deadline
+                    ),
+                );
+                let mut part = Part::<Measured> { gaps: listed.gaps, ..Part::default() };
+                let all = all.unwrap_or_else(|error| {
+                    part.note("metrics", "which metrics there are", &error);
+                    Vec::new()
+                });
+                let of = (self.settings, called);
+                part.found = measured(of, &self.names, &all, functions, others, &listed.found);
+                part
+            })
         };
         &self.metrics.get_or_init(ask).await.found
     }
@@ -262,8 +337,9 @@ impl<'a> Finder<'a> {
 
     /// Everything, once all of it is there.
     pub async fn found(&self) -> Discovered {
-        let (account, functions, _, groups, ecs, measured) = tokio::join!(
+        let (account, called, functions, _, groups, ecs, measured) = tokio::join!(
             self.account(),
+            self.called(),
             self.functions(),
             self.others(),
             self.log_groups(),
@@ -283,11 +359,13 @@ impl<'a> Finder<'a> {
                 log_groups: groups.to_vec(),
                 metrics: MetricScope { namespaces: measured.namespaces.clone() },
             },
-            depends_on: self.settings.depends_on.clone(),
+            depends_on: called.to_vec(),
             peers: measured.controls.clone(),
         };
         let gaps = [
             self.account.get().map(|part| &part.gaps),
+            self.called.get().map(|part| &part.gaps),
+            self.tagged.get().map(|part| &part.gaps),
             self.functions.get().map(|part| &part.gaps),
             self.others.get().map(|part| &part.gaps),
             self.groups.get().map(|part| &part.gaps),
@@ -301,7 +379,7 @@ impl<'a> Finder<'a> {
 
 /// Sorts the account's metrics by whose they are.
 fn measured(
-    settings: &ServiceSettings,
+    (settings, called): (&ServiceSettings, &[String]),
     names: &[String],
     all: &[Metric],
     functions: &[String],
@@ -325,14 +403,8 @@ fn measured(
         metrics::add_functions(&mut found, &known);
         found
     };
-    let controls = controls(settings, names, functions, listed);
-    Measured {
-        own,
-        dependencies: of_others(&settings.depends_on),
-        peers: of_others(&controls),
-        namespaces,
-        controls,
-    }
+    let controls = controls((settings, called), names, functions, listed);
+    Measured { own, dependencies: of_others(called), peers: of_others(&controls), namespaces, controls }
 }
 
 /// ECS services of the service's names, by the dimensions of its metrics.
@@ -365,12 +437,16 @@ fn dedupe(names: impl Iterator<Item = String>) -> Vec<String> {
 }
 
 /// Services that do not call this one and are not called by it.
-fn controls(settings: &ServiceSettings, names: &[String], own: &[String], listed: &[String]) -> Vec<String> {
+fn controls(
+    (settings, called): (&ServiceSettings, &[String]),
+    names: &[String],
+    own: &[String],
+    listed: &[String],
+) -> Vec<String> {
     if !settings.peers.is_empty() {
         return settings.peers.clone();
     }
-    let unrelated = listed
-        .iter()
-        .filter(|name| !names.contains(name) && !own.contains(name) && !settings.depends_on.contains(name));
+    let unrelated =
+        listed.iter().filter(|name| !names.contains(name) && !own.contains(name) && !called.contains(name));
     unrelated.take(PEERS).cloned().collect()
 }

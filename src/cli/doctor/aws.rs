@@ -19,6 +19,12 @@ const WITHIN: Duration = Duration::from_secs(20);
 const ACCOUNT: &str = "aws account";
 const PERMISSIONS: &str = "aws permissions";
 
+/// The policy that reading needs; nothing is called for it.
+pub async fn policy(settings: &Settings) -> anyhow::Result<serde_json::Value> {
+    let clients = Clients::connect(&crate::app::aws_settings(settings)).await?;
+    Ok(permissions::policy(&clients))
+}
+
 pub(super) async fn examine(settings: &Settings, service: Option<&str>) -> Vec<Finding> {
     let clients = match Clients::connect(&crate::app::aws_settings(settings)).await {
         Ok(clients) => clients,
@@ -79,7 +85,12 @@ fn of_service(found: &Discovered, known: &ServiceSettings) -> Vec<Finding> {
     let mut tell = |what: String, why: &str| findings.push(Finding::good(CHECK, format!("{what}: {why}")));
     for function in &resources.lambda {
         let configured = known.lambda.iter().any(|lambda| &lambda.function == function);
-        let why = if configured { "configured" } else { "a function of the service's name" };
+        let named = name == function || known.name == *function || known.aliases.contains(function);
+        let why = match (configured, named) {
+            (true, _) => "configured",
+            (false, true) => "a function of the service's name",
+            (false, false) => "it carries the service's name as a tag",
+        };
         tell(format!("function {function}"), why);
     }
     for service in &resources.ecs {
@@ -110,7 +121,8 @@ fn of_service(found: &Discovered, known: &ServiceSettings) -> Vec<Finding> {
         tell(format!("AppConfig application {application}"), "configured");
     }
     if !found.scope.depends_on.is_empty() {
-        tell(format!("it calls {}", found.scope.depends_on.join(", ")), "configured");
+        let why = if known.depends_on.is_empty() { "by X-Ray's service graph" } else { "configured" };
+        tell(format!("it calls {}", found.scope.depends_on.join(", ")), why);
     }
     if !found.scope.peers.is_empty() {
         let why = if known.peers.is_empty() { "other functions of the account" } else { "configured" };

@@ -3,7 +3,7 @@
 //! A check is a function that looks at one thing and returns findings; nothing is changed by it. The rule
 //! that is not obvious: only what keeps the bot from its work fails. What merely limits it is a note.
 
-mod aws;
+pub mod aws;
 mod local;
 mod slack;
 
@@ -22,6 +22,9 @@ pub struct DoctorArgs {
     /// Shows what would be found of this service, and why.
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
+    /// Prints the policy that reading needs, by what the configuration switches on, and looks at nothing.
+    #[arg(long, conflicts_with = "service")]
+    policy: bool,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -90,6 +93,10 @@ pub async fn examine(settings: &Settings, service: Option<&str>) -> Vec<Finding>
 pub async fn doctor(args: DoctorArgs) -> anyhow::Result<()> {
     let settings = args.common.settings()?;
     crate::app::choose_tls();
+    if args.policy {
+        println!("{}", serde_json::to_string_pretty(&aws::policy(&settings).await?)?);
+        return Ok(());
+    }
     let findings = examine(&settings, args.service.as_deref()).await;
     match args.format {
         Format::Text => findings.iter().for_each(|finding| println!("{finding}")),

@@ -155,6 +155,7 @@ fn parse(
             Some(("AmazonEC2ContainerServiceV20141113", name)) => Some(("ecs", name)),
             Some(("AmazonSSM", name)) => Some(("ssm", name)),
             Some(("CodeDeploy_20141006", name)) => Some(("codedeploy", name)),
+            Some(("ResourceGroupsTaggingAPI_20170126", name)) => Some(("tag", name)),
             _ => target.rsplit_once("CloudTrail_20131101.").map(|(_, name)| ("cloudtrail", name)),
         };
         let (service, name) = service.ok_or_else(|| (Protocol::AwsJson, unknown(target)))?;
@@ -180,6 +181,13 @@ fn parse(
             input.insert("AllowRevert".to_owned(), json!(revert));
         }
         return Ok(Parsed { protocol: Protocol::RestJson, operation, input: Value::Object(input) });
+    }
+    if path == "/ServiceGraph" && method == axum::http::Method::POST {
+        let input = serde_json::from_slice(body).map_err(|error| {
+            (Protocol::RestJson, ApiError::new(400, "SerializationException", error.to_string()))
+        })?;
+        let operation = "xray:GetServiceGraph".to_owned();
+        return Ok(Parsed { protocol: Protocol::RestJson, operation, input });
     }
     if path == "/" && method == axum::http::Method::POST {
         let input = form_of(&String::from_utf8_lossy(body));
@@ -269,6 +277,8 @@ fn run(state: &mut State, call: &Call) -> Result<Answer, ApiError> {
         "logs:GetQueryResults" => insights::get_query_results(state, call),
         "logs:StopQuery" => insights::stop_query(state, call),
         "cloudtrail:LookupEvents" => trail::lookup_events(state, call),
+        "tag:GetResources" => Ok(releases::tagged(state, call)),
+        "xray:GetServiceGraph" => Ok(releases::service_graph(state)),
         "sts:GetCallerIdentity" => Ok(identity::get_caller_identity(call)),
         "sts:AssumeRole" => identity::assume_role(state, call),
         operation => match operation.split_once(':') {

@@ -1,4 +1,4 @@
-//! CodeDeploy's deployments and CloudFormation's stacks: what was released, resource by resource.
+//! CodeDeploy's deployments and CloudFormation's stacks: what was released, resource by resource; and X-Ray's graph.
 //!
 //! Rule: both are read only here; a story writes them as they ended, and what lies after `now` is not
 //! told yet.
@@ -54,6 +54,39 @@ pub struct Releases {
     deployments: Vec<CodeDeployment>,
     /// In order of time.
     events: BTreeMap<String, Vec<StackEvent>>,
+    /// By ARN: key and value of the tags of resources.
+    tags: Vec<(String, String, String)>,
+    /// Who calls whom, as X-Ray has traced it.
+    traced: Vec<(String, String)>,
+}
+
+/// Resources with one of the wanted values under the wanted key.
+pub fn tagged(state: &State, call: &Call) -> Answer {
+    let filter = call.input.pointer("/TagFilters/0").cloned().unwrap_or_default();
+    let wanted =
+        |value: &str| filter["Values"].as_array().is_some_and(|values| values.contains(&json!(value)));
+    let tags = state.releases.tags.iter();
+    let found = tags.filter(|(_, key, value)| filter["Key"] == json!(key) && wanted(value));
+    let found: Vec<Value> = found.map(|(arn, ..)| json!({ "ResourceARN": arn })).collect();
+    Answer::ok(json!({ "ResourceTagMappingList": found, "PaginationToken": "" }))
+}
+
+/// X-Ray's graph of what was traced: a node for each name, an edge for each call.
+pub fn service_graph(state: &State) -> Answer {
+    let traced = &state.releases.traced;
+    let names: std::collections::BTreeSet<&String> =
+        traced.iter().flat_map(|(caller, called)| [caller, called]).collect();
+    let place = |name: &String| names.iter().position(|known| *known == name);
+    let services: Vec<Value> = names
+        .iter()
+        .map(|name| {
+            let edges = traced.iter().filter(|(caller, _)| caller == *name);
+            let edges: Vec<Value> = edges.map(|(_, called)| json!({"ReferenceId": place(called)})).collect();
+            json!({"ReferenceId": place(name), "Name": name, "Names": [name], "Type": "AWS::Lambda::Function",
+                "Edges": edges})
+        })
+        .collect();
+    Answer::ok(json!({ "Services": services }))
 }
 
 /// # Errors
@@ -223,6 +256,16 @@ impl AwsWorld {
     /// Writes a deployment by CodeDeploy.
     pub fn record_deployment(&self, deployment: CodeDeployment) {
         self.state().releases.deployments.push(deployment);
+    }
+
+    /// Tags a resource.
+    pub fn tag(&self, arn: &str, key: &str, value: &str) {
+        self.state().releases.tags.push((arn.to_owned(), key.to_owned(), value.to_owned()));
+    }
+
+    /// Writes that one service was traced as it called another.
+    pub fn record_trace(&self, caller: &str, called: &str) {
+        self.state().releases.traced.push((caller.to_owned(), called.to_owned()));
     }
 
     /// Writes an event of a stack.

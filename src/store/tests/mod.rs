@@ -1,6 +1,7 @@
 mod alerts;
 mod keeping;
 mod migrations;
+mod recorded;
 
 use jiff::{SignedDuration, Timestamp};
 

@@ -1,18 +1,17 @@
 //! Reserved concurrency of functions.
 //!
 //! The rule that is not obvious: a call tells only the new limit; the one before it is known only from
-//! an earlier call, and «nobody had set one» is not the same as «nothing tells».
+//! an earlier call or from what the bot recorded, and «nobody had set one» is not the same as «nothing tells».
 
 use super::super::call::Call;
 use super::super::{World, of_call};
 use crate::domain::change::{Change, ChangeKind, KeyChange};
 use crate::domain::rollback::RollbackTarget;
+use crate::domain::snapshot::{self, LIMIT as KEY, UNRESERVED as NONE};
 
 /// Changes of reserved concurrency, each against the one before.
 pub(super) fn changes(world: &World<'_>, name: &str, calls: &[Call<'_>]) -> Vec<Change> {
-    const KEY: &str = "ReservedConcurrentExecutions";
-    const NONE: &str = "unreserved";
-    let mut known: Option<Option<i64>> = None;
+    let mut told: Option<Option<i64>> = None;
     let mut found: Vec<Change> = Vec::new();
     for call in calls {
         let mut change = of_call(ChangeKind::LambdaConcurrency, name.to_owned(), call);
@@ -24,6 +23,15 @@ pub(super) fn changes(world: &World<'_>, name: &str, calls: &[Call<'_>]) -> Vec<
                     call.text(&["reservedConcurrentExecutions"]).and_then(|text| text.parse().ok()).map(Some)
                 }
             };
+            let known = told.or_else(|| {
+                let seen = snapshot::around(
+                    &world.evidence.snapshots,
+                    &snapshot::concurrency(name),
+                    (None, call.record.at, None),
+                );
+                let value = seen?.0.values.get(KEY)?.shown()?;
+                if value == NONE { Some(None) } else { value.parse().ok().map(Some) }
+            });
             let shown = |value: Option<Option<i64>>| {
                 value.map(|value| value.map_or_else(|| NONE.to_owned(), |number| number.to_string()))
             };
@@ -40,7 +48,7 @@ pub(super) fn changes(world: &World<'_>, name: &str, calls: &[Call<'_>]) -> Vec<
             if let Some(earlier) = found.last_mut().filter(|earlier| earlier.undo.is_ok()) {
                 earlier.undo = Err("the limit was changed again since".to_owned());
             }
-            known = after;
+            told = after;
         }
         found.push(change);
     }

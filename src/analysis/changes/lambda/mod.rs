@@ -21,6 +21,7 @@ use super::difference::{between, is_label};
 use super::{World, actor, draft, event_ids, of_call};
 use crate::domain::change::{Change, ChangeKind, Effect, KeyChange};
 use crate::domain::evidence::{FunctionAlias, FunctionHistory, FunctionVersion};
+use crate::domain::snapshot::{self, Recorded, Snapshot};
 
 pub(super) const DEPLOYING: &[&str] = &[
     "CreateFunction",
@@ -316,6 +317,10 @@ impl<'w, 'a> Function<'w, 'a> {
         if let Some(call) = asked {
             for (key, after) in settings(call.request(), NOT_REQUESTED_SETTINGS) {
                 let earlier = before.settings.get(&key).cloned();
+                let earlier = earlier.or_else(|| {
+                    let (old, _) = self.recorded(&snapshot::settings(self.name), past, call, (future, at))?;
+                    old.values.get(&key).and_then(Recorded::shown).map(str::to_owned)
+                });
                 if earlier.as_deref() != Some(after.as_str()) {
                     change.keys.push(KeyChange { key, before: earlier, after: Some(after) });
                 }
@@ -330,7 +335,10 @@ impl<'w, 'a> Function<'w, 'a> {
                         // Calls that CloudTrail does not reach back to may have come in between.
                         environment_known = self.world.reaches_back_to(snapshot.last_modified);
                     }
-                    _ => environment_known = false,
+                    _ => {
+                        let seen = self.recorded(&snapshot::environment(self.name), past, call, (future, at));
+                        environment_known = seen.is_some_and(|(old, new)| self.as_recorded(old, new, change));
+                    }
                 }
             }
         }
@@ -340,6 +348,30 @@ impl<'w, 'a> Function<'w, 'a> {
             && (before.sha.is_some() || group.verb("UpdateFunctionCode").is_none())
             && change.keys.iter().all(|key| is_label(&key.key));
         change.undo = self.undo_latest(change, future.is_configured_after(at), environment_known);
+    }
+
+    /// What the bot itself saw of a part of the function before and after a call.
+    fn recorded(
+        &self,
+        resource: &str,
+        past: &Past,
+        call: &Call<'_>,
+        (future, at): (&Future, usize),
+    ) -> Option<(&'a Snapshot, &'a Snapshot)> {
+        let times = (past.configured(), call.record.at, future.configured_after(at));
+        snapshot::around(&self.world.evidence.snapshots, resource, times)
+    }
+
+    /// Takes the keys that differ between two states that were seen; false where that is not all that can be known: a
+    /// secret changed, or calls may have come between what was seen and what CloudTrail reaches back to.
+    fn as_recorded(&self, old: &Snapshot, new: &Snapshot, change: &mut Change) -> bool {
+        let keys = snapshot::between(&old.values, &new.values);
+        let is_secret = |key: &KeyChange| {
+            [old, new].iter().any(|side| matches!(side.values.get(&key.key), Some(Recorded::Secret { .. })))
+        };
+        let plain = !keys.iter().any(is_secret);
+        change.keys.extend(keys);
+        plain && self.world.reaches_back_to(Some(old.last_at))
     }
 
     /// Where `$LATEST` serves, going back is deploying the earlier package again: its hash tells.
@@ -424,7 +456,7 @@ pub(super) fn content(version: &FunctionVersion) -> Vec<(String, String)> {
 }
 
 /// The settings that steer how a version runs.
-fn steering(version: &FunctionVersion) -> BTreeMap<String, String> {
+pub(in crate::analysis) fn steering(version: &FunctionVersion) -> BTreeMap<String, String> {
     version
         .settings
         .iter()

@@ -41,6 +41,11 @@ impl Past {
         }
     }
 
+    /// When the configuration was asked to change last.
+    pub fn configured(&self) -> Option<Timestamp> {
+        self.configured
+    }
+
     pub fn last_move(&self, alias: &str) -> Option<&Move> {
         self.moves.get(alias)
     }
@@ -57,7 +62,8 @@ pub(super) struct Before<'p, 'a> {
 /// What comes after: places among the deployments, in order.
 #[derive(Default)]
 pub(super) struct Future {
-    configured: Option<usize>,
+    /// Places and times of the deployments that asked the configuration to change.
+    configured: Vec<(usize, Timestamp)>,
     /// By version: the last deployment that pointed an alias to it.
     moved: HashMap<String, usize>,
 }
@@ -66,8 +72,8 @@ impl Future {
     pub fn new(groups: &[Group<'_>]) -> Self {
         let mut future = Self::default();
         for (at, group) in groups.iter().enumerate() {
-            if group.verb("UpdateFunctionConfiguration").is_some() {
-                future.configured = Some(at);
+            if let Some(call) = group.verb("UpdateFunctionConfiguration") {
+                future.configured.push((at, call.record.at));
             }
             for moved in &group.moves {
                 future.moved.insert(moved.target.clone(), at);
@@ -78,7 +84,13 @@ impl Future {
 
     /// Whether the configuration was asked to change after this deployment.
     pub fn is_configured_after(&self, at: usize) -> bool {
-        self.configured.is_some_and(|last| last > at)
+        self.configured.last().is_some_and(|(last, _)| *last > at)
+    }
+
+    /// When the configuration was asked to change next after this deployment.
+    pub fn configured_after(&self, at: usize) -> Option<Timestamp> {
+        let next = self.configured.partition_point(|(place, _)| *place <= at);
+        self.configured.get(next).map(|(_, time)| *time)
     }
 
     /// Whether an alias was pointed to a version after this deployment.

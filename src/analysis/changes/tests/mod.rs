@@ -4,6 +4,7 @@ mod containers;
 mod functions;
 mod others;
 mod properties;
+mod recorded;
 mod releases;
 mod stores;
 
