@@ -150,7 +150,11 @@ impl Bot {
             .slack_app_token
             .clone()
             .map(|token| http::socket::receive(desk.clone(), metrics.clone(), token, stop.clone()));
+        let connections = http::listen::Connections::default();
         let edge = Edge {
+            started_at: desk.clock.now(),
+            failures: Arc::default(),
+            connections: connections.clone(),
             desk,
             alert_token: settings.alert_token.clone(),
             slack_signing_secret: settings.slack_signing_secret.clone(),
@@ -167,12 +171,13 @@ impl Bot {
             router = router.merge(more);
         }
         let mut tasks = vec![tokio::spawn(worker::run(bench.clone(), alive))];
-        let stopped = stop.clone().cancelled_owned();
-        tasks.push(tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
-                tracing::error!(%error, "the listener failed");
-            }
-        }));
+        tasks.push(tokio::spawn(http::listen::serve(
+            listener,
+            router,
+            http::listen::Limits::default(),
+            connections,
+            stop.clone(),
+        )));
         tasks.extend(socket.map(tokio::spawn));
         if slack.is_configured() {
             let stop = stop.clone();

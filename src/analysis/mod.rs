@@ -20,7 +20,6 @@ pub mod nearness;
 pub mod quantities;
 pub mod ratios;
 pub mod recorder;
-pub mod redact;
 pub mod settings;
 pub mod shifts;
 pub mod steps;
@@ -35,6 +34,7 @@ mod tests;
 
 use crate::domain::change::Change;
 use crate::domain::evidence::Evidence;
+pub use crate::domain::redact;
 use crate::domain::report::{Report, Symptoms};
 use crate::domain::words;
 use grid::Grid;

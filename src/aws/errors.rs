@@ -160,6 +160,9 @@ where
             }
         };
         breakers::note(action, asked_at, outcome.as_ref().err());
+        if let Err(error) = &outcome {
+            ledger::note_failure(action, error);
+        }
         outcome
     })
 }

@@ -30,6 +30,6 @@ pub mod sns;
 
 pub use clients::{Caller, Clients, Writer};
 pub use errors::ReadError;
-pub use ledger::counted;
+pub use ledger::{called, counted};
 pub use partition::{Partition, arn};
 pub use settings::{AppConfigRef, AwsSettings, Credentials, LambdaRef, MetricRef, ServiceSettings};

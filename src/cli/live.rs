@@ -10,6 +10,7 @@ use crate::agents::{self, AgentState, Deadlines, Request};
 use crate::app;
 use crate::aws::Clients;
 use crate::domain::alert::{Alert, parse_time};
+use crate::domain::redact;
 use crate::{analysis, bundle};
 
 #[derive(Debug, Args)]
@@ -73,7 +74,7 @@ async fn live(common: &Common, service: String, at: Option<&str>) -> anyhow::Res
     let alert = Alert::about(service.clone(), at);
     let known = crate::worker::service_settings(&settings.config, &service);
     let request = Request { alert, now, service: known };
-    let evidence = agents::gather(&clients, request, Deadlines::default(), |progress| {
+    let mut evidence = agents::gather(&clients, request, Deadlines::default(), |progress| {
         let agent = format!("{:?}", progress.agent).to_lowercase();
         match progress.state {
             AgentState::Started => eprintln!("{agent}: reading"),
@@ -82,6 +83,7 @@ async fn live(common: &Common, service: String, at: Option<&str>) -> anyhow::Res
         }
     })
     .await;
+    redact::evidence(&mut evidence);
     // Through the files, as everywhere: what is weighed is what could be exported.
     let evidence = bundle::from_files(&bundle::to_files(&evidence))?;
     Ok(analysis::investigate(&evidence))

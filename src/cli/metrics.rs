@@ -64,7 +64,7 @@ pub fn shift(args: &ShiftArgs) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// A row without a time or with a value that is no number, with its line.
-fn read_series(input: impl Read) -> anyhow::Result<Vec<(Timestamp, f64)>> {
+pub fn read_series(input: impl Read) -> anyhow::Result<Vec<(Timestamp, f64)>> {
     let mut bytes = Vec::new();
     io::BufReader::new(input).read_to_end(&mut bytes)?;
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);

@@ -19,6 +19,7 @@ pub mod machine;
 pub mod measure;
 pub mod plan;
 pub mod recovery;
+pub mod redact;
 pub mod report;
 pub mod rollback;
 pub mod scorecard;

@@ -65,7 +65,7 @@ impl Plan {
         expected: String,
         show: &dyn Fn(&str, &str) -> String,
     ) -> Self {
-        let shown = target.shown(show);
+        let shown = target.with_values(show);
         Self {
             what: shown.describe(),
             call: shown.call().to_owned(),

@@ -9,30 +9,17 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::{Shared, carries};
+use super::{Edge, Shared};
 use crate::intake::Heard;
 use crate::intake::aws_logs::{self, Refused};
 
-/// Where Firehose carries its key.
-const ACCESS_KEY: &str = "x-amz-firehose-access-key";
 const REQUEST_ID: &str = "x-amz-firehose-request-id";
 
 pub(super) async fn receive(State(edge): Shared, headers: HeaderMap, body: Bytes) -> Response {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let bearer = text(header::AUTHORIZATION.as_str()).strip_prefix("Bearer ").unwrap_or_default();
     let now = edge.desk.clock.now();
-    let answer = |status: StatusCode, request: &str, wrong: Option<&str>| {
-        let body = json!({"requestId": request, "timestamp": now.as_millisecond(), "errorMessage": wrong});
-        (status, axum::Json(body)).into_response()
-    };
+    let answer = |status: StatusCode, request: &str, wrong: Option<&str>| shaped(&edge, status, request, wrong);
     let request = text(REQUEST_ID).to_owned();
-    match carries(&edge, [text(ACCESS_KEY), bearer]) {
-        Ok(true) => {}
-        Ok(false) => {
-            return answer(StatusCode::UNAUTHORIZED, &request, Some("the access key is not the alert token"));
-        }
-        Err(refused) => return refused,
-    }
     let packed = text(header::CONTENT_ENCODING.as_str()).eq_ignore_ascii_case("gzip");
     let fresh = uuid::Uuid::new_v4().to_string();
     // Unpacking and reading lines is work for a processor: it holds up nobody who waits for the network.
@@ -73,4 +60,20 @@ pub(super) async fn receive(State(edge): Shared, headers: HeaderMap, body: Bytes
             answer(StatusCode::SERVICE_UNAVAILABLE, &request, Some("not stored; send it again"))
         }
     }
+}
+
+/// An answer in the shape that Firehose reads.
+fn shaped(edge: &Edge, status: StatusCode, request: &str, wrong: Option<&str>) -> Response {
+    let now = edge.desk.clock.now().as_millisecond();
+    (status, axum::Json(json!({"requestId": request, "timestamp": now, "errorMessage": wrong}))).into_response()
+}
+
+/// What the gate refused, in the same shape.
+pub(super) fn refused(edge: &Edge, headers: &HeaderMap, refused: Response, why: &str) -> Response {
+    let request = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut answer = shaped(edge, refused.status(), request, Some(why));
+    if let Some(wait) = refused.headers().get(header::RETRY_AFTER) {
+        answer.headers_mut().insert(header::RETRY_AFTER, wait.clone());
+    }
+    answer
 }

@@ -3,6 +3,9 @@
 //! Invariant: an answer of 2xx to an alert, an event or a click means that it is on disk.
 
 mod alert;
+mod failures;
+mod gate;
+pub mod listen;
 mod logs;
 mod slack;
 mod sns;
@@ -13,24 +16,20 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
-use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tower_http::limit::RequestBodyLimitLayer;
 
+pub use self::failures::Failures;
+use self::listen::Connections;
 use crate::config::Secret;
 use crate::domain::incident::IncidentId;
 use crate::intake::Desk;
-
-/// Larger than any alert or Slack body by far (Slack's own messages end at 40 kB of text).
-const BODY_MAX: usize = 1024 * 1024;
-
-/// Firehose sends up to what its buffer holds, and a third more in base64: five megabytes unless it is told otherwise.
-const LOGS_BODY_MAX: usize = 8 * 1024 * 1024;
+use crate::telemetry::Measured;
 
 /// Messages that Slack refused for good, as `/readyz` names them: the newest.
 const UNDELIVERED_SHOWN: i64 = 5;
@@ -54,30 +53,41 @@ pub struct Edge {
     pub metrics: Arc<crate::telemetry::Metrics>,
     /// Cancelled where the process is to end: nobody waits for a verdict any more.
     pub stop: CancellationToken,
+    /// Of authentications, by address.
+    pub failures: Arc<Failures>,
+    pub connections: Connections,
+    pub started_at: jiff::Timestamp,
 }
 
-/// All routes of the bot.
+/// All routes of the bot. Each but the last three passes a gate before its body is read.
 pub fn router(edge: Edge) -> Router {
-    let mut router = Router::new()
+    let edge = Arc::new(edge);
+    let tokened = Router::new()
         .route("/alert", post(alert::accept))
         .route("/", post(alert::accept))
-        .route("/aws/sns", post(sns::receive))
         .route("/incidents/{id}", get(incident))
+        .route_layer(from_fn_with_state(edge.clone(), gate::token));
+    let from_sns = Router::new()
+        .route("/aws/sns", post(sns::receive))
+        .route_layer(from_fn_with_state(edge.clone(), gate::sns));
+    let lines = Router::new()
+        .route("/aws/logs", post(logs::receive))
+        .layer(DefaultBodyLimit::max(gate::LOGS_BODY_MAX))
+        .route_layer(from_fn_with_state(edge.clone(), gate::logs));
+    let open = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics));
+    let mut router = tokened.merge(from_sns).merge(lines).merge(open);
     if edge.slack_signing_secret.is_some() {
-        router = router
+        let from_slack = Router::new()
             .route("/slack/events", post(slack::events))
             .route("/slack/commands", post(slack::commands))
-            .route("/slack/interactions", post(slack::interactions));
+            .route("/slack/interactions", post(slack::interactions))
+            .route_layer(from_fn_with_state(edge.clone(), gate::slack));
+        router = router.merge(from_slack);
     }
-    // Outside everything: a body is cut off before anybody reads it, signed or not.
-    let lines = Router::new()
-        .route("/aws/logs", post(logs::receive))
-        .layer(DefaultBodyLimit::max(LOGS_BODY_MAX))
-        .layer(RequestBodyLimitLayer::new(LOGS_BODY_MAX));
-    router.layer(RequestBodyLimitLayer::new(BODY_MAX)).merge(lines).with_state(Arc::new(edge))
+    router.with_state(edge)
 }
 
 type Shared = State<Arc<Edge>>;
@@ -90,13 +100,9 @@ struct Shown {
 
 async fn incident(
     State(edge): Shared,
-    headers: HeaderMap,
     Path(id): Path<String>,
     shown: Result<Query<Shown>, QueryRejection>,
 ) -> Response {
-    if let Err(refused) = authorise(&edge, &headers) {
-        return refused;
-    }
     let Ok(id) = id.parse::<IncidentId>() else {
         return error(StatusCode::NOT_FOUND, "that is no incident's name: INC-7 is");
     };
@@ -149,40 +155,30 @@ async fn ready(State(edge): Shared) -> Response {
 }
 
 async fn metrics(State(edge): Shared) -> Response {
-    let store = &edge.desk.store;
-    let jobs = store.queue_depth().await.unwrap_or_default();
-    let messages = store.outbox_depth().await.unwrap_or_default();
-    let body = edge.metrics.render(&[
-        ("jobs_waiting", "Jobs that wait to be done.", jobs.0),
-        ("jobs_dead", "Jobs that were put aside after too many attempts.", jobs.1),
-        ("messages_waiting", "Messages that Slack does not show yet.", messages.waiting),
-        ("messages_dead", "Messages that Slack refused for good.", messages.dead),
-    ]);
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], body).into_response()
-}
-
-/// Lets through whoever carries the token, and anybody where none is configured.
-fn authorise(edge: &Edge, headers: &HeaderMap) -> Result<(), Response> {
-    let given = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .unwrap_or_default();
-    if carries(edge, [given])? {
-        Ok(())
-    } else {
-        Err(error(StatusCode::UNAUTHORIZED, "an Authorization header with the right bearer token is needed"))
+    let figures = edge.desk.store.figures(edge.desk.clock.now()).await.unwrap_or_default();
+    let mut measured = vec![
+        Measured::new("approvals_waiting", figures.approvals_waiting as f64),
+        Measured::new("connections", edge.connections.open() as f64),
+        Measured::new("incidents_open", figures.incidents_open as f64),
+        Measured::new("jobs_dead", figures.jobs_dead as f64),
+        Measured::new("jobs_oldest_seconds", figures.jobs_oldest.as_secs_f64()),
+        Measured::new("jobs_waiting", figures.jobs_waiting as f64),
+        Measured::new("messages_dead", figures.messages_dead as f64),
+        Measured::new("messages_oldest_seconds", figures.messages_oldest.as_secs_f64()),
+        Measured::new("messages_waiting", figures.messages_waiting as f64),
+        Measured::new("start_time_seconds", edge.started_at.as_second() as f64),
+    ];
+    for (service, called) in crate::aws::called() {
+        for (name, count) in [
+            ("aws_calls", called.calls),
+            ("aws_failures", called.failures),
+            ("aws_throttles", called.throttles),
+        ] {
+            measured.push(Measured { name, label: service.clone(), value: count as f64 });
+        }
     }
-}
-
-/// Whether one of these is the token; everything is where none is configured.
-fn carries<const N: usize>(edge: &Edge, given: [&str; N]) -> Result<bool, Response> {
-    let Some(secret) = &edge.alert_token else { return Ok(true) };
-    let token = secret.read().map_err(|failure| {
-        tracing::error!(error = %failure, "the alert token cannot be read");
-        error(StatusCode::INTERNAL_SERVER_ERROR, "the token is not readable here")
-    })?;
-    Ok(given.iter().any(|given| bool::from(given.as_bytes().ct_eq(token.as_bytes()))))
+    let body = edge.metrics.render(&measured);
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], body).into_response()
 }
 
 fn error(status: StatusCode, message: &str) -> Response {

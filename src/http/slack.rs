@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use slack_morphism::SlackSigningSecret;
 use slack_morphism::signature_verifier::{SlackEventSignatureVerifier, SlackEventSignatureVerifierError};
 
+use super::gate::Peer;
 use super::{Edge, Shared, error};
 use crate::domain::audit::{Entry, What};
 use crate::intake::{Desk, Heard};
@@ -49,10 +50,10 @@ pub(super) async fn take_interaction(desk: &Desk, payload: &Value) -> store::Res
 /// Between two rows of the trail about forged clicks, in milliseconds.
 const FORGED_EVERY_MS: i64 = 60_000;
 
-pub(super) async fn events(State(edge): Shared, headers: HeaderMap, body: Bytes) -> Response {
+pub(super) async fn events(State(edge): Shared, peer: Peer, headers: HeaderMap, body: Bytes) -> Response {
     let body = match verified(&edge, &headers, &body) {
         Ok(body) => body,
-        Err(unverified) => return unverified.answer(&edge),
+        Err(unverified) => return unverified.answer(&edge, peer),
     };
     let Ok(body) = serde_json::from_str::<Value>(body) else {
         return unreadable("an event that is no JSON");
@@ -67,7 +68,7 @@ pub(super) async fn events(State(edge): Shared, headers: HeaderMap, body: Bytes)
     }
 }
 
-pub(super) async fn commands(State(edge): Shared, headers: HeaderMap, body: Bytes) -> Response {
+pub(super) async fn commands(State(edge): Shared, peer: Peer, headers: HeaderMap, body: Bytes) -> Response {
     // Slack checks the certificate of the address without signing; nothing is done for it.
     let unsigned = std::str::from_utf8(&body).map(url_decode).unwrap_or_default();
     if inbound::read_command(&unsigned) == CommandBody::SslCheck {
@@ -75,7 +76,7 @@ pub(super) async fn commands(State(edge): Shared, headers: HeaderMap, body: Byte
     }
     let body = match verified(&edge, &headers, &body) {
         Ok(body) => body,
-        Err(unverified) => return unverified.answer(&edge),
+        Err(unverified) => return unverified.answer(&edge, peer),
     };
     let form: Vec<(String, String)> = url_decode(body);
     match inbound::read_command(&form) {
@@ -88,12 +89,17 @@ pub(super) async fn commands(State(edge): Shared, headers: HeaderMap, body: Byte
     }
 }
 
-pub(super) async fn interactions(State(edge): Shared, headers: HeaderMap, body: Bytes) -> Response {
+pub(super) async fn interactions(
+    State(edge): Shared,
+    peer: Peer,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let body = match verified(&edge, &headers, &body) {
         Ok(body) => body,
         Err(unverified) => {
             note_unverified(&edge, &unverified).await;
-            return unverified.answer(&edge);
+            return unverified.answer(&edge, peer);
         }
     };
     let Some(payload) = payload_of(body) else {
@@ -172,7 +178,7 @@ enum Unverified<'a> {
 }
 
 impl Unverified<'_> {
-    fn answer(&self, edge: &Edge) -> Response {
+    fn answer(&self, edge: &Edge, peer: Peer) -> Response {
         let message = match self {
             Self::NoSecret => {
                 return error(StatusCode::INTERNAL_SERVER_ERROR, "the signing secret is not readable here");
@@ -180,8 +186,7 @@ impl Unverified<'_> {
             Self::Forged => "the signature is not Slack's",
             Self::TooOld { .. } => "the signature is older than five minutes",
         };
-        edge.metrics.count("slack_signatures_refused");
-        error(StatusCode::UNAUTHORIZED, message)
+        edge.refuse(peer, "slack", StatusCode::UNAUTHORIZED, message)
     }
 }
 

@@ -8,25 +8,28 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
+use super::gate::Peer;
 use super::{Shared, error};
 use crate::aws::sns::{Kind, Refused};
 use crate::intake::Heard;
 
-pub(super) async fn receive(State(edge): Shared, body: Bytes) -> Response {
+pub(super) async fn receive(State(edge): Shared, peer: Peer, body: Bytes) -> Response {
     let Some(inbox) = &edge.sns else {
         return error(StatusCode::NOT_FOUND, "no topic is configured: [aws] topics");
     };
     let envelope = match inbox.open(&body, edge.desk.clock.now()).await {
         Ok(envelope) => envelope,
+        // Not the sender's fault.
+        Err(refused @ Refused::Certificate(_)) => {
+            tracing::warn!(reason = %refused, "a message to /aws/sns cannot be verified now");
+            return error(StatusCode::SERVICE_UNAVAILABLE, &refused.to_string());
+        }
         Err(refused) => {
-            edge.metrics.count("sns_refused");
-            tracing::warn!(reason = %refused, "a message to /aws/sns is refused");
             let status = match refused {
                 Refused::Unreadable(_) => StatusCode::BAD_REQUEST,
-                Refused::Certificate(_) => StatusCode::SERVICE_UNAVAILABLE,
                 _ => StatusCode::FORBIDDEN,
             };
-            return error(status, &refused.to_string());
+            return edge.refuse(peer, "sns", status, &refused.to_string());
         }
     };
     match envelope.kind {

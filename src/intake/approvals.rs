@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::ask::Asker;
 use super::desk::Desk;
 use crate::domain::approval::Refusal;
+use crate::domain::redact;
 use crate::fail_points::Point;
 use crate::slack::approvals::{self, Asked};
 use crate::slack::interaction::{self, Interaction, Press, Submission, ViewPress};
@@ -75,7 +76,8 @@ impl Desk {
 
     /// Stores a click before it is acknowledged. One that comes again, where it could decide something, is an
     /// attempt that is written down.
-    pub(super) async fn take_click(&self, click: ClickedButton) -> Result<()> {
+    pub(super) async fn take_click(&self, mut click: ClickedButton) -> Result<()> {
+        click.reason = click.reason.as_deref().map(redact::text);
         let delivery = click.delivery.clone();
         self.fail_points.pass(Point::ClickArrived).await;
         if self.store.accept_click(&delivery, click.clone(), self.clock.now()).await? {

@@ -13,6 +13,7 @@ use super::services::{Directory, Fit};
 use super::when;
 use crate::domain::alert::Alert;
 use crate::domain::incident::IncidentId;
+use crate::domain::redact;
 use crate::slack::answers::{self, ListLine, MuteLine, TimeRead};
 use crate::slack::feedback;
 use crate::slack::inbound;
@@ -184,7 +185,7 @@ impl Desk {
                 let new = NewMute {
                     delivery: asker.delivery.clone(),
                     service: service.clone(),
-                    reason,
+                    reason: redact::text(&reason),
                     by: asker.user.clone(),
                     channel: Some(asker.channel.clone()),
                     until,
@@ -387,6 +388,7 @@ impl Desk {
 
     /// Closes an incident, by words or by its button.
     pub(super) async fn close(&self, asker: &Asker, id: IncidentId, reason: &str) -> Result<Answer> {
+        let reason = &redact::text(reason);
         let closing = Closing { reason, by: Some(&asker.user) };
         let (now, delivery) = (self.clock.now(), asker.delivery.as_deref());
         let answer = match self.store.close_once(id, &closing, delivery, now).await {

@@ -1,10 +1,13 @@
 //! What is done with what AWS says: an alarm is an alert like any other, a change is evidence.
 
+use serde_json::Value;
+
 use super::aws_event::{self, Alarm, Message};
 use super::desk::{Came, Desk, Heard};
 use super::matching::{self, Meant};
 use crate::domain::alert::Alert;
 use crate::domain::incident::IncidentId;
+use crate::domain::redact;
 use crate::store::{AwsEvent, JobKind, Result};
 
 /// Dimensions whose value is the name of what serves, the most telling first.
@@ -30,7 +33,7 @@ impl Desk {
         let delivery = format!("sns/{message_id}");
         match aws_event::read(message) {
             Message::Nothing(why) => Ok(Heard::Nothing(why)),
-            Message::Change(event) => self.aws_change(&delivery, &event).await,
+            Message::Change(event) => self.aws_change(&delivery, event).await,
             Message::Alarm(alarm) => {
                 let meant = self.service_of(&alarm);
                 let alert = Alert {
@@ -78,8 +81,9 @@ impl Desk {
     }
 
     /// Keeps a change; the open incidents of the services that it names look again.
-    async fn aws_change(&self, delivery: &str, event: &AwsEvent) -> Result<Heard> {
-        let names = aws_event::names_in(event);
+    async fn aws_change(&self, delivery: &str, event: AwsEvent) -> Result<Heard> {
+        let names = aws_event::names_in(&event);
+        let event = AwsEvent { body: masked(event.body), ..event };
         let now = self.clock.now();
         // Beyond the delays of the configuration: one look, and no further ones after it.
         let after_all = self.config.incidents.look_again.len();
@@ -95,7 +99,7 @@ impl Desk {
             let changed = changed.filter(|name| self.names_of(name).iter().any(|name| names.contains(name)));
             looks.extend(changed.map(|name| (None, JobKind::Record { service: name.clone() })));
         }
-        let first = self.store.keep_aws_event(delivery, event, &looks, now).await?;
+        let first = self.store.keep_aws_event(delivery, &event, &looks, now).await?;
         if first && !looks.is_empty() {
             for id in looks.iter().filter_map(|(id, _)| *id) {
                 self.store.note(id, &format!("AWS delivered: {}", event.kind), now).await?;
@@ -116,6 +120,12 @@ impl Desk {
         }
         names
     }
+}
+
+/// Nothing is kept in clear that looks like a secret.
+fn masked(mut body: Value) -> Value {
+    redact::json(&mut body);
+    body
 }
 
 /// `app/shop/1a2b` is `shop`, `targetgroup/shop/1a2b` too, and the last part of a log group's path; other values are the name.

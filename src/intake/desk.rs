@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::alert::{Alert, AlertState};
 use crate::domain::incident::IncidentId;
+use crate::domain::redact;
 use crate::fail_points::{FailPoints, Point};
 use crate::slack::Slack;
 use crate::slack::client::Identity;
@@ -88,6 +89,7 @@ impl Desk {
 
     /// Stores an alert, under the service's own name where it came under an alias.
     pub async fn alert(&self, mut alert: Alert, origin: Origin) -> Result<Accepted> {
+        redact::alert(&mut alert);
         if let Some(service) = self.config.service(&alert.service) {
             alert.service.clone_from(&service.name);
         }
@@ -208,6 +210,10 @@ impl Desk {
         if let [service] = resolve.services.as_slice() {
             self.begin_maintenance(service).await?;
         }
+        // Under the words that its firing was stored with.
+        let mut alert = resolve.alert.clone();
+        redact::alert(&mut alert);
+        let resolve = Resolve { alert: &alert, ..resolve };
         let resolved = self.store.resolve(&resolve, self.clock.now()).await?;
         self.wake.notify_one();
         Ok(resolved)

@@ -7,7 +7,7 @@
 mod approvals;
 mod ask;
 mod aws;
-mod aws_event;
+pub mod aws_event;
 pub mod aws_logs;
 pub mod command;
 mod desk;

@@ -6,6 +6,7 @@
 use super::ask::Asker;
 use super::desk::{Came, Desk, Heard};
 use crate::domain::alert::{Alert, AlertState};
+use crate::domain::redact;
 use crate::slack::interaction::Press;
 use crate::slack::questions::{self, Ended};
 use crate::store::{Accepted, Chosen, Doubt, Resolve, Result, Settled};
@@ -21,6 +22,7 @@ impl Desk {
         came: Came,
     ) -> Result<Heard> {
         let now = self.clock.now();
+        redact::alert(&mut alert);
         let slack = &self.config.slack;
         let asked_in =
             came.channel.as_ref().or(slack.default_channel.as_ref()).or(slack.alert_channels.first());

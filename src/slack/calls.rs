@@ -54,6 +54,9 @@ impl Slack {
     pub async fn respond(&self, response_url: &str, message: &Message) -> Result<(), SlackError> {
         const METHOD: &str = "response_url";
         let unreachable = |reason: String| SlackError::Unreachable { method: METHOD, reason };
+        if !self.is_slacks(response_url) {
+            return Err(SlackError::NotSlack { method: METHOD });
+        }
         let mut body = answers::to_command(message);
         body["replace_original"] = json!(false);
         let request = Request::post(response_url)

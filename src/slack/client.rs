@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Bytes;
+use axum::http::Uri;
 use http_body_util::Full;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
@@ -49,6 +50,9 @@ pub enum SlackError {
     Deadline { method: &'static str },
     #[error("Slack could not be reached for {method}: {reason}")]
     Unreachable { method: &'static str, reason: String },
+    /// An address in a payload that is none of Slack's: nothing is sent there.
+    #[error("the address for {method} is none of Slack's")]
+    NotSlack { method: &'static str },
     #[error(transparent)]
     Secret(#[from] crate::config::ConfigError),
     #[error("no bot token is configured: set SLACK_BOT_TOKEN")]
@@ -65,7 +69,7 @@ impl SlackError {
                 ["fatal_error", "internal_error", "service_unavailable", "request_timeout"]
                     .contains(&code.as_str())
             }
-            Self::TooFast { .. } | Self::Secret(_) | Self::NoToken => false,
+            Self::TooFast { .. } | Self::NotSlack { .. } | Self::Secret(_) | Self::NoToken => false,
         }
     }
 
@@ -146,6 +150,16 @@ impl Slack {
     /// Whether there is a token to post with.
     pub fn is_configured(&self) -> bool {
         self.token.is_some()
+    }
+
+    /// Whether an address that came in a payload is one of Slack's: its own host for answers over TLS, or, where another
+    /// API is configured, the same place.
+    pub(super) fn is_slacks(&self, address: &str) -> bool {
+        let (Ok(address), Ok(api)) = (address.parse::<Uri>(), self.url.parse::<Uri>()) else { return false };
+        let Some(authority) = address.authority() else { return false };
+        let own = address.scheme() == api.scheme() && Some(authority) == api.authority();
+        let slacks = ["hooks.slack.com", "hooks.slack-gov.com"].contains(&authority.as_str());
+        if self.url == SLACK_API_URL { slacks && address.scheme_str() == Some("https") } else { own }
     }
 
     /// Takes a turn to call.
@@ -425,4 +439,38 @@ async fn within<T>(
 
 fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().chars().take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_slacks_own_address_is_answered_to() {
+        // An error means that it was chosen before.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let real = Slack::connect(None, None).unwrap();
+        assert!(real.is_slacks("https://hooks.slack.com/commands/T1/2/3"));
+        for foreign in [
+            "http://hooks.slack.com/commands/T1/2/3",
+            "https://hooks.slack.com:8443/commands/T1",
+            "https://hooks.slack.com@evil.example/commands/T1",
+            "https://user@hooks.slack.com/commands/T1",
+            "https://hooks.slack.com.evil.example/commands/T1",
+            "https://evil.example/hooks.slack.com",
+            "http://169.254.169.254/latest/meta-data/",
+            "http://127.0.0.1:3000/alert",
+            "https://[::1]/",
+            "file:///etc/passwd",
+            "gopher://hooks.slack.com/",
+            "//hooks.slack.com/",
+            "",
+        ] {
+            assert!(!real.is_slacks(foreign), "{foreign}");
+        }
+        let double = Slack::connect(Some("http://127.0.0.1:4001/api"), None).unwrap();
+        assert!(double.is_slacks("http://127.0.0.1:4001/response/7"));
+        assert!(!double.is_slacks("http://127.0.0.1:4002/response/7"));
+        assert!(!double.is_slacks("http://169.254.169.254/response/7"));
+    }
 }

@@ -5,6 +5,20 @@
 
 use serde_json::Value;
 
+/// The header with Slack's signature of a body.
+pub const SIGNATURE: &str = "x-slack-signature";
+/// The header with the second that a body was signed in.
+pub const SIGNED_AT: &str = "x-slack-request-timestamp";
+
+/// Whether the two headers look like Slack's: what does not is not worth reading the body for.
+pub fn looks_signed(signature: &str, signed_at: &str) -> bool {
+    let hex = signature.strip_prefix("v0=").unwrap_or_default();
+    hex.len() == 64
+        && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
+        && (1..=12).contains(&signed_at.len())
+        && signed_at.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// One event of the Events API.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {

@@ -87,20 +87,22 @@ impl Store {
     /// What AWS delivered for a stretch of time, oldest first.
     pub async fn delivered(&self, from: Timestamp, to: Timestamp) -> Result<Delivered> {
         Ok(Delivered {
-            records: self.bodies("kind = ?1", from, to).await?,
-            events: self.bodies("kind <> ?1", from, to).await?,
+            records: self.bodies(true, from, to).await?,
+            events: self.bodies(false, from, to).await?,
         })
     }
 
     /// The newest bodies of records, or of everything else.
-    async fn bodies(&self, which: &'static str, from: Timestamp, to: Timestamp) -> Result<Vec<Value>> {
-        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "SELECT body FROM aws_events WHERE {which} AND at BETWEEN ?2 AND ?3 ORDER BY at DESC, id LIMIT ?4"
-        )))
+    async fn bodies(&self, records: bool, from: Timestamp, to: Timestamp) -> Result<Vec<Value>> {
+        let rows = sqlx::query(
+            "SELECT body FROM aws_events WHERE (kind = ?1) = ?5 AND at BETWEEN ?2 AND ?3
+             ORDER BY at DESC, id LIMIT ?4",
+        )
         .bind(TRAIL_RECORD)
         .bind(from.as_millisecond())
         .bind(to.as_millisecond())
         .bind(EVENTS_MAX)
+        .bind(records)
         .fetch_all(&self.readers)
         .await?;
         let mut bodies =

@@ -13,6 +13,7 @@ use super::{Result, Store, json, to_json};
 use crate::domain::approval::Refusal;
 use crate::domain::audit::What;
 use crate::domain::incident::IncidentId;
+use crate::domain::redact;
 
 /// How long a worker may be silent about a job before another takes it. Longer than the slowest
 /// step's own deadline (an investigation's 45 s), so that only a dead worker loses its job.
@@ -306,7 +307,7 @@ impl Store {
         .bind(job.id)
         .bind(if dead { "dead" } else { "ready" })
         .bind(now.as_millisecond() + wait.as_millis() as i64)
-        .bind(error)
+        .bind(redact::text(error))
         .bind(dead.then(|| now.as_millisecond()))
         .execute(&self.writer)
         .await?;

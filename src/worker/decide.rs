@@ -121,6 +121,8 @@ async fn change(bench: &Bench, click: &ClickedButton, press: Press) -> anyhow::R
     };
     match bench.store.decide(&approval, &decided, now).await? {
         Claim::Won => {
+            let how = if decision == Decision::Rejected { "rejected" } else { "approved" };
+            bench.metrics.count_of("approvals_decided", how);
             bench.wake.notify_one();
             bench.fail_points.pass(Point::Decided).await;
             report::show_decision(bench, &approval.id).await?;

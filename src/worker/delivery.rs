@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use super::{Bench, DATABASE_AGAIN};
 use crate::domain::incident::IncidentId;
@@ -117,13 +118,16 @@ pub async fn run(bench: Bench) {
         let wait = match claim(&bench).await {
             Ok(Next::Parcel(parcel)) => {
                 let bench = bench.clone();
-                under_way.spawn(async move {
+                let incident = parcel.incident.map(|id| id.to_string()).unwrap_or_default();
+                let span = tracing::error_span!("delivery", incident);
+                let delivery = async move {
                     if let Err(error) = deliver(&bench, *parcel).await {
                         tracing::error!(%error, "the outbox cannot be written");
                     }
                     drop(hand);
                     bench.mail.notify_one();
-                });
+                };
+                under_way.spawn(delivery.instrument(span));
                 continue;
             }
             Ok(Next::At(at)) => wait_until(&bench, at).min(POLL),

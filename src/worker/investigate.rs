@@ -1,7 +1,7 @@
 //! From an alert to a verdict: gather, weigh, save.
 //!
 //! The rule that is not obvious: the evidence passes through a bundle's files before the engine sees
-//! it. What is stored is then exactly what was weighed, and an export re-derives the same verdict.
+//! it, its secrets masked. What is stored is then exactly what was weighed, and an export re-derives the same verdict.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,9 +18,11 @@ use crate::bundle;
 use crate::config::{self, Config};
 use crate::domain::evidence::Evidence;
 use crate::domain::incident::IncidentId;
+use crate::domain::redact;
 use crate::domain::report::{Agent, Cause};
 use crate::fail_points::Point;
 use crate::store::{Conclusion, JobKind};
+use crate::telemetry::Metrics;
 
 /// Delivered records are taken from so long before: configuration that was deployed quietly breaks later.
 const DELIVERED_SINCE: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -45,7 +47,11 @@ pub async fn investigate(bench: &Bench, id: IncidentId) -> anyhow::Result<Done> 
         Request { alert, now: read_at, service: service_settings(&bench.settings.config, &row.service) };
     let gathered = {
         let board = board.clone();
-        agents::gather(&bench.aws, request, Deadlines::default(), move |progress| board.note(&progress))
+        let metrics = bench.metrics.clone();
+        agents::gather(&bench.aws, request, Deadlines::default(), move |progress| {
+            measure(&metrics, &progress, started.elapsed());
+            board.note(&progress);
+        })
     };
     let evidence = tokio::select! {
         evidence = gathered => evidence,
@@ -57,13 +63,18 @@ pub async fn investigate(bench: &Bench, id: IncidentId) -> anyhow::Result<Done> 
     }
     bench.metrics.observe("gathering", started.elapsed().as_secs_f64());
     let evidence = add_delivered(bench, evidence).await?;
-    let evidence = record::add_recorded(bench, &row.service, evidence).await?;
+    let mut evidence = record::add_recorded(bench, &row.service, evidence).await?;
+    let masks = redact::evidence(&mut evidence);
     let files = bundle::to_files(&evidence);
-    let (investigation, files) = tokio::task::spawn_blocking(move || {
+    let (mut investigation, files) = tokio::task::spawn_blocking(move || {
         let evidence = bundle::from_files(&files)?;
         anyhow::Ok((analysis::investigate(&evidence), files))
     })
     .await??;
+    if let Some(Ok(undo)) = investigation.change.as_mut().map(|change| change.undo.as_mut()) {
+        // What is put back is the value itself. It is in the plan's call and in nothing that is shown.
+        *undo = undo.with_values(&|_, value| masks.original(value));
+    }
     let (plan, not_offered) = match offer::plan(bench, &row.service, &investigation).await {
         Offer::Plan(plan) => (Some(*plan), None),
         Offer::Not(reason) => (None, reason),
@@ -94,11 +105,30 @@ pub async fn investigate(bench: &Bench, id: IncidentId) -> anyhow::Result<Done> 
     }
     bench.metrics.count("verdicts");
     bench.metrics.observe("time_to_verdict", started.elapsed().as_secs_f64());
+    if row.report.is_none() {
+        let since_opening = now.duration_since(row.opened_at).as_secs_f64();
+        bench.metrics.observe("time_to_first_verdict", since_opening.max(0.0));
+    }
     if nothing_found && row.requested_by.is_some() && row.alerts_received <= 1 {
         bench.store.close_incident(id, "asked for, and nothing was found", now).await?;
     }
     bench.wake.notify_one();
     Ok(Done::Finished)
+}
+
+/// Notes how long an agent read, and whether for nothing. All of them begin at the same time.
+fn measure(metrics: &Metrics, progress: &AgentProgress, elapsed: Duration) {
+    let name = match progress.agent {
+        Agent::Logs => "logs",
+        Agent::Metrics => "metrics",
+        Agent::Deploy => "deploy",
+    };
+    match progress.state {
+        AgentState::Started => return,
+        AgentState::Done { .. } => {}
+        AgentState::Failed { .. } => metrics.count_of("agent_failures", name),
+    }
+    metrics.observe_of("agent", name, elapsed.as_secs_f64());
 }
 
 /// Adds what AWS delivered about the time that an investigation looks at.

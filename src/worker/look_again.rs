@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Bench, Done, delivery, headline, investigate, report};
 use crate::domain::evidence::Evidence;
 use crate::domain::incident::IncidentId;
+use crate::domain::redact;
 use crate::domain::report::{Cause, Report};
 use crate::slack::messages;
 use crate::store::StoreError;
@@ -48,7 +49,9 @@ pub async fn look_again(bench: &Bench, id: IncidentId, round: i64, times: usize)
     let alerted = known.alert.at;
     let service = investigate::service_settings(&bench.settings.config, &row.service);
     let evidence = agents::read_again(&bench.aws, known.clone(), &service, READ_WITHIN).await;
-    let evidence = investigate::add_delivered(bench, evidence).await?;
+    let mut evidence = investigate::add_delivered(bench, evidence).await?;
+    // Configurations are as they were stored, masks and all; nothing is put back from here.
+    redact::evidence(&mut evidence);
     let arrived = arrived(&known, &evidence);
     let files = bundle::to_files(&evidence);
     let (after, files) = tokio::task::spawn_blocking(move || {

@@ -34,6 +34,7 @@ use jiff::SignedDuration;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 pub use self::delivery::{deliver_once, run as deliver};
 pub use self::investigate::service_settings;
@@ -147,8 +148,12 @@ pub async fn step_once(bench: &Bench) -> Result<bool, crate::store::StoreError> 
         return Ok(true);
     }
     let started = tokio::time::Instant::now();
+    // Whatever a step logs, and whoever logs it on its behalf, names the incident. An error's span, so that it is
+    // there however little is logged.
+    let incident = job.incident.map(|id| id.to_string()).unwrap_or_default();
+    let span = tracing::error_span!("step", incident, job = job.id);
     // A step that panics is one that failed: it is tried again, and put aside in the end, while the others go on.
-    let step = AssertUnwindSafe(steps::run(bench, &job)).catch_unwind();
+    let step = AssertUnwindSafe(steps::run(bench, &job).instrument(span)).catch_unwind();
     let outcome = tokio::select! {
         biased;
         outcome = step => outcome.unwrap_or_else(|panic| Err(anyhow::anyhow!("the step panicked: {}", said(&*panic)))),

@@ -42,7 +42,7 @@ pub async fn plan(bench: &Bench, service: &str, investigation: &Investigation) -
         _ => None,
     };
     if let Some(reason) = theirs.and_then(|theirs| is_closed_to_us(&bench.settings.config, service, theirs)) {
-        let what = target.shown(&shown).describe();
+        let what = target.with_values(&shown).describe();
         return Offer::Not(Some(format!("{reason}. What would be undone: {what}")));
     }
     let author = change.actor.as_ref().filter(|actor| {

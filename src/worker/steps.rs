@@ -45,6 +45,7 @@ async fn expire(bench: &Bench, approval: &str, id: IncidentId) -> anyhow::Result
     let expired = Decided::by_nobody(Decision::Expired);
     if approval.decision.is_none() {
         bench.store.decide(&approval, &expired, bench.clock.now()).await?;
+        bench.metrics.count_of("approvals_decided", "expired");
         bench.fail_points.pass(Point::Expired).await;
     }
     // Also where an earlier run of this step decided and did not come to showing it.

@@ -74,6 +74,9 @@ pub async fn serve(bench: &Bench, settings: &Settings) -> String {
         workers: Arc::default(),
         metrics: bench.metrics.clone(),
         stop: bench.stop.clone(),
+        failures: Arc::default(),
+        connections: http::listen::Connections::default(),
+        started_at: bench.clock.now(),
     });
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
     url

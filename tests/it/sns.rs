@@ -15,16 +15,16 @@ use crate::house::House;
 
 const CERTIFICATE: &str = include_str!("sns/certificate.pem");
 const MESSAGES: &str = include_str!("sns/messages.json");
-const TOPIC: &str = "arn:aws:sns:eu-west-1:123456789012:alarms";
+pub const TOPIC: &str = "arn:aws:sns:eu-west-1:123456789012:alarms";
 
 /// Amazon's side: a certificate, and the API that confirms.
-struct Amazon {
-    url: String,
+pub struct Amazon {
+    pub url: String,
     fetched: Arc<Mutex<usize>>,
     confirmed: Arc<Mutex<Vec<String>>>,
 }
 
-async fn amazon() -> Amazon {
+pub async fn amazon() -> Amazon {
     let fetched = Arc::new(Mutex::new(0));
     let confirmed = Arc::new(Mutex::new(Vec::new()));
     let (count, calls) = (fetched.clone(), confirmed.clone());
@@ -64,7 +64,7 @@ async fn house(amazon: &Amazon) -> House {
     .await
 }
 
-fn message(name: &str, amazon: &Amazon) -> Value {
+pub fn message(name: &str, amazon: &Amazon) -> Value {
     let messages: Value = serde_json::from_str(MESSAGES).unwrap();
     let mut message = messages[name].clone();
     message["SigningCertURL"] = json!(format!("{}/sns.pem", amazon.url));

@@ -79,7 +79,11 @@ impl Envelope {
     /// # Errors
     /// [`Refused::Unreadable`] with the parser's reason.
     pub fn read(body: &[u8]) -> Result<Self, Refused> {
-        serde_json::from_slice(body).map_err(|error| Refused::Unreadable(error.to_string()))
+        // Where it cannot be read, and not what stands there: a stranger's words are in no log.
+        let place = |error: serde_json::Error| {
+            format!("{:?} error at line {} column {}", error.classify(), error.line(), error.column())
+        };
+        serde_json::from_slice(body).map_err(|error| Refused::Unreadable(place(error)))
     }
 
     /// Everything that can be checked without a call: topic, time, version, the certificate's address.

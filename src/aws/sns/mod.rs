@@ -75,6 +75,11 @@ impl Inbox {
         })
     }
 
+    /// Whether messages of a topic are taken in at all.
+    pub fn is_listed(&self, topic: &str) -> bool {
+        self.topics.iter().any(|listed| listed == topic)
+    }
+
     /// The message, if Amazon signed it for a topic on the list.
     ///
     /// # Errors

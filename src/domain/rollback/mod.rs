@@ -114,9 +114,10 @@ impl RollbackTarget {
         }
     }
 
-    /// The same with each value as it may be shown: `show` gets a key (a parameter's name) and its value.
+    /// The same with each value replaced: as it may be shown, or as it is behind its mask. `show` gets a key (a
+    /// parameter's name) and its value.
     #[must_use]
-    pub fn shown(&self, show: &dyn Fn(&str, &str) -> String) -> Self {
+    pub fn with_values(&self, show: &dyn Fn(&str, &str) -> String) -> Self {
         let mut shown = self.clone();
         match &mut shown {
             Self::LambdaConfiguration { keys, settings, .. } => {

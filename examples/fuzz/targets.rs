@@ -1,0 +1,190 @@
+//! What is fuzzed: each parser that reads what a stranger wrote, as it is called in the bot.
+
+use std::collections::BTreeMap;
+
+use incident_commander::analysis::{self, redact, templates};
+use incident_commander::aws::sns::Envelope;
+use incident_commander::bundle;
+use incident_commander::bundle::trail;
+use incident_commander::cli::metrics;
+use incident_commander::config::Config;
+use incident_commander::domain::alert::{Alert, parse_time};
+use incident_commander::intake::{aws_event, command, reading, when};
+use incident_commander::slack::text::{cut, escape};
+use incident_commander::slack::{inbound, interaction, socket};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+/// One parser.
+pub struct Target {
+    pub name: &'static str,
+    /// Reads an input; what it says of it, for telling answers apart. It panics where something does not hold.
+    pub parse: fn(&[u8]) -> String,
+}
+
+pub const TARGETS: &[Target] = &[
+    Target { name: "alert", parse: alert },
+    Target { name: "alert_reader", parse: alert_reader },
+    Target {
+        name: "slack_event",
+        parse: |input| json(input, |body| format!("{:?}", inbound::read_event(body))),
+    },
+    Target { name: "slack_command", parse: slack_command },
+    Target { name: "slack_action", parse: slack_interaction },
+    Target { name: "slack_frame", parse: |input| format!("{:?}", socket::read_frame(&text(input))) },
+    Target { name: "sns", parse: sns },
+    Target { name: "aws_event", parse: |input| format!("{:?}", aws_event::read(&text(input))) },
+    Target {
+        name: "cloudtrail",
+        parse: |input| json(input, |body| format!("{:?}", trail::record(body.clone()))),
+    },
+    Target { name: "bundle", parse: bundle_files },
+    Target { name: "log_lines", parse: log_lines },
+    Target { name: "csv", parse: csv },
+    Target { name: "time_words", parse: time_words },
+    Target { name: "redact", parse: redact },
+    Target { name: "mrkdwn", parse: mrkdwn },
+    Target { name: "configuration", parse: |input| format!("{:?}", Config::parse(&text(input)).map(drop)) },
+];
+
+fn text(input: &[u8]) -> String {
+    String::from_utf8_lossy(input).into_owned()
+}
+
+fn json(input: &[u8], read: impl Fn(&Value) -> String) -> String {
+    match serde_json::from_slice(input) {
+        Ok(value) => read(&value),
+        Err(error) => format!("{:?}", error.classify()),
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_second(1_770_380_100).expect("a time in 2026")
+}
+
+/// The body of `POST /alert`.
+fn alert(input: &[u8]) -> String {
+    let alert = Alert::from_body(input);
+    if let Ok(alert) = &alert {
+        let stored = serde_json::to_string(alert).expect("an alert can be written");
+        let read: Alert = serde_json::from_str(&stored).expect("what was written can be read");
+        assert_eq!(read.service, alert.service);
+        let _ = alert.symptom();
+    }
+    format!("{alert:?}")
+}
+
+/// What the bot reads from a message of whichever tool.
+fn alert_reader(input: &[u8]) -> String {
+    json(input, |body| format!("{:?} {:?}", reading::read(body), reading::read_message(body).state))
+}
+
+fn slack_command(input: &[u8]) -> String {
+    let form: Vec<(String, String)> =
+        form_urlencoded::parse(input).map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+    let read = inbound::read_command(&form);
+    let words = text(input);
+    let command = command::read(&words, &|name| name == "checkout");
+    format!("{read:?} {command:?}")
+}
+
+fn slack_interaction(input: &[u8]) -> String {
+    json(input, |payload| {
+        format!("{:?} {:?}", interaction::read_interaction(payload), interaction::read_press(payload))
+    })
+}
+
+fn sns(input: &[u8]) -> String {
+    let envelope = Envelope::read(input);
+    let checked = envelope.as_ref().map(|envelope| {
+        let topics = [envelope.topic_arn.clone()];
+        let _ = envelope.signed_text();
+        envelope.check(&topics, None, now())
+    });
+    format!("{checked:?}")
+}
+
+/// A log, and everything that weighs it: the last step of what a stranger's lines reach.
+fn bundle_files(input: &[u8]) -> String {
+    const SCOPE: &[u8] = br#"{"service": "checkout", "now": "2026-02-06T12:20:00Z",
+        "resources": {"lambda": ["checkout"], "ecs": [{"cluster": "prod", "service": "checkout"}],
+        "log_groups": ["/aws/lambda/checkout"]}}"#;
+    const ALERT: &[u8] = br#"{"service": "checkout", "triggered_at": "2026-02-06T12:15:00Z"}"#;
+    const NAMES: &[&str] = &[
+        "bundle.json",
+        "alert.json",
+        "logs.ndjson",
+        "metrics.json",
+        "cloudtrail.json",
+        "lambda/checkout/versions.json",
+        "lambda/checkout/aliases.json",
+        "ecs/prod/checkout.json",
+        "ecs/task-definitions.json",
+        "ssm/parameters.json",
+        "appconfig/deployments.json",
+    ];
+    // The first byte says which file it is.
+    let Some((which, content)) = input.split_first() else { return String::new() };
+    let name = NAMES[usize::from(*which) % NAMES.len()];
+    let mut files = BTreeMap::from([
+        ("bundle.json".to_owned(), SCOPE.to_vec()),
+        ("alert.json".to_owned(), ALERT.to_vec()),
+    ]);
+    files.insert(name.to_owned(), content.to_vec());
+    match bundle::from_files(&files) {
+        Ok(mut evidence) => {
+            redact::evidence(&mut evidence);
+            let again =
+                bundle::from_files(&bundle::to_files(&evidence)).expect("what is written can be read");
+            let report = analysis::investigate(&again).report;
+            let sum: f64 = report.hypotheses.iter().map(|hypothesis| hypothesis.probability).sum();
+            assert!((sum - 1.0).abs() < 1e-6, "{sum}");
+            format!("{name} {:?} {:?}", report.verdict, report.gaps)
+        }
+        Err(error) => format!("{name} {error}"),
+    }
+}
+
+fn log_lines(input: &[u8]) -> String {
+    let mut miner = templates::Miner::new(templates::Options::default());
+    let ids: Vec<_> = input.split(|byte| *byte == b'\n').map(|line| miner.learn(line)).collect();
+    miner.settle();
+    let told: Vec<String> = ids.iter().take(50).map(|id| miner.template(miner.resolve(*id))).collect();
+    format!("{} {told:?}", miner.len())
+}
+
+fn csv(input: &[u8]) -> String {
+    match metrics::read_series(input) {
+        Ok(points) => {
+            let finite = points.iter().filter(|(_, value)| value.is_finite()).count();
+            format!("{finite} of {} points", points.len())
+        }
+        Err(error) => format!("{error:#}"),
+    }
+}
+
+fn time_words(input: &[u8]) -> String {
+    let words = text(input);
+    let zone = TimeZone::get("Europe/Berlin").unwrap_or(TimeZone::UTC);
+    format!("{:?} {:?} {:?}", when::check(&words), when::read(&words, now(), &zone), parse_time(&words))
+}
+
+fn redact(input: &[u8]) -> String {
+    let given = text(input);
+    let mut masks = redact::Masks::default();
+    let masked = masks.value("note", &given);
+    assert_eq!(masks.original(&masked), given, "masks lead back");
+    json(input, |body| {
+        let mut document = body.clone();
+        redact::json(&mut document);
+        document.to_string()
+    }) + &redact::text(&given)
+}
+
+fn mrkdwn(input: &[u8]) -> String {
+    let given = text(input);
+    let escaped = escape(&given);
+    assert!(!escaped.contains(['<', '>']), "{escaped}");
+    cut(&escaped, 150)
+}
