@@ -45,7 +45,7 @@ fn each_test_that_the_threat_model_names_exists() {
     assert!(missing.is_empty(), "{missing:?}");
     let rows = page.lines().filter(|line| line.starts_with("| ") && line.matches('|').count() == 5);
     let bare: Vec<&str> =
-        rows.skip(1).filter(|row| !row.starts_with("| ---") && !row.contains("`")).collect();
+        rows.skip(1).filter(|row| !row.starts_with("| ---") && !row.contains('`')).collect();
     assert!(bare.is_empty(), "no boundary without a test: {bare:?}");
     for file in page
         .split('`')

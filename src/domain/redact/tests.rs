@@ -169,7 +169,7 @@ fn a_document_is_masked_where_it_keeps_names_and_values() {
             "containerDefinitions": [{ "environment": [
                 { "name": "DB_PASSWORD", "value": "hunter2" }, { "name": "POOL", "value": "5" } ] }],
             "secretId": "prod/db", "secretString": "hunter5", "secret_id": "hunter6",
-            "masterUserPassword": "hunter3", "pinToken": 123456, "max_tokens": 4096,
+            "masterUserPassword": "hunter3", "pinToken": 123_456, "max_tokens": 4096,
             "policy": "{\"secret\": \"hunter4\", \"a\": 1}"
         },
         "eventID": "9f9e0083-6a91-49ac-a12a-3b19b6a45075"
