@@ -91,7 +91,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "bundle" => {
             let record = format!("{{\"Records\": [{RECORD}]}}");
             let files = [LOGS, METRICS, &record, VERSIONS, ALIASES, ECS, DEFINITIONS, PARAMETERS, APPCONFIG];
-            files.iter().enumerate().map(|(at, file)| [&[at as u8 + 2], file.as_bytes()].concat()).collect()
+            files.iter().zip(2_u8..).map(|(file, which)| [&[which][..], file.as_bytes()].concat()).collect()
         }
         "log_lines" => owned(&[
             "2026-02-06 12:00:00,123 INFO [pool-1] c.shop.Orders - order 17 took 35 ms\n2026-02-06 12:00:01,123 WARN x\n",

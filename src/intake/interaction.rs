@@ -37,7 +37,7 @@ impl Desk {
                 self.try_plan(press).await.map(|()| None)
             }
             Interaction::ViewPress(press) => {
-                tracing::debug!(action = press.action_id, "a button of a view that does nothing");
+                tracing::debug!("a button of a view that does nothing");
                 Ok(None)
             }
             Interaction::Shortcut(shortcut) if shortcut.callback_id == INVESTIGATE_THIS => {

@@ -33,7 +33,7 @@ pub async fn decide(bench: &Bench, click: &ClickedButton) -> anyhow::Result<Done
         "feedback_right" => feedback::keep(bench, click, Word::Right).await?,
         "feedback_wrong" => feedback::keep(bench, click, Word::Wrong).await?,
         "feedback_other" => feedback::keep(bench, click, Word::Other).await?,
-        other => tracing::warn!(action = other, "a button that nobody knows"),
+        _ => tracing::warn!("a button that nobody knows"),
     }
     Ok(Done::Finished)
 }
