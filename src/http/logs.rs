@@ -18,7 +18,8 @@ const REQUEST_ID: &str = "x-amz-firehose-request-id";
 pub(super) async fn receive(State(edge): Shared, headers: HeaderMap, body: Bytes) -> Response {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let now = edge.desk.clock.now();
-    let answer = |status: StatusCode, request: &str, wrong: Option<&str>| shaped(&edge, status, request, wrong);
+    let answer =
+        |status: StatusCode, request: &str, wrong: Option<&str>| shaped(&edge, status, request, wrong);
     let request = text(REQUEST_ID).to_owned();
     let packed = text(header::CONTENT_ENCODING.as_str()).eq_ignore_ascii_case("gzip");
     let fresh = uuid::Uuid::new_v4().to_string();
@@ -65,7 +66,8 @@ pub(super) async fn receive(State(edge): Shared, headers: HeaderMap, body: Bytes
 /// An answer in the shape that Firehose reads.
 fn shaped(edge: &Edge, status: StatusCode, request: &str, wrong: Option<&str>) -> Response {
     let now = edge.desk.clock.now().as_millisecond();
-    (status, axum::Json(json!({"requestId": request, "timestamp": now, "errorMessage": wrong}))).into_response()
+    (status, axum::Json(json!({"requestId": request, "timestamp": now, "errorMessage": wrong})))
+        .into_response()
 }
 
 /// What the gate refused, in the same shape.

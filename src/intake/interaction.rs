@@ -36,7 +36,7 @@ impl Desk {
             Interaction::ViewPress(press) if press.action_id == "try_plan" => {
                 self.try_plan(press).await.map(|()| None)
             }
-            Interaction::ViewPress(press) => {
+            Interaction::ViewPress(_) => {
                 tracing::debug!("a button of a view that does nothing");
                 Ok(None)
             }

@@ -61,7 +61,7 @@ impl Metric {
 }
 
 const AGENTS: &[&str] = &["logs", "metrics", "deploy"];
-const ROUTES: &[&str] = &["alert", "incidents", "slack", "sns"];
+const ROUTES: &[&str] = &["alert", "incidents", "logs", "slack", "sns"];
 const DECISIONS: &[&str] = &["approved", "rejected", "expired"];
 
 /// All of them, in order of their names.
@@ -89,6 +89,7 @@ pub const METRICS: &[Metric] = &[
     gauge("jobs_oldest_seconds", "How long the oldest job that is due has waited."),
     counter("jobs_put_aside", "Jobs that were put aside after too many attempts, since the start."),
     gauge("jobs_waiting", "Jobs that wait to be done."),
+    counter("logs_refused", "Deliveries of log lines that could not be read."),
     gauge("messages_dead", "Messages that Slack refused for good."),
     counter("messages_edited", "Messages that were edited in Slack."),
     counter("messages_found_again", "Messages that Slack had taken although its answer was lost."),
