@@ -52,16 +52,6 @@ impl Accepted {
 }
 
 impl Store {
-    /// Stores an alert. When this returns it is on disk and its work is queued.
-    pub async fn accept(&self, new: NewAlert, now: Timestamp) -> Result<Accepted> {
-        let Some(mut transaction) = self.begin_once(new.origin.delivery.as_deref(), now).await? else {
-            return Ok(Accepted::Duplicate);
-        };
-        let accepted = accept_in(&mut transaction, &new, now).await?;
-        transaction.commit().await?;
-        Ok(accepted)
-    }
-
     /// Begins a transaction that notes a delivery; `None` where it was noted before.
     pub(super) async fn begin_once(
         &self,

@@ -23,6 +23,7 @@ mod resolve;
 mod retention;
 mod snapshots;
 mod storms;
+mod together;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -128,6 +129,7 @@ pub enum Once<T> {
 pub struct Store {
     writer: SqlitePool,
     readers: SqlitePool,
+    queue: together::Queue,
     /// Held by the one process that works on the jobs; released when the last clone goes.
     _lock: Option<std::sync::Arc<std::fs::File>>,
 }
@@ -203,7 +205,7 @@ impl Store {
             .busy_timeout(BUSY_TIMEOUT);
         let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
         let readers = SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await?;
-        Ok(Self { writer, readers, _lock: lock.map(std::sync::Arc::new) })
+        Ok(Self { writer, readers, queue: together::Queue::default(), _lock: lock.map(std::sync::Arc::new) })
     }
 
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>> {

@@ -163,6 +163,33 @@ async fn a_clock_that_went_back_keeps_nothing_waiting() {
 }
 
 #[tokio::test]
+async fn alerts_that_come_together_are_each_stored_once_also_where_somebody_goes_away() {
+    let (_folder, store, _) = store().await;
+    let together: Vec<_> = (0..200)
+        .map(|number| {
+            let mut new = alert(&format!("service-{}", number % 5), Some("5xx"));
+            new.origin.delivery = Some(format!("Ev{}", number / 2));
+            let store = store.clone();
+            tokio::spawn(async move { store.accept(new, noon()).await.unwrap() })
+        })
+        .collect();
+    // Some callers hang up, whoever is storing then.
+    for gone in together.iter().skip(150) {
+        gone.abort();
+    }
+    let mut first_of_two = 0;
+    for one in together.into_iter().take(150) {
+        first_of_two += i64::from(one.await.unwrap() != Accepted::Duplicate);
+    }
+    assert_eq!(first_of_two, 75, "each delivery counts once");
+    let stored: i64 = store.list(10).await.unwrap().iter().map(|line| line.alerts_received).sum();
+    assert!(
+        (75..=100).contains(&stored),
+        "{stored}: what was acknowledged, and of the others each at most once"
+    );
+}
+
+#[tokio::test]
 async fn a_copy_is_whole_while_others_write_and_replaces_nothing() {
     let (folder, store, url) = store().await;
     let id = opened(&store, "checkout", "5xx").await;
