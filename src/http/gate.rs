@@ -88,7 +88,7 @@ pub(super) async fn logs(State(edge): Shared, request: Request, next: Next) -> R
     let needed = "the access key is not the alert token";
     match let_in(&edge, request.headers(), given, Peer::of(&request), ("logs", needed)) {
         Ok(()) => bounded_to(request, next, LOGS_BODY_MAX).await,
-        Err(refused) => super::logs::refused(&edge, request.headers(), refused, needed),
+        Err(refused) => super::logs::refused(&edge, request.headers(), &refused, needed),
     }
 }
 
@@ -156,7 +156,7 @@ fn let_in<const N: usize>(
         error(StatusCode::INTERNAL_SERVER_ERROR, "the token is not readable here")
     })?;
     let is_token = |given: &&str| bool::from(given.as_bytes().ct_eq(token.as_bytes()));
-    if !token.is_empty() && given.iter().any(|given| is_token(given)) {
+    if !token.is_empty() && given.iter().any(is_token) {
         Ok(())
     } else {
         Err(edge.refuse(peer, route, StatusCode::UNAUTHORIZED, needed))

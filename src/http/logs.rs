@@ -71,7 +71,7 @@ fn shaped(edge: &Edge, status: StatusCode, request: &str, wrong: Option<&str>) -
 }
 
 /// What the gate refused, in the same shape.
-pub(super) fn refused(edge: &Edge, headers: &HeaderMap, refused: Response, why: &str) -> Response {
+pub(super) fn refused(edge: &Edge, headers: &HeaderMap, refused: &Response, why: &str) -> Response {
     let request = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut answer = shaped(edge, refused.status(), request, Some(why));
     if let Some(wait) = refused.headers().get(header::RETRY_AFTER) {
