@@ -203,6 +203,7 @@ impl Desk {
 
     pub(super) async fn resolve_asked(&self, mut resolve: Resolve<'_>) -> Result<Resolved> {
         for service in &mut resolve.services {
+            *service = redact::text(service);
             if let Some(known) = self.config.service(service) {
                 service.clone_from(&known.name);
             }

@@ -79,9 +79,10 @@ pub fn evidence(evidence: &mut Evidence) -> Masks {
     masks
 }
 
-/// Masks secrets in an alert's words. Its service stays as it is named.
+/// Masks secrets in an alert's words. What calls itself a service and looks like a secret is none that AWS could name.
 pub fn alert(alert: &mut Alert) {
-    let Alert { metric, severity, alert_name, source, .. } = alert;
+    let Alert { service, metric, severity, alert_name, source, .. } = alert;
+    put(service);
     for said in [metric, severity, alert_name, source].into_iter().flatten() {
         put(said);
     }
