@@ -48,24 +48,42 @@ impl Allowance {
 /// The failures of all addresses.
 #[derive(Debug, Default)]
 pub struct Failures {
-    by_address: Mutex<HashMap<Option<IpAddr>, Allowance>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    by_address: HashMap<Option<IpAddr>, Allowance>,
+    /// When those that have rested were last forgotten.
+    swept: Option<Instant>,
+}
+
+impl Known {
+    /// Forgets who has rested. Nobody rests sooner, and a crowd of strangers must not have all looked at for each.
+    fn sweep(&mut self, now: Instant) {
+        if self.swept.is_some_and(|swept| now.saturating_duration_since(swept) < EVERY) {
+            return;
+        }
+        self.swept = Some(now);
+        self.by_address.retain(|_, allowance| {
+            allowance.refill(now);
+            allowance.left < BURST
+        });
+    }
 }
 
 impl Failures {
     /// Notes a failure; whether it is within what its address may make. `None` is an address that is not known.
     pub fn allow(&self, address: Option<IpAddr>, now: Instant) -> bool {
-        let mut addresses = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut key = address.map(network);
-        if !addresses.contains_key(&key) && addresses.len() >= ADDRESSES {
-            addresses.retain(|_, allowance| {
-                allowance.refill(now);
-                allowance.left < BURST
-            });
-            if addresses.len() >= ADDRESSES {
+        if !known.by_address.contains_key(&key) && known.by_address.len() >= ADDRESSES {
+            known.sweep(now);
+            if known.by_address.len() >= ADDRESSES {
                 key = None;
             }
         }
-        addresses.entry(key).or_insert_with(|| Allowance::full(now)).take(now)
+        known.by_address.entry(key).or_insert_with(|| Allowance::full(now)).take(now)
     }
 
     /// After how long another failure is answered in words again.
@@ -111,11 +129,11 @@ mod tests {
         for number in 0..200_000_u32 {
             failures.allow(Some(IpAddr::V4(Ipv4Addr::from(number))), now);
         }
-        let held = failures.by_address.lock().unwrap().len();
+        let held = failures.known.lock().unwrap().by_address.len();
         assert!(held <= ADDRESSES + 1, "{held}");
         let late = now + EVERY * 1000;
         assert!(failures.allow(Some("203.0.113.9".parse().unwrap()), late), "what has rested is forgotten");
-        assert!(failures.by_address.lock().unwrap().len() < 10);
+        assert!(failures.known.lock().unwrap().by_address.len() < 10);
     }
 
     #[test]
