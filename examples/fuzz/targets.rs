@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use incident_commander::analysis::{self, redact, templates};
+use incident_commander::analysis::{self, templates};
 use incident_commander::aws::sns::Envelope;
 use incident_commander::bundle;
 use incident_commander::bundle::trail;
 use incident_commander::cli::metrics;
 use incident_commander::config::Config;
 use incident_commander::domain::alert::{Alert, parse_time};
+use incident_commander::domain::redact;
 use incident_commander::intake::{aws_event, command, reading, when};
 use incident_commander::slack::text::{cut, escape};
 use incident_commander::slack::{inbound, interaction, socket};

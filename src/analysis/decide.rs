@@ -4,11 +4,12 @@
 //! outage. So a rollback needs a change that is likelier than all else together, that can be undone,
 //! still stands, and has nothing newer on top.
 
+use super::ratios;
 use super::suspects::{Schema, Suspect};
 use super::weigh::{Weighed, indistinct};
-use super::{ratios, redact};
 use crate::domain::change::Effect;
 use crate::domain::evidence::Scope;
+use crate::domain::redact;
 use crate::domain::report::{Action, ActionKind, Cause};
 
 /// An undecided cause that is at least this likely is worth a look.

@@ -34,7 +34,6 @@ mod tests;
 
 use crate::domain::change::Change;
 use crate::domain::evidence::Evidence;
-pub use crate::domain::redact;
 use crate::domain::report::{Report, Symptoms};
 use crate::domain::words;
 use grid::Grid;

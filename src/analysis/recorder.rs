@@ -11,7 +11,7 @@ use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
 use super::changes::{function_settings, task_settings};
-use super::redact;
+use crate::domain::redact;
 use crate::domain::snapshot::{self, Present, Recorded};
 
 /// Bytes of a hash that are kept: enough to tell values of one key apart.

@@ -14,10 +14,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Format;
-use crate::analysis::{changes, redact};
+use crate::analysis::changes;
 use crate::bundle::{self, trail};
 use crate::domain::change::Effect;
 use crate::domain::evidence::TrailRecord;
+use crate::domain::redact;
 
 #[derive(Debug, Args)]
 pub struct ReadArgs {

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use super::headline::note;
 use super::{Bench, Done, feedback, report, roll_back};
-use crate::analysis::redact;
 use crate::domain::approval::{self, Authorship, Click, Decision, Known, Refusal, Request, Rules};
 use crate::domain::audit::Entry;
 use crate::domain::incident::IncidentId;
 use crate::domain::machine;
+use crate::domain::redact;
 use crate::domain::scorecard::Word;
 use crate::fail_points::Point;
 use crate::slack::approvals;

@@ -2,7 +2,7 @@
 
 use super::headline::note;
 use super::{Bench, report};
-use crate::analysis::redact;
+use crate::domain::redact;
 use crate::domain::scorecard::Word;
 use crate::slack::feedback::About;
 use crate::slack::messages::Message;

@@ -8,12 +8,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Bench;
-use crate::analysis::{Investigation, redact};
+use crate::analysis::Investigation;
 use crate::aws::rollback::{self, Obstacle};
 use crate::config::Config;
 use crate::domain::change::Relation;
 use crate::domain::machine;
 use crate::domain::plan::{Plan, expected_effect};
+use crate::domain::redact;
 use crate::domain::report::ActionKind;
 use crate::domain::rollback::RollbackTarget;
 

@@ -10,13 +10,13 @@ use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use super::{Bench, Done, delivery, headline};
-use crate::analysis::redact;
 use crate::aws::ReadError;
 use crate::aws::rollback::{self, Obstacle, Outcome, State, Traced};
 use crate::domain::approval::Decision;
 use crate::domain::audit::What;
 use crate::domain::execution::{self, APPLY_WITHIN, Answer, Effect, Finding, Guard, Hand, Next, Seen, Sent};
 use crate::domain::incident::State as IncidentState;
+use crate::domain::redact;
 use crate::fail_points::Point;
 use crate::slack::messages;
 use crate::store::{Approval, Ended, IncidentRow};

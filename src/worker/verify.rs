@@ -10,13 +10,14 @@ use tokio::time::Instant;
 
 use super::roll_back::say_once;
 use super::{Bench, Done, delivery, headline, take_back};
-use crate::analysis::{aftermath, redact};
+use crate::analysis::aftermath;
 use crate::aws::metrics::{self, Query};
 use crate::aws::rollback::{self, InEffect};
 use crate::bundle;
 use crate::domain::evidence::Evidence;
 use crate::domain::incident::State;
 use crate::domain::recovery::{Judgement, Word, judge};
+use crate::domain::redact;
 use crate::fail_points::Point;
 use crate::slack::messages;
 use crate::store::{Approval, IncidentRow};

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 
 use super::{Findings, clock, percent, what};
 use crate::analysis::keys::Class;
-use crate::analysis::redact;
 use crate::analysis::suspects::Suspect;
 use crate::domain::change::{Effect, FieldSays, LogField, Relation};
+use crate::domain::redact;
 use crate::domain::report::{Cause, Cleared};
 
 /// Most changes that are listed; in a busy account the rest are strangers'.

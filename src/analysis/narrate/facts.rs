@@ -4,10 +4,10 @@ use super::{Findings, clock, figure, links, milliseconds, percent, shown, what};
 use crate::analysis::keys::Side;
 use crate::analysis::logs::phrases::Mechanism;
 use crate::analysis::metrics::{Manner, Trouble};
-use crate::analysis::redact;
 use crate::analysis::suspects::Suspect;
 use crate::analysis::triggers::events::Kind;
 use crate::domain::change::FieldSays;
+use crate::domain::redact;
 use crate::domain::report::{Agent, Cause, EvidenceItem};
 use jiff::Timestamp;
 

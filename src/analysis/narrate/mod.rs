@@ -19,7 +19,6 @@ use super::keys::Failure;
 use super::logs::LogSurvey;
 use super::metrics::Metrics;
 use super::nearness;
-use super::redact;
 use super::suspects::Suspect;
 use super::symptom::Symptom;
 use super::triggers::Triggers;
@@ -27,6 +26,7 @@ use super::weigh::Weighed;
 use crate::domain::change::{Change, ChangeKind, KeyChange};
 use crate::domain::cost::Usage;
 use crate::domain::evidence::Evidence;
+use crate::domain::redact;
 use crate::domain::report::{Action, Cause, Hypothesis, NamedChange, Onset, Report, TimelineEntry, Verdict};
 
 /// Everything that was found, for writing about it.

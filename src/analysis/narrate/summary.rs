@@ -5,10 +5,10 @@ use jiff::Timestamp;
 use super::facts::{amount, capital, quote, times};
 use super::{Findings, clock, figure, milliseconds, percent, shown, what};
 use crate::analysis::metrics::Manner;
-use crate::analysis::redact;
 use crate::analysis::suspects::Suspect;
 use crate::analysis::triggers::events::Kind;
 use crate::analysis::weigh::indistinct;
+use crate::domain::redact;
 use crate::domain::report::{Cause, Verdict};
 
 pub fn summary(findings: &Findings<'_>, verdict: &Verdict) -> String {
