@@ -27,6 +27,8 @@ use crate::worker::{self, Bench};
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(7);
 /// Folding the write-ahead log into the file.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
+/// How long AWS may take to say who the bot is; two calls of a tenth of a second.
+const CALLER_WITHIN: Duration = Duration::from_secs(10);
 
 /// Picks the TLS implementation for the whole process. Two of them are linked in, and without a
 /// choice the first connection panics. Harmless when called again.
@@ -171,6 +173,12 @@ impl Bot {
             router = router.merge(more);
         }
         let mut tasks = vec![tokio::spawn(worker::run(bench.clone(), alive))];
+        // Roles are assumed before the first alert, not while somebody waits; where that fails, the investigation says so.
+        let (aws, ended) = (bench.aws.clone(), stop.clone());
+        tasks.push(tokio::spawn(async move {
+            let within = tokio::time::Instant::now() + CALLER_WITHIN;
+            let _ = ended.run_until_cancelled(aws.caller(within)).await;
+        }));
         tasks.push(tokio::spawn(http::listen::serve(
             listener,
             router,

@@ -83,6 +83,10 @@ fn read(value: &Value) -> Option<Vec<Resource>> {
     if let Some(resources) = list("ResourceTagMappingList") {
         return Some(resources.iter().filter_map(tagged).collect());
     }
+    // `terraform show -json` where nothing was applied yet.
+    if value["format_version"].is_string() && value.get("values").is_none() {
+        return Some(Vec::new());
+    }
     if let Some(module) = value["values"]["root_module"].as_object() {
         let mut found = Vec::new();
         modules(&Value::Object(module.clone()), &mut found);
@@ -315,6 +319,11 @@ mod tests {
         assert_eq!(refunds.ecs, [EcsRef { cluster: "prod".into(), service: "refunds".into() }]);
         assert_eq!(refunds.log_groups, ["/prod/refunds/app"]);
         assert!(text.ends_with("# of no service: parameter /elsewhere/limit\n"), "{text}");
+    }
+
+    #[test]
+    fn a_terraform_state_in_which_nothing_was_applied_gives_nothing() {
+        assert_eq!(read(&json!({ "format_version": "1.0" })), Some(Vec::new()));
     }
 
     #[test]

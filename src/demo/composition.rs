@@ -256,6 +256,11 @@ impl Composition {
         })
     }
 
+    /// What its workers work with, to ask AWS as they do.
+    pub fn bench(&self) -> &crate::worker::Bench {
+        self.bot.bench()
+    }
+
     /// The bot's own database, to look into.
     pub fn store(&self) -> &crate::store::Store {
         self.bot.store()

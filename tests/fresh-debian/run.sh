@@ -2,20 +2,23 @@
 # A fresh Debian in which nothing is but what deploy/Dockerfile installs, and the bot in it: it says its version, tells the
 # demo's story to its verdict and its recovery, and serves until it is told to stop.
 #
-# Usage, as root: run.sh BINARY [FOLDER]. FOLDER is a Debian that debootstrap has made already; without it one is made and
-# removed again, which takes two minutes. Packages, user, variables and health check are read from the Dockerfile.
+# Usage, as root: run.sh BINARY [PYTHON SLACK_ALONE ROLLBACKS_ELSEWHERE]. The Debian is made by debootstrap and removed again;
+# DEBIAN=FOLDER takes one that is there. Packages, user, variables and health check are read from the Dockerfile. With the
+# three programs that tests/ministack/story.py needs, its story is told too, with the bot in the Debian and AWS and Slack
+# outside of it.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 dockerfile=$here/../../deploy/Dockerfile
 binary=$(realpath "$1")
+shift
 work=$(mktemp -d)
-debian=${2:-$work/debian}
+debian=${DEBIAN:-$work/debian}
 
 cleanup() {
   if [ -n "${bot:-}" ]; then kill "$bot" 2>/dev/null || true; fi
-  umount "$debian/proc" 2>/dev/null || true
+  umount "$debian/proc" "$debian$work/story" 2>/dev/null || true
   # Not through a mount: what cannot be unmounted stays.
-  mountpoint -q "$debian/proc" || rm -rf "$work"
+  mountpoint -q "$debian/proc" || mountpoint -q "$debian$work/story" || rm -rf "$work"
 }
 trap cleanup EXIT
 
@@ -58,3 +61,13 @@ kill -TERM "$bot"
 wait "$bot" || { echo "SIGTERM ends it with $?" >&2; exit 1; }
 bot=
 echo "ok: SIGTERM ends it with 0"
+
+if [ $# = 3 ]; then
+  # What the story writes has the same path inside.
+  mkdir -p "$work/story" "$debian$work/story"
+  mount --bind "$work/story" "$debian$work/story"
+  printf '#!/bin/sh\nexec chroot %q /usr/local/bin/incident-commander "$@"\n' "$debian" >"$work/inside"
+  chmod +x "$work/inside"
+  TMPDIR=$work/story "$1" "$here/../ministack/story.py" --bin "$work/inside" --slack "$2" --rollbacks "$3"
+  echo "ok: configured against AWS and Slack outside, it gives its first verdict and undoes the change"
+fi

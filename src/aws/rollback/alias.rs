@@ -7,18 +7,38 @@ use std::collections::BTreeMap;
 use aws_sdk_lambda::types::AliasRoutingConfiguration;
 use tokio::time::Instant;
 
-use super::{Obstacle, Outcome, State, outcome};
+use super::{Obstacle, Outcome, State, outcome, starts_from};
 use crate::aws::clients::{Clients, Writer};
 use crate::aws::errors::{ReadError, within};
 use crate::domain::rollback::RollbackTarget;
 
 /// The step with the alias's revision of now; the version to go back to must exist.
+///
+/// State and revision come from one answer: of two, the later could be of what somebody moved in between.
 pub(super) async fn prepare(
     clients: &Clients,
     target: &RollbackTarget,
     deadline: Instant,
 ) -> Result<RollbackTarget, Obstacle> {
-    let RollbackTarget::LambdaAlias { function, alias, to_version, to_weights, .. } = target else {
+    let (seen, served) =
+        tokio::join!(look(clients, target, deadline), can_be_served(clients, target, deadline));
+    let (state, revision) = seen?;
+    starts_from(state, target)?;
+    served?;
+    let mut target = target.clone();
+    if let RollbackTarget::LambdaAlias { revision_id, .. } = &mut target {
+        *revision_id = revision;
+    }
+    Ok(target)
+}
+
+/// Whether each version that the alias will serve exists and can be started.
+async fn can_be_served(
+    clients: &Clients,
+    target: &RollbackTarget,
+    deadline: Instant,
+) -> Result<(), Obstacle> {
+    let RollbackTarget::LambdaAlias { function, to_version, to_weights, .. } = target else {
         return Err(Obstacle::NotSupported { what: target.describe() });
     };
     for version in std::iter::once(to_version).chain(to_weights.keys()) {
@@ -36,13 +56,7 @@ pub(super) async fn prepare(
             Err(error) => return Err(error.into()),
         }
     }
-    let call = clients.lambda.get_alias().function_name(function).name(alias);
-    let now = within(deadline, "lambda:GetAlias", call.send()).await?;
-    let mut target = target.clone();
-    if let RollbackTarget::LambdaAlias { revision_id, .. } = &mut target {
-        now.revision_id().unwrap_or_default().clone_into(revision_id);
-    }
-    Ok(target)
+    Ok(())
 }
 
 pub(super) async fn apply(writer: &Writer, target: &RollbackTarget, deadline: Instant) -> Outcome {
@@ -68,6 +82,15 @@ pub(super) async fn read_back(
     target: &RollbackTarget,
     deadline: Instant,
 ) -> Result<State, ReadError> {
+    look(clients, target, deadline).await.map(|(state, _)| state)
+}
+
+/// How the alias stands, and under which revision.
+async fn look(
+    clients: &Clients,
+    target: &RollbackTarget,
+    deadline: Instant,
+) -> Result<(State, String), ReadError> {
     let RollbackTarget::LambdaAlias {
         function,
         alias,
@@ -78,7 +101,7 @@ pub(super) async fn read_back(
         revision_id,
     } = target
     else {
-        return Ok(State::Other { what: target.describe() });
+        return Ok((State::Other { what: target.describe() }, String::new()));
     };
     let call = clients.lambda.get_alias().function_name(function).name(alias);
     let answer = within(deadline, "lambda:GetAlias", call.send()).await?;
@@ -87,7 +110,7 @@ pub(super) async fn read_back(
     let weights: BTreeMap<String, f64> =
         routing.into_iter().flatten().map(|(version, weight)| (version.clone(), *weight)).collect();
     let there = || format!("{function}:{alias} is at version {version}{}", tell_weights(&weights));
-    Ok(if version == to_version && weights == *to_weights {
+    let state = if version == to_version && weights == *to_weights {
         State::Restored
     } else if version != from_version || weights != *from_weights {
         State::Other { what: there() }
@@ -95,7 +118,8 @@ pub(super) async fn read_back(
         State::Unchanged
     } else {
         State::Alike { what: format!("{} under another revision", there()) }
-    })
+    };
+    Ok((state, answer.revision_id().unwrap_or_default().to_owned()))
 }
 
 fn tell_weights(weights: &BTreeMap<String, f64>) -> String {

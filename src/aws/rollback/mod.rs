@@ -94,13 +94,11 @@ pub async fn prepare(
     now: Timestamp,
     deadline: Instant,
 ) -> Result<RollbackTarget, Obstacle> {
-    match read_back(clients, target, deadline).await {
-        Ok(State::Unchanged | State::Alike { .. }) => {}
-        Ok(State::Restored) => return Err(Obstacle::AlreadyThere { what: target.describe() }),
-        Ok(State::Other { what }) => return Err(Obstacle::Moved { what }),
-        Err(error) => return Err(error.into()),
+    if !matches!(target, RollbackTarget::LambdaAlias { .. }) {
+        starts_from(read_back(clients, target, deadline).await?, target)?;
     }
     match target {
+        // It looks for itself.
         RollbackTarget::LambdaAlias { .. } => alias::prepare(clients, target, deadline).await,
         RollbackTarget::LambdaConfiguration { .. } => function::prepare(clients, target, deadline).await,
         RollbackTarget::LambdaConcurrency { .. } => Ok(target.clone()),
@@ -109,6 +107,15 @@ pub async fn prepare(
         RollbackTarget::AppConfig { .. } | RollbackTarget::AppConfigVersion { .. } => {
             configuration::prepare(clients, target, now, deadline).await
         }
+    }
+}
+
+/// Whether a step can be taken from what is there.
+fn starts_from(state: State, target: &RollbackTarget) -> Result<(), Obstacle> {
+    match state {
+        State::Unchanged | State::Alike { .. } => Ok(()),
+        State::Restored => Err(Obstacle::AlreadyThere { what: target.describe() }),
+        State::Other { what } => Err(Obstacle::Moved { what }),
     }
 }
 
