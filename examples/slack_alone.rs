@@ -21,6 +21,9 @@ struct Arguments {
     bot: String,
     #[arg(long)]
     signing_secret: String,
+    /// Whether the app has Socket Mode switched on.
+    #[arg(long)]
+    socket_mode: bool,
 }
 
 /// Somebody presses a button of a message.
@@ -36,11 +39,14 @@ async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let slack = SlackWorld::new(Options::default());
     slack.set_bot(&arguments.bot, &arguments.signing_secret);
+    if arguments.socket_mode {
+        slack.use_socket_mode();
+    }
     let api = slack.serve(tokio::net::TcpListener::bind("127.0.0.1:0").await?)?;
     println!(
         "{}",
         json!({
-            "api": api, "token": slack.options().bot_token, "channel": id::ALERTS,
+            "api": api, "token": slack.options().bot_token, "app_token": slack.options().app_token, "channel": id::ALERTS,
             "approvers": id::APPROVERS, "approver": id::APPROVER, "stranger": id::STRANGER,
         })
     );

@@ -17,6 +17,7 @@ pub mod fail_points;
 pub mod http;
 pub mod intake;
 pub mod report;
+pub mod roots;
 pub mod slack;
 pub mod store;
 pub mod telemetry;

@@ -26,6 +26,7 @@ use super::settings::AwsSettings;
 use super::sharing::Sharing;
 use super::signed::Signed;
 use crate::domain::evidence::{FunctionHistory, Gap};
+use crate::roots::roots;
 
 /// `LookupEvents` allows two calls a second; a little below, since clocks differ.
 const LOOKUPS_PER_SECOND: f64 = 1.9;
@@ -138,6 +139,19 @@ pub(super) struct SharedAnswers {
     pub series: Sharing<Points>,
 }
 
+/// The machine's certificates; without any no address of AWS can be believed, and a double on plain HTTP still answers.
+fn trusted() -> Result<tls::TlsContext, ReadError> {
+    let pem = roots().map(|roots| roots.pem.as_str()).unwrap_or_default();
+    let mut store = tls::TrustStore::empty();
+    if !pem.is_empty() {
+        store.add_pem_certificate(pem);
+    }
+    tls::TlsContext::builder()
+        .with_trust_store(store)
+        .build()
+        .map_err(|error| ReadError::Credentials { message: error.to_string() })
+}
+
 /// What makes an approved change: one session, no retries.
 #[derive(Debug, Clone)]
 pub struct Writer {
@@ -155,6 +169,7 @@ impl Clients {
     pub async fn connect(settings: &AwsSettings) -> Result<Self, ReadError> {
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+            .tls_context(trusted()?)
             .build_https();
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(settings.connect_timeout)

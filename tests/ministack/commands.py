@@ -5,23 +5,19 @@ the emulator, Slack the demo's, `aws` Amazon's own command line. A command that 
 place where it is, or the reason why nowhere; one that nobody thought of fails the script.
 """
 
-import argparse
 import contextlib
 import json
 import os
 import pathlib
 import re
 import shutil
-import signal
 import subprocess
-import sys
-import tempfile
 import time
 import urllib.request
 
 from emulator import REGION, Emulator, free_port, until
 from slack import Slack
-from story import ALIAS, FUNCTION, SECRET, Checks, answer_of, configuration, deploy, publish
+from story import ALIAS, FUNCTION, SECRET, answer_of, configuration, deploy, publish, told
 
 ROOT = pathlib.Path(__file__).parents[2]
 TOKEN = "t0ken"
@@ -156,6 +152,8 @@ class Shell:
     def run(self, commands):
         """The commands of one block, in one shell that stops at the first that fails."""
         script = "set -euo pipefail\n" + "\n".join(map(self.adapted, commands))
+        if "SLACK_BOT_TOKEN_FILE" in script:
+            script = f"unset SLACK_BOT_TOKEN\n{script}"
         done = subprocess.run(
             ["bash", "-c", script], cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=WITHIN
         )
@@ -166,7 +164,8 @@ class Shell:
     @contextlib.contextmanager
     def running(self, command, health, environment=None):
         """A command that goes on until it is told to stop, and then ends well."""
-        script = "exec " + re.sub(r"^((?:\w+=\S+ )*)", r"env \1", self.adapted(command))
+        without = "env -u SLACK_BOT_TOKEN " if "SLACK_BOT_TOKEN_FILE" in command else "env "
+        script = f"exec {without}{self.adapted(command)}"
         process = subprocess.Popen(
             ["bash", "-c", script],
             cwd=self.folder,
@@ -248,11 +247,11 @@ def run_all(args, check, folder, open_things):
     formation.create_stack(StackName="shop", TemplateBody=json.dumps(stack))
 
     bot_url = f"http://127.0.0.1:{free_port()}"
-    slack = Slack(args.slack, bot_url, SECRET)
+    slack = Slack(args.slack, bot_url, SECRET, "--socket-mode")
     open_things.callback(slack.stop)
     configuration(folder, slack.ids, "arn:aws:sns:us-east-1:123456789012:alarms", role, role)
     (folder / "bot-token").write_text(slack.ids["token"])
-    (folder / "app-token").write_text("xapp-1")
+    (folder / "app-token").write_text(slack.ids["app_token"])
     demo_port = free_port()
     environment = {
         "AWS_ACCESS_KEY_ID": "commander",
@@ -302,7 +301,8 @@ def run_all(args, check, folder, open_things):
             if not here:
                 continue
             if any("COMMANDER_URL" in command for command in here):
-                with shell.running(f"incident-commander demo --addr 127.0.0.1:{demo_port}", f"http://127.0.0.1:{demo_port}/healthz"):
+                demo = f"127.0.0.1:{demo_port}"
+                with shell.running(f"incident-commander demo --addr {demo}", f"http://{demo}/healthz"):
                     shell.run(here)
             else:
                 shell.run(here)
@@ -319,25 +319,5 @@ def is_the_demo_alone(command):
     return command.endswith(" demo") or command.endswith("-- demo")
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    for name in ("--bin", "--slack", "--aws"):
-        parser.add_argument(name, required=True)
-    args = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    check = Checks()
-    with tempfile.TemporaryDirectory(prefix="ministack-", ignore_cleanup_errors=True) as name:
-        folder = pathlib.Path(name)
-        try:
-            with contextlib.ExitStack() as open_things:
-                run_all(args, check, folder, open_things)
-        except BaseException:
-            for log in ("running.log", "ministack.log"):
-                with contextlib.suppress(OSError):
-                    print(f"--- the end of {log}\n{(folder / log).read_text()[-3000:]}", file=sys.stderr)
-            raise
-    print(f"{check.held} commands were executed")
-
-
 if __name__ == "__main__":
-    main()
+    told(run_all, "--bin", "--slack", "--aws", logs=("running.log", "ministack.log"))

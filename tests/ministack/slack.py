@@ -6,9 +6,9 @@ import threading
 
 
 class Slack:
-    def __init__(self, binary, bot, secret):
+    def __init__(self, binary, bot, secret, *options):
         self.process = subprocess.Popen(
-            [binary, "--bot", bot, "--signing-secret", secret], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [binary, "--bot", bot, "--signing-secret", secret, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self.ids = json.loads(self.process.stdout.readline())
         self.lock = threading.Lock()

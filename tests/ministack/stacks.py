@@ -6,22 +6,18 @@ The checkout service runs there as a Lambda function with a custom runtime, the 
 update of the stack with another scenario publishes a version and moves the alias; the bot's `investigate` finds that.
 """
 
-import argparse
 import collections
-import contextlib
 import json
 import os
 import pathlib
 import re
 import subprocess
-import sys
-import tempfile
 import threading
 import time
 
 from emulator import REGION, Emulator, until
 from relay import Relay
-from story import Checks
+from story import told
 
 HERE = pathlib.Path(__file__).parent
 DEPLOY = HERE.parents[1] / "deploy"
@@ -280,23 +276,5 @@ def tell_story(args, check, folder, open_things):
     check(expected.items() <= values.items(), f"verdict: old and new values {values}")
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    for name in ("--bin", "--checkout"):
-        parser.add_argument(name, required=True)
-    args = parser.parse_args()
-    check = Checks()
-    with tempfile.TemporaryDirectory(prefix="ministack-", ignore_cleanup_errors=True) as name:
-        folder = pathlib.Path(name)
-        try:
-            with contextlib.ExitStack() as open_things:
-                tell_story(args, check, folder, open_things)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                print(f"--- the end of ministack.log\n{(folder / 'ministack.log').read_text()[-3000:]}", file=sys.stderr)
-            raise
-    print(f"{check.held} checks held")
-
-
 if __name__ == "__main__":
-    main()
+    told(tell_story, "--bin", "--checkout", logs=("ministack.log",))

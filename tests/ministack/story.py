@@ -250,9 +250,10 @@ def tell_story(args, check, folder, open_things):
     check(subprocess.run(audit, stdout=subprocess.DEVNULL).returncode == 0, "audit: the chain of hashes holds")
 
 
-def main():
+def told(story, *options, logs=("bot.log", "ministack.log")):
+    """Tells a story to its end, with the programs that its options name; where it breaks off, the logs' ends are shown."""
     parser = argparse.ArgumentParser()
-    for name in ("--bin", "--slack", "--rollbacks"):
+    for name in options:
         parser.add_argument(name, required=True)
     args = parser.parse_args()
     # Whoever ends the story ends everything that it started.
@@ -262,9 +263,9 @@ def main():
         folder = pathlib.Path(name)
         try:
             with contextlib.ExitStack() as open_things:
-                tell_story(args, check, folder, open_things)
+                story(args, check, folder, open_things)
         except BaseException:
-            for log in ("bot.log", "ministack.log"):
+            for log in logs:
                 with contextlib.suppress(OSError):
                     print(f"--- the end of {log}\n{(folder / log).read_text()[-3000:]}", file=sys.stderr)
             raise
@@ -272,4 +273,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    told(tell_story, "--bin", "--slack", "--rollbacks")

@@ -1,0 +1,44 @@
+//! The certificates that this machine trusts, read once for all clients.
+//!
+//! Rule: reading them takes a walk through some hundred files, and each connector of Slack's and AWS's clients would
+//! walk for itself; that was most of the time of a start.
+
+use std::io;
+use std::sync::OnceLock;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rustls::RootCertStore;
+
+#[derive(Debug)]
+pub struct Roots {
+    pub store: RootCertStore,
+    /// The same, for libraries that want to parse them themselves.
+    pub pem: String,
+}
+
+static ROOTS: OnceLock<Roots> = OnceLock::new();
+
+/// The machine's root certificates; those that cannot be parsed are left out.
+///
+/// # Errors
+/// Where the machine has none.
+pub fn roots() -> io::Result<&'static Roots> {
+    let roots = ROOTS.get_or_init(read);
+    if roots.store.is_empty() {
+        let message = "this machine has no root certificates (on Debian: the package ca-certificates)";
+        return Err(io::Error::new(io::ErrorKind::NotFound, message));
+    }
+    Ok(roots)
+}
+
+fn read() -> Roots {
+    let mut roots = Roots { store: RootCertStore::empty(), pem: String::new() };
+    for certificate in rustls_native_certs::load_native_certs().certs {
+        let text = STANDARD.encode(&certificate);
+        if roots.store.add(certificate).is_ok() {
+            roots.pem.push_str(&format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n"));
+        }
+    }
+    roots
+}
