@@ -59,18 +59,12 @@ async fn whatever_slack_does_every_message_stands_once_as_soon_as_it_answers() {
                     office.desk.alert(alert(&format!("service-{number}")), Origin::default()).await;
                 assert!(matches!(accepted.unwrap(), Accepted::Opened(_)), "{kind:?}");
             }
-            for _ in 0..10 {
-                office.work().await;
-                office.pass(1);
-            }
+            office.live(10).await;
             let down = office.bench.metrics.dependencies_down();
             assert_eq!(down.contains(&"slack".to_owned()), is_silence, "{kind:?}: {down:?}");
             office.slack.clear_faults();
             // A minute is the longest that anything waits for its next attempt; a post that may have arrived is looked for.
-            for _ in 0..130 {
-                office.work().await;
-                office.pass(1);
-            }
+            office.live(130).await;
             let mut seen: BTreeMap<String, usize> = BTreeMap::new();
             for message in office.posted() {
                 let about = message.metadata.as_ref().unwrap()["event_payload"]["incident"].to_string();

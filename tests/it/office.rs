@@ -26,6 +26,7 @@ use tokio::net::TcpListener;
 
 use crate::house::{PATIENCE, desk, serve, settings};
 use crate::process::Process;
+use crate::ward::idle;
 
 pub struct Office {
     pub bench: Bench,
@@ -142,6 +143,17 @@ impl Office {
             if !deliver_once(&self.bench).await.unwrap() {
                 return;
             }
+        }
+    }
+
+    /// Works for so many seconds.
+    pub async fn live(&self, seconds: u64) {
+        let mut left = seconds;
+        while left > 0 {
+            self.work().await;
+            let idle = idle(&self.bench).await.clamp(1, left);
+            self.pass(idle);
+            left -= idle;
         }
     }
 

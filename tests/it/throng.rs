@@ -45,10 +45,7 @@ async fn more_problems_than_can_be_looked_at_are_one_message_that_says_what_is_l
     }
     assert_eq!(office.slack.messages(id::ALERTS).len(), 1, "one message instead of twenty-four headlines");
     // A message a second is what a channel takes.
-    for _ in 0..3 * problems {
-        office.work().await;
-        office.pass(1);
-    }
+    office.live(3 * problems as u64).await;
     let storms = storms(&office);
     assert_eq!(storms.len(), 1);
     assert!(storms[0].text.contains("from 12:18 UTC to 12:18 UTC: 24 problems"), "{}", storms[0].text);
