@@ -200,13 +200,19 @@ struct EvalArgs {
     directories: Vec<PathBuf>,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// Also judge each family of incidents (a name up to its number) with odds that were fitted to all the others.
+    #[arg(long)]
+    leave_families_out: bool,
 }
 
 fn evaluate(args: &EvalArgs) -> anyhow::Result<()> {
     let board = eval::run(&args.directories)?;
+    let left_out = args.leave_families_out.then(|| eval::LeftOut::of(&board));
     match args.format {
-        Format::Text => print!("{}", eval::text(&board)),
-        Format::Json => println!("{}", serde_json::to_string_pretty(&eval::json(&board))?),
+        Format::Text => print!("{}", eval::text(&board, left_out.as_ref())),
+        Format::Json => {
+            println!("{}", serde_json::to_string_pretty(&eval::json(&board, left_out.as_ref()))?);
+        }
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! The rule that is not obvious: a bundle that cannot be read counts as wrong and is named. Leaving
 //! it out would flatter the score.
 
+mod families;
 mod invented;
 mod naive;
 mod score;
@@ -21,6 +22,7 @@ use crate::analysis;
 use crate::bundle;
 use crate::domain::report::Report;
 
+pub use families::LeftOut;
 pub use score::{Scoreboard, Scored};
 pub use truth::Truth;
 
@@ -75,14 +77,18 @@ pub fn run(dirs: &[PathBuf]) -> anyhow::Result<Scoreboard> {
     Ok(Scoreboard::of(cases))
 }
 
-/// The scoreboard for reading.
-pub fn text(board: &Scoreboard) -> String {
-    table::text(board)
+/// The scoreboard for reading, and what leaving families out adds where that was asked for.
+pub fn text(board: &Scoreboard, left_out: Option<&LeftOut>) -> String {
+    table::text(board) + &left_out.map(families::text).unwrap_or_default()
 }
 
-/// The scoreboard for scripts.
-pub fn json(board: &Scoreboard) -> Value {
-    table::json(board)
+/// The same for scripts.
+pub fn json(board: &Scoreboard, left_out: Option<&LeftOut>) -> Value {
+    let mut told = table::json(board);
+    if let Some(left_out) = left_out {
+        told["leave_families_out"] = families::json(left_out);
+    }
+    told
 }
 
 fn case(dir: &Path) -> Case {

@@ -5,7 +5,15 @@ use std::time::Duration;
 
 use super::truth::{Offer, Truth};
 use super::{Case, naive};
-use crate::domain::report::{ActionKind, Cause, Report};
+use crate::domain::report::{ActionKind, Cause, Hypothesis, Report};
+
+/// A hypothesis, and whether the truth has it so.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    pub cause: Cause,
+    pub is_right: bool,
+    pub probability: f64,
+}
 
 /// One bundle, scored.
 #[derive(Debug, Clone)]
@@ -40,6 +48,8 @@ pub struct Scored {
     pub nearest_right: bool,
     pub nearest_harmful: bool,
     pub unknown_right: bool,
+    /// Every hypothesis, best first.
+    pub rows: Vec<Row>,
     pub took: Duration,
 }
 
@@ -68,6 +78,7 @@ impl Scored {
             nearest_right: false,
             nearest_harmful: false,
             unknown_right: truth.cause.contains(&Cause::Unknown),
+            rows: Vec::new(),
             took: case.took,
             truth,
         };
@@ -79,6 +90,17 @@ impl Scored {
             }
         }
         scored
+    }
+
+    /// A bundle of which nothing is known but its name.
+    #[cfg(test)]
+    pub fn unread(name: &str) -> Self {
+        Self::of(Case {
+            name: name.to_owned(),
+            truth: Truth::unreadable(),
+            outcome: Err("not read".to_owned()),
+            took: Duration::ZERO,
+        })
     }
 
     fn judge(&mut self, report: &Report, nearest: &naive::Guess) {
@@ -105,7 +127,8 @@ impl Scored {
         self.missed_offer = !offered && truth.rollback == Offer::Yes;
         self.overconfident = verdict.cause != Cause::Unknown && verdict.confidence > truth.max_confidence;
         self.underconfident = self.right && verdict.confidence < truth.min_confidence;
-        self.brier = brier(report, truth);
+        self.rows = rows(report, truth);
+        self.brier = brier(&self.rows);
         self.nearest_right = is_right(truth, nearest.cause, nearest.event_id.as_deref());
         self.nearest_harmful = nearest.cause == Cause::Deployment && truth.rollback == Offer::No;
     }
@@ -125,18 +148,20 @@ pub fn is_right(truth: &Truth, cause: Cause, event_id: Option<&str>) -> bool {
     }
 }
 
+fn rows(report: &Report, truth: &Truth) -> Vec<Row> {
+    let row = |hypothesis: &Hypothesis| Row {
+        cause: hypothesis.cause,
+        is_right: is_right(truth, hypothesis.cause, hypothesis.event_id.as_deref()),
+        probability: hypothesis.probability,
+    };
+    report.hypotheses.iter().map(row).collect()
+}
+
 /// Brier's score over the hypotheses: 0 is perfect, 2 is certain and wrong.
-fn brier(report: &Report, truth: &Truth) -> f64 {
-    let mut right_mass = 0.0;
-    let mut wrong_squares = 0.0;
-    for hypothesis in &report.hypotheses {
-        if is_right(truth, hypothesis.cause, hypothesis.event_id.as_deref()) {
-            right_mass += hypothesis.probability;
-        } else {
-            wrong_squares += hypothesis.probability.powi(2);
-        }
-    }
-    (1.0 - right_mass).powi(2) + wrong_squares
+fn brier(rows: &[Row]) -> f64 {
+    let right: f64 = rows.iter().filter(|row| row.is_right).map(|row| row.probability).sum();
+    let wrong: f64 = rows.iter().filter(|row| !row.is_right).map(|row| row.probability.powi(2)).sum();
+    (1.0 - right).powi(2) + wrong
 }
 
 /// All bundles.

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::score::{Scoreboard, Scored, Share};
 use crate::domain::report::ActionKind;
 
-fn share(share: Share) -> String {
+/// `71 of 72 98.6 %` with its interval.
+pub fn share(share: Share) -> String {
     format!(
         "{:>4} of {:<4} {:>5.1} %  [{:.1}, {:.1}]",
         share.hits,
