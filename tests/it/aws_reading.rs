@@ -36,7 +36,7 @@ fn request() -> Request {
 }
 
 /// Twenty minutes of traffic, a deployment at 12:00 and errors from 12:15.
-fn fill(account: &Account) {
+pub fn fill(account: &Account) {
     account.deploy_checkout();
     let alice = Identity::user(ACCOUNT, "alice");
     for name in ["payments", "search"] {

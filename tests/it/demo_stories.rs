@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 use incident_commander::demo::headless::tell_story;
 use incident_commander::demo::story::{self, Action, Past, Release, Story};
 use incident_commander::demo::{Addresses, Composition};
+use incident_commander::{analysis, bundle};
+use serde_json::json;
 use tokio::sync::Semaphore;
 
 use crate::credentials::{READ, WRITE, strays};
@@ -37,6 +39,7 @@ async fn play(name: &str) {
     let roles: BTreeSet<String> = demo.world.assumed_roles().into_iter().map(|one| one.role).collect();
     let expected = if heals { BTreeSet::from([READ, WRITE]) } else { BTreeSet::from([READ]) };
     assert_eq!(roles.iter().map(String::as_str).collect::<BTreeSet<_>>(), expected, "{name}");
+    what_is_stored_re_derives_the_verdict(&demo).await;
     demo.stop().await;
     let ending = ending.unwrap();
     let failing: Vec<_> = ending.criteria.iter().filter(|criterion| !criterion.holds).collect();
@@ -49,6 +52,17 @@ fn keep_back(story: &mut Story) {
         if let Action::Release(Release { trail_delay: Some(delay), .. }) = &mut step.action {
             *delay = 24 * 60 * 60;
         }
+    }
+}
+
+/// The evidence as it is exported comes to the report as it is stored, to the last digit.
+async fn what_is_stored_re_derives_the_verdict(demo: &Composition) {
+    let id = "INC-1".parse().unwrap();
+    let stored = json!(demo.store().incident(id).await.unwrap().unwrap());
+    let evidence = bundle::from_files(&demo.store().evidence(id).await.unwrap()).unwrap();
+    let told = json!(analysis::investigate(&evidence).report);
+    for part in ["onset", "verdict", "action", "hypotheses", "evidence", "cleared", "gaps", "summary"] {
+        assert_eq!(told[part].to_string(), stored[part].to_string(), "{}: {part}", demo.story.name);
     }
 }
 

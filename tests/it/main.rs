@@ -25,6 +25,7 @@ mod deploy;
 mod doctor;
 mod documents;
 mod edge;
+mod export;
 mod extending;
 mod faults;
 mod generated;
