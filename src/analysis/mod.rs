@@ -52,6 +52,7 @@ pub struct Investigation {
 /// Investigates. Pure and deterministic: the same evidence gives the same report, whatever the order
 /// of its log lines.
 pub fn investigate(evidence: &Evidence) -> Investigation {
+    let evidence = &*logs::groups::own(evidence);
     let metrics = evidence.series.as_ref().map(|series| Metrics::of(series, &evidence.scope));
     let grid = metrics.as_ref().map_or_else(|| grid_of_logs(evidence), |metrics| metrics.grid);
     let logs = evidence.logs.as_ref().map(|events| logs::survey::survey(events, grid));

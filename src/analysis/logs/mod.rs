@@ -6,6 +6,7 @@
 mod caps;
 pub mod claims;
 mod fields;
+pub mod groups;
 mod header;
 mod json;
 mod kinds;

@@ -113,7 +113,8 @@ pub fn refuses_a_login(text: &str) -> bool {
         "login|password|authentication|credential|credentials|sasl ..4 failed|failure|rejected|refused|invalid|incorrect|wrong",
         "invalid|incorrect|wrong|bad|unknown ..2 password|credential|credentials|login|username|user",
         "access denied for user",
-        "could|cannot|can't|unable|failed|not ..3 authenticate|login",
+        "could|cannot|can't|unable|failed ..3 authenticate|login",
+        "not authenticate",
         "login|password ..3 denied",
         "ora 01017",
     ])
@@ -140,6 +141,8 @@ mod tests {
             "AccessDeniedException: no identity-based policy allows it",
             "key 1f is pending deletion",
             "payment declined: wrong cvv",
+            // Whoever was known has to say again who he is: no password was refused.
+            "session not found, forcing re-login",
         ] {
             assert!(!refuses_a_login(text), "{text}");
         }

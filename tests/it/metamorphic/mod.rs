@@ -1,9 +1,10 @@
-//! What must not change a verdict: shifted clocks, another name, shuffled lines, an unrelated change;
-//! and a source less never makes the same verdict surer.
+//! What must not change a verdict: shifted clocks, another name, another order, records that came twice, strangers'
+//! changes, services and lines; and a source less never makes the same verdict surer.
 //!
 //! The rule that is not obvious: everything is done to the files of a bundle, as bytes, and knows nothing
 //! of how the engine reads them. So the same checks serve the generator's incidents and anybody's bundles.
 
+mod strangers;
 #[cfg(test)]
 mod tests;
 mod transform;
@@ -84,15 +85,28 @@ fn report(files: &Files) -> Result<Report, bundle::BundleError> {
     Ok(analysis::investigate(&bundle::from_files(files)?).report)
 }
 
-/// Checks all properties on one bundle; `seed` chooses how it is shuffled and where the unrelated change lies.
+/// How many kinds of unrelated changes are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strangers {
+    /// Two that the seed chooses.
+    Two,
+    All,
+}
+
+/// Checks all properties on one bundle; `seed` chooses how it is shuffled and, of two strangers, which.
 ///
 /// # Errors
 /// When the files are no bundle.
-pub fn check(files: &Files, seed: u64) -> Result<Outcome, bundle::BundleError> {
+pub fn check(files: &Files, seed: u64, which: Strangers) -> Result<Outcome, bundle::BundleError> {
     let report = report(files)?;
     let before = Answer::of(&report);
+    let onset = report.onset.map(|onset| onset.at);
     let mut outcome = Outcome::default();
-    for (property, changed) in transform::all(files, seed, report.onset.map(|onset| onset.at)) {
+    let mut variants = transform::all(files, seed);
+    variants.extend(strangers::changes(files, seed, onset, which == Strangers::All));
+    variants.push(("an unrelated service that works".to_owned(), strangers::with_service(files, seed)));
+    variants.push(("lines of an unrelated log group".to_owned(), strangers::with_log_group(files, onset)));
+    for (property, changed) in variants {
         let after = Answer::to(&changed)?;
         outcome.kept += 1;
         if !after.is_same_verdict(&before) {

@@ -1,4 +1,4 @@
-//! The same incident told otherwise: later, under another name, in another order, with a stranger's change.
+//! The same incident told otherwise: later, under another name, in another order, twice.
 //!
 //! The rule that is not obvious: clocks move wherever a time is written, also inside log messages and
 //! names of log streams, for an incident whose lines disagree with its events is another incident.
@@ -6,9 +6,9 @@
 use std::sync::LazyLock;
 
 use jiff::civil::DateTime;
-use jiff::{SignedDuration, Timestamp, ToSpan as _};
+use jiff::{Timestamp, ToSpan as _};
 use regex::{Captures, Regex};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Files;
 
@@ -16,11 +16,8 @@ use super::Files;
 const SHIFTS_MINUTES: [i64; 2] = [3 * 1440 + 7 * 60 + 35, -(400 * 1440 + 5 * 60 + 10)];
 /// Names of nothing, long and short.
 const NAMES: [&str; 2] = ["harbour-ledger", "zq7"];
-/// Minutes between an unrelated change and the alert, besides the onset itself: the worst coincidence.
-const STRANGER_MINUTES: i64 = 25;
-
-/// All variants, each with its name; `onset` is when the engine says that the trouble began.
-pub fn all(files: &Files, seed: u64, onset: Option<Timestamp>) -> Vec<(String, Files)> {
+/// All variants, each with its name; `seed` chooses how things are mixed up.
+pub fn all(files: &Files, seed: u64) -> Vec<(String, Files)> {
     let mut variants = Vec::new();
     for minutes in SHIFTS_MINUTES {
         variants.push((format!("all clocks shifted by {minutes} min"), shifted(files, minutes)));
@@ -29,13 +26,9 @@ pub fn all(files: &Files, seed: u64, onset: Option<Timestamp>) -> Vec<(String, F
         variants.push((format!("service renamed to {name}"), renamed(files, name)));
     }
     variants.push(("log lines shuffled".to_owned(), shuffled(files, seed)));
-    let alert = alert_time(files);
-    let earlier = alert.and_then(|at| at.checked_sub(SignedDuration::from_mins(STRANGER_MINUTES)).ok());
-    for (when, at) in [("before the alert", earlier), ("at the onset", onset)] {
-        if let Some(at) = at {
-            variants.push((format!("an unrelated change {when}"), with_stranger(files, at)));
-        }
-    }
+    variants
+        .push(("records of CloudTrail shuffled, each of them twice".to_owned(), records_twice(files, seed)));
+    variants.push(("points of series and histories shuffled".to_owned(), unordered(files, seed)));
     variants
 }
 
@@ -90,8 +83,18 @@ fn shifted(files: &Files, minutes: i64) -> Files {
     })
 }
 
-fn parsed(files: &Files, name: &str) -> Option<Value> {
+pub fn parsed(files: &Files, name: &str) -> Option<Value> {
     serde_json::from_slice(files.get(name)?).ok()
+}
+
+/// The files with one of them changed, where it is there and is JSON.
+pub fn edited(files: &Files, name: &str, change: impl FnOnce(&mut Value)) -> Files {
+    let mut files = files.clone();
+    if let Some(mut document) = parsed(&files, name) {
+        change(&mut document);
+        files.insert(name.to_owned(), document.to_string().into_bytes());
+    }
+    files
 }
 
 /// The service under another name wherever it stands as a whole word, in paths too.
@@ -131,42 +134,57 @@ fn shuffled(files: &Files, seed: u64) -> Files {
     files
 }
 
+/// CloudTrail delivers at least once and in no order: overlapping pages hold the same record.
+fn records_twice(files: &Files, seed: u64) -> Files {
+    edited(files, "cloudtrail.json", |trail| {
+        if let Some(records) = trail.get_mut("Records").and_then(Value::as_array_mut) {
+            records.extend(records.clone());
+            fastrand::Rng::with_seed(seed).shuffle(records);
+        }
+    })
+}
+
+/// AWS promises no order of points, versions, aliases, parameters, revisions or deployments either.
+fn unordered(files: &Files, seed: u64) -> Files {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut told = files.clone();
+    for name in files.keys().filter(|name| {
+        let histories =
+            ["versions.json", "aliases.json", "parameters.json", "definitions.json", "deployments.json"];
+        *name == "metrics.json" || histories.iter().any(|history| name.ends_with(history))
+    }) {
+        told = edited(&told, name, |document| {
+            for list in
+                document.as_object_mut().into_iter().flatten().filter_map(|(_, value)| value.as_array_mut())
+            {
+                random.shuffle(list);
+                for result in list {
+                    shuffle_points(result, &mut random);
+                }
+            }
+        });
+    }
+    told
+}
+
+fn shuffle_points(result: &mut Value, random: &mut fastrand::Rng) {
+    let list = |result: &Value, name: &str| result.get(name).and_then(Value::as_array).cloned();
+    let (Some(times), Some(values)) = (list(result, "Timestamps"), list(result, "Values")) else { return };
+    let mut points: Vec<(Value, Value)> = times.into_iter().zip(values).collect();
+    random.shuffle(&mut points);
+    let (times, values): (Vec<Value>, Vec<Value>) = points.into_iter().unzip();
+    result["Timestamps"] = Value::Array(times);
+    result["Values"] = Value::Array(values);
+}
+
 fn text(value: Option<&Value>) -> String {
     value.and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-fn alert_time(files: &Files) -> Option<Timestamp> {
+/// When the alert fired; the investigation's own time where it does not say.
+pub fn alert_time(files: &Files) -> Option<Timestamp> {
     let (bundle, alert) = (parsed(files, "bundle.json")?, parsed(files, "alert.json")?);
     let alert = alert.get("alert").unwrap_or(&alert);
     let times = ["triggered_at", "timestamp", "startsAt"].map(|key| alert.get(key));
     times.into_iter().chain([bundle.get("now")]).find_map(|time| text(time).parse().ok())
-}
-
-/// A code change of a function that nothing in the bundle names.
-fn with_stranger(files: &Files, at: Timestamp) -> Files {
-    let mut files = files.clone();
-    let bundle = parsed(&files, "bundle.json").unwrap_or_default();
-    let region = text(bundle.get("region"));
-    let account = text(bundle.get("account"));
-    let record = json!({
-        "eventVersion": "1.08",
-        "userIdentity": {
-            "type": "AssumedRole", "principalId": "AROAUNRELATED:quarry", "accountId": account,
-            "arn": format!("arn:aws:sts::{account}:assumed-role/quarry/quarry"),
-        },
-        "eventTime": at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        "eventSource": "lambda.amazonaws.com", "eventName": "UpdateFunctionCode20150331v2",
-        "awsRegion": region, "sourceIPAddress": "192.0.2.7", "userAgent": "aws-cli/2.15.0", "readOnly": false,
-        "requestParameters": {"functionName": "quarry-tally", "publish": false, "dryRun": false},
-        "responseElements": {"functionName": "quarry-tally", "version": "$LATEST"},
-        "requestID": "6f1f0000-0000-4000-8000-0000000000aa", "eventID": "6f1f0000-0000-4000-8000-0000000000ab",
-        "eventType": "AwsApiCall", "managementEvent": true, "recipientAccountId": account,
-    });
-    if let Some(mut trail) = parsed(&files, "cloudtrail.json")
-        && let Some(records) = trail.get_mut("Records").and_then(Value::as_array_mut)
-    {
-        records.push(record);
-        files.insert("cloudtrail.json".to_owned(), trail.to_string().into_bytes());
-    }
-    files
 }
