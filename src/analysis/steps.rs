@@ -274,6 +274,11 @@ fn conclude(
     Rise { begin, end: (end < length).then_some(end), before, during, strength: top / dispersion, posterior }
 }
 
+/// Below this [`steadiness`] a rise grows: a straight ramp has 0.2, a step 1, and noise moves either by some tenths.
+pub const GROWS: f64 = 0.45;
+/// Above this one it came at once.
+pub const AT_ONCE: f64 = 0.8;
+
 /// How gradual a rise is: the mean of its first third over the mean of its last third, 0 (a ramp that
 /// starts at nothing) to 1 (a step). `None` where it is too short to tell.
 pub fn steadiness(values: &[Option<f64>], rise: &Rise) -> Option<f64> {

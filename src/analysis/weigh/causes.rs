@@ -7,11 +7,55 @@ use crate::analysis::keys::Failure;
 use crate::analysis::logs::phrases::Mechanism;
 use crate::analysis::metrics::Gauge;
 use crate::analysis::ratios;
+use crate::analysis::steps;
 use crate::analysis::suspects::Suspect;
 use crate::analysis::symptom::Symptom;
 use crate::analysis::triggers::events::Kind;
 use crate::analysis::triggers::{Drain, Triggers};
 use crate::domain::evidence::Evidence;
+
+/// What more than half of the new failing lines say is how the service fails.
+const MOSTLY: f64 = 0.5;
+/// What three in ten of them say is a part of it: below that, lines of other kinds are the rule and these the chance.
+const IN_PART: f64 = 0.3;
+
+/// A sign was looked for where something measures it, and is absent: of what a service calls, and of the ways in which a
+/// provider fails, only a part is measured, so that one in five hides.
+const ABSENT_WHERE_MEASURED: f64 = 4.0 * ratios::SIGN_ABSENT;
+
+/// Errors of waiting and of room are what too much work looks like; releases and dependencies make them too.
+const STRAIN_FITS_DEMAND: f64 = 3.0;
+/// Errors of code, names, dates and permits are not made by more requests: one in five surges meets some anyhow.
+const DEMAND_DOES_NOT_FIT: f64 = 0.2;
+/// Requests are counted and no surge stands out: what is left is demand that is unusual in another way than in number.
+const REQUESTS_AS_EVER: f64 = 0.3;
+/// A shift in what is asked for, seen in log fields or sizes, per minute: as a surge that began five minutes before,
+/// because its own beginning is not known better ([`ratios::SURGE_HURTS`] times [`ratios::trigger_lag`] of 5).
+const MIX_SHIFTED: f64 = 0.02;
+/// Heavier requests without a word of strain: a quarter, since work that is heavier and harmless is common.
+const HEAVIER_UNFELT: f64 = MIX_SHIFTED / 4.0;
+
+/// A gauge is at its end and the errors name that very resource: two witnesses of one thing.
+const GAUGE_AND_ERRORS: f64 = 5.0;
+/// A gauge is at its end and the errors tell of something else: one in seven resources runs out behind other words.
+const GAUGE_ALONE: f64 = 0.15;
+/// How the symptom grows, for what runs out: slowly as its resource does, or at once where the last piece is gone, which
+/// is the rarer.
+const GROWS_FITS: f64 = 3.0;
+const AT_ONCE_FITS_LESS: f64 = 0.4;
+/// A slope that began with a change, or stands at a limit that one set, and is nobody's doing: one in fifty.
+const BEGUN_BY_A_CHANGE: f64 = 0.02;
+/// Latency that creeps up with a quarter more demand is that demand's.
+const DEMAND_GREW: f64 = 1.25;
+/// AWS says more than once that there is no room, or the errors say that a quota is used up: of how long ago that began
+/// nothing is known, so it acts as [`MIX_SHIFTED`] does, and a quota, which is used up over days, half as much.
+const ROOM_IS_SHORT: f64 = ratios::LIMIT_HURTS * 0.02;
+const QUOTA_IS_SPENT: f64 = ratios::LIMIT_HURTS * 0.01;
+/// No gauge shows it, and the errors do not speak of room.
+const NOT_SAID: f64 = 0.5;
+
+/// Peers fail while a surge reaches everybody: one time in ten the provider is in trouble beside it.
+const EXPLAINED_BY_A_SURGE: f64 = 0.1;
 
 fn share_of(failure: &Failure, mechanisms: &[Mechanism]) -> f64 {
     failure.mechanisms.iter().filter(|(found, _)| mechanisms.contains(found)).map(|(_, share)| share).sum()
@@ -35,7 +79,7 @@ pub(super) fn dependency(
     let many = triggers.zone.as_ref().is_some_and(|zone| zone.peers.len() >= 2) && triggers.surge.is_none();
     let mut rate = ratios::BACKGROUND_DEPENDENCY;
     if !triggers.healthy.is_empty() && triggers.outages.is_empty() {
-        rate *= ratios::SIGN_ABSENT * 4.0;
+        rate *= ABSENT_WHERE_MEASURED;
     }
     let mut about = None;
     let best = outages.iter().max_by(|a, b| a.1.total_cmp(&b.1).then_with(|| b.0.cmp(&a.0)));
@@ -62,7 +106,7 @@ pub(super) fn dependency(
         let is = |list: &[String]| list.iter().any(|known| known.eq_ignore_ascii_case(name));
         if outages.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
             about = Some(name.clone());
-        } else if is(&triggers.untimed) && share_of(failure, &[M::Timeout]) >= 0.3 {
+        } else if is(&triggers.untimed) && share_of(failure, &[M::Timeout]) >= IN_PART {
             // It answers without failures, and nobody measures how slowly.
             rate += ratios::NAMED_BY_ERRORS;
             about.get_or_insert_with(|| name.clone());
@@ -79,7 +123,7 @@ pub(super) fn dependency(
     // Tasks that are killed look to their neighbours like a service that does not answer.
     let ours = if failure.own_tasks {
         ratios::SIGN_ABSENT
-    } else if ours > 0.5 {
+    } else if ours > MOSTLY {
         ratios::OWN_FAULT
     } else {
         1.0
@@ -103,20 +147,27 @@ pub(super) fn traffic(symptom: &Symptom, triggers: &Triggers, failure: &Failure)
         ],
     );
     let unrelated = share_of(failure, &[M::Code, M::Contract, M::Dns, M::Expired, M::Missing, M::Access]);
-    let fit = if strained > 0.5 {
-        3.0
-    } else if unrelated > 0.5 {
-        0.2
+    let fit = if strained > MOSTLY {
+        STRAIN_FITS_DEMAND
+    } else if unrelated > MOSTLY {
+        DEMAND_DOES_NOT_FIT
     } else {
         1.0
     };
-    let mixed = triggers.mix.as_ref().map_or(0.0, |mix| 0.02 * (mix.during - mix.before));
+    let mixed = triggers.mix.as_ref().map_or(0.0, |mix| MIX_SHIFTED * (mix.during - mix.before));
     // Fewer or as many requests, each of them several times heavier.
-    let mixed = mixed + triggers.heavier.as_ref().map_or(0.0, |_| if strained > 0.3 { 0.02 } else { 0.005 });
+    let mixed = mixed
+        + triggers
+            .heavier
+            .as_ref()
+            .map_or(0.0, |_| if strained > IN_PART { MIX_SHIFTED } else { HEAVIER_UNFELT });
     match &triggers.surge {
         Some(surge) => surge.rate * fit + mixed,
         None if triggers.demand_flat.is_some() => ratios::BACKGROUND_TRAFFIC * ratios::SIGN_ABSENT + mixed,
-        None => ratios::BACKGROUND_TRAFFIC * if symptom.requests.is_some() { 0.3 } else { 1.0 } + mixed,
+        None => {
+            ratios::BACKGROUND_TRAFFIC * if symptom.requests.is_some() { REQUESTS_AS_EVER } else { 1.0 }
+                + mixed
+        }
     }
 }
 
@@ -145,15 +196,15 @@ pub(super) fn drained(drain: &Drain, symptom: &Symptom, failure: &Failure) -> f6
             ],
         ),
     };
-    let fit = if said > 0.3 {
-        5.0
+    let fit = if said > IN_PART {
+        GAUGE_AND_ERRORS
     } else if drain.sudden {
         // It jumped with the onset, and nothing says that it is what fails.
         0.0
     } else if failure.mechanisms.is_empty() || drain.at_limit {
         1.0
     } else {
-        0.15
+        GAUGE_ALONE
     };
     drain.rate * fit * gradual(symptom)
 }
@@ -162,8 +213,8 @@ pub(super) fn drained(drain: &Drain, symptom: &Symptom, failure: &Failure) -> f6
 fn gradual(symptom: &Symptom) -> f64 {
     let ramp = symptom.primary.as_ref().and_then(|primary| primary.steadiness);
     match ramp {
-        Some(steady) if steady < 0.45 => 3.0,
-        Some(steady) if steady > 0.8 => 0.4,
+        Some(steady) if steady < steps::GROWS => GROWS_FITS,
+        Some(steady) if steady > steps::AT_ONCE => AT_ONCE_FITS_LESS,
         _ => 1.0,
     }
 }
@@ -179,32 +230,34 @@ pub(super) fn exhaustion(
     // Somebody else's slope, or a slope that a change of the service began, is not exhaustion.
     let begun = |drain: &Drain| {
         let set = drain.cap.is_some() && suspects.iter().any(|suspect| suspect.cut_off.is_some());
-        if set || suspects.iter().any(|suspect| starts_with(drain, suspect, symptom)) { 0.02 } else { 1.0 }
+        let set = set || suspects.iter().any(|suspect| starts_with(drain, suspect, symptom));
+        if set { BEGUN_BY_A_CHANGE } else { 1.0 }
     };
     let crept = triggers.creep.as_ref().filter(|_| {
         triggers.surge.is_none()
             && triggers.outages.is_empty()
             // Whoever is named as the one who does not answer is slow, and nothing of the service's own.
             && triggers.blamed.is_empty()
-            && triggers.demand_flat.is_none_or(|flat| flat < 1.25)
-            && share_of(failure, &[M::Code, M::Contract, M::Expired, M::Provider, M::Dns, M::Access]) < 0.3
+            && triggers.demand_flat.is_none_or(|flat| flat < DEMAND_GREW)
+            && share_of(failure, &[M::Code, M::Contract, M::Expired, M::Provider, M::Dns, M::Access]) < IN_PART
     });
     let crept = crept.map_or(0.0, |creep| creep.rate * begun(creep));
     let Some(drain) = &triggers.drain else {
         if triggers.told.iter().any(|told| told.kind == Kind::Room && told.count >= 2) {
-            return ratios::LIMIT_HURTS * 0.02 + crept;
+            return ROOM_IS_SHORT + crept;
         }
         if triggers.spent.is_some() {
             // Space and quotas are used up little by little; the errors say it outright.
-            return ratios::LIMIT_HURTS * 0.01 + crept;
+            return QUOTA_IS_SPENT + crept;
         }
         // A pool or memory that fills slowly shows as a slowly growing symptom, gauge or no gauge.
-        let said = share_of(failure, &[M::Memory, M::Pool]) > 0.5;
+        let said = share_of(failure, &[M::Memory, M::Pool]) > MOSTLY;
         let hidden = match (triggers.gauges_calm, said && shape > 1.0) {
             (_, true) | (false, _) => 1.0,
             (true, false) => ratios::SIGN_ABSENT,
         };
-        return crept + ratios::BACKGROUND_EXHAUSTION * hidden * shape * if said { ratios::CAP } else { 0.5 };
+        return crept
+            + ratios::BACKGROUND_EXHAUSTION * hidden * shape * if said { ratios::CAP } else { NOT_SAID };
     };
     // What creeps up beside a slope that a change began is that slope's effect.
     (crept + drained(drain, symptom, failure)) * begun(drain)
@@ -230,12 +283,12 @@ pub(super) fn platform(suspects: &[Suspect<'_>], triggers: &Triggers) -> f64 {
             let explained = match (triggers.surge.is_some(), quoted) {
                 _ if !peers_alone => 1.0,
                 (_, true) => ratios::SIGN_ABSENT,
-                (true, false) => 0.1,
+                (true, false) => EXPLAINED_BY_A_SURGE,
                 (false, false) => 1.0,
             };
             zone.rate * explained
         }
-        None if triggers.peers_calm > 0 => ratios::BACKGROUND_PLATFORM * ratios::SIGN_ABSENT * 4.0,
+        None if triggers.peers_calm > 0 => ratios::BACKGROUND_PLATFORM * ABSENT_WHERE_MEASURED,
         None => ratios::BACKGROUND_PLATFORM,
     }
 }
