@@ -33,10 +33,7 @@ pub fn decide(weighed: &Weighed, suspects: &[Suspect<'_>], scope: &Scope) -> Act
             about_change(suspect, suspects, weighed, leader.probability)
         }
         Cause::Dependency => match &leader.about {
-            Some(name) => owner(
-                name,
-                &format!("{name} is in trouble and no change explains it: its owner has to look."),
-            ),
+            Some(name) => owner(name, "It is in trouble and no change explains it: its owner has to look."),
             None => watch("A dependency is suspected, but none can be named."),
         },
         Cause::Exhaustion => owner(

@@ -3,8 +3,11 @@
 //! The rule that is not obvious: what matters is when a change took effect, not when it was asked
 //! for. Updating `$LATEST` does nothing to traffic that goes through an alias; the alias's move does.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::evidence::Actor;
 use super::rollback::RollbackTarget;
@@ -95,6 +98,20 @@ impl KeyChange {
     }
 }
 
+/// A configuration value as people read it: a function's list of layers by their names and versions, anything else as
+/// it is.
+pub fn readable(value: &str) -> Cow<'_, str> {
+    let layers = || {
+        let list: Vec<Value> = serde_json::from_str(value).ok().filter(|_| value.starts_with('['))?;
+        let name = |layer: &Value| {
+            let arn = layer.get("Arn")?.as_str()?;
+            Some(arn.rsplit_once(":layer:").map_or(arn, |(_, name)| name).to_owned())
+        };
+        list.iter().map(name).collect::<Option<Vec<String>>>().map(|names| names.join(", "))
+    };
+    layers().filter(|names| !names.is_empty()).map_or(Cow::Borrowed(value), Cow::Owned)
+}
+
 /// What a field of the service's own log lines says of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldSays {
@@ -172,6 +189,15 @@ impl Change {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn layers_are_read_by_their_names_and_other_lists_as_they_are() {
+        let layers = r#"[{"Arn":"arn:aws:lambda:eu-west-1:123456789012:layer:otel:7","CodeSize":1},{"Arn":"arn:aws:lambda:eu-west-1:123456789012:layer:tls:2"}]"#;
+        assert_eq!(readable(layers), "otel:7, tls:2");
+        for other in ["[]", "[1, 2]", r#"[{"Name":"a"}]"#, "50", ""] {
+            assert_eq!(readable(other), other);
+        }
+    }
 
     #[test]
     fn a_plan_names_what_aws_shows_to_differ_and_not_what_stays() {

@@ -53,7 +53,7 @@ impl Hypothesis {
     pub fn describe(&self) -> String {
         match (self.cause, &self.about) {
             (Cause::Deployment, Some(about)) => about.clone(),
-            (Cause::Dependency, Some(about)) => format!("trouble of {about}"),
+            (Cause::Dependency, Some(about)) => format!("{about} is in trouble"),
             // Beside others it stands for what nobody thought of.
             (Cause::Unknown, _) => "something else".to_owned(),
             (cause, Some(about)) => format!("{} ({about})", cause.describe()),
@@ -66,7 +66,18 @@ impl Report {
     /// A few words for a title, without the service's name.
     pub fn title(&self) -> String {
         match (&self.verdict.change, self.hypotheses.first()) {
-            (Some(change), _) => format!("{} of {}", change.kind.describe(), change.resource),
+            (Some(change), _) => {
+                // The service is named before the title already.
+                let whose = if change.resource == self.service {
+                    String::new()
+                } else {
+                    format!(" of {}", change.resource)
+                };
+                let keys =
+                    Together { what: change.config.iter().map(|key| key.key.as_str()).collect(), reason: "" };
+                let keys = if keys.what.is_empty() { String::new() } else { format!(" ({})", keys.names()) };
+                format!("{}{whose}{keys}", change.kind.describe())
+            }
             (None, Some(leader)) if leader.about.is_some() => leader.describe(),
             (None, _) => self.verdict.cause.describe().to_owned(),
         }
@@ -126,6 +137,31 @@ fn whole_percent(share: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::change::{ChangeKind, KeyChange};
+    use crate::domain::report::NamedChange;
+
+    #[test]
+    fn a_title_names_the_keys_and_says_no_name_twice() {
+        let named = |resource: &str, keys: &[&str]| {
+            let key = |key: &&str| KeyChange { key: (*key).into(), before: None, after: None };
+            let mut report = Report::bare("checkout", Cause::Deployment, 0.97);
+            report.verdict.change = Some(NamedChange {
+                event_id: None,
+                kind: ChangeKind::LambdaConfig,
+                resource: resource.into(),
+                at: jiff::Timestamp::UNIX_EPOCH,
+                actor: None,
+                config: keys.iter().map(key).collect(),
+            });
+            report.title()
+        };
+        assert_eq!(named("checkout", &[]), "configuration change");
+        assert_eq!(named("checkout", &["POOL", "CALLERS"]), "configuration change (POOL, CALLERS)");
+        assert_eq!(
+            named("payments", &["A", "B", "C", "D"]),
+            "configuration change of payments (A, B, C and 1 more)"
+        );
+    }
 
     #[test]
     fn one_sentence_tells_of_all_that_it_holds_for() {

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::domain::report::{ActionKind, Agent, Report};
+use crate::domain::change::readable;
+use crate::domain::report::{ActionKind, Agent, Cause, Report};
 
 /// The whole report.
 pub fn markdown(report: &Report) -> String {
@@ -13,19 +14,18 @@ pub fn markdown(report: &Report) -> String {
         out,
         "**{}** {}\n",
         escape(&report.sureness()),
-        onset(report).unwrap_or_else(|| "Nothing started that users see.".to_owned())
+        onset(report).unwrap_or_else(|| without_onset(report).to_owned())
     );
-    if let Some(change) = &report.verdict.change {
-        let _ = writeln!(out, "| key | before | after |\n| --- | --- | --- |");
-        for key in &change.config {
-            let show = |value: &Option<String>| value.as_deref().map_or_else(|| "not known".to_owned(), cell);
+    let config = report.verdict.change.as_ref().map_or(&[][..], |change| &change.config);
+    if !config.is_empty() {
+        out.push_str("| key | before | after |\n| --- | --- | --- |\n");
+        for key in config {
+            let show = |value: &Option<String>| {
+                value.as_deref().map_or_else(|| "not known".to_owned(), |value| cell(&readable(value)))
+            };
             let _ = writeln!(out, "| `{}` | {} | {} |", cell(&key.key), show(&key.before), show(&key.after));
         }
-        if change.config.is_empty() {
-            out.truncate(out.len() - "| key | before | after |\n| --- | --- | --- |\n".len());
-        } else {
-            out.push('\n');
-        }
+        out.push('\n');
     }
     let _ = writeln!(out, "## Recommended action\n\n{}\n", action(report));
     out.push_str("## Evidence\n\n");
@@ -91,6 +91,14 @@ pub fn onset(report: &Report) -> Option<String> {
             )
         }
     })
+}
+
+/// Where nothing decides, nothing is known to be harmless either.
+fn without_onset(report: &Report) -> &'static str {
+    match report.verdict.cause {
+        Cause::None => "Nothing started that users see.",
+        _ => "Failures and latency show no beginning.",
+    }
 }
 
 fn action(report: &Report) -> String {

@@ -12,7 +12,7 @@ use super::evidence;
 use super::feedback;
 use super::fit::{self, MESSAGE_MAX};
 use super::text::{cut, escape, shorten};
-use crate::domain::change::KeyChange;
+use crate::domain::change::{KeyChange, readable};
 use crate::domain::incident::{IncidentId, State};
 use crate::domain::report::{ActionKind, Cause, Hypothesis, Report, Verdict};
 use crate::domain::scorecard::Voices;
@@ -362,7 +362,7 @@ pub(super) fn action(report: &Report, reason_max: usize) -> Value {
 /// `pool_size` 10 → 5, with at most so many characters of each part.
 pub(super) fn setting(key: &KeyChange, part_max: usize) -> String {
     let side = |value: &Option<String>| match value {
-        Some(value) => format!("`{}`", cut(&escape(value), part_max)),
+        Some(value) => format!("`{}`", cut(&escape(&readable(value)), part_max)),
         None => "not known".to_owned(),
     };
     format!("`{}` {} → {}", cut(&escape(&key.key), part_max), side(&key.before), side(&key.after))

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Findings, clock, percent, what};
+use super::{Findings, clock, lasting, percent, version, what};
 use crate::analysis::keys::Class;
 use crate::analysis::suspects::Suspect;
 use crate::domain::change::{Effect, FieldSays, LogField, Relation};
@@ -11,6 +11,8 @@ use crate::domain::report::{Cause, Cleared};
 
 /// Most changes that are listed; in a busy account the rest are strangers'.
 const LISTED: usize = 20;
+/// From so many percent on, as they are printed, a change still competes with the verdict.
+const COMPETES: f64 = 5.0;
 /// How long before the onset a change still asks for a word, in seconds.
 const WINDOW: i64 = 4 * 3600;
 
@@ -28,7 +30,7 @@ pub fn cleared(findings: &Findings<'_>) -> Vec<Cleared> {
         // What still competes with the verdict is not cleared.
         .filter(|suspect| {
             !findings.weighed.rows.iter().any(|row| {
-                row.probability >= 0.05
+                (row.probability * 100.0).round() >= COMPETES
                     && row
                         .suspect
                         .and_then(|index| findings.suspects.get(index))
@@ -83,8 +85,9 @@ fn reason(findings: &Findings<'_>, suspect: &Suspect<'_>, onset: i64) -> String 
     }
     let from = suspect.effect.map_or(change.at.as_second(), |(from, _)| from);
     match &change.relation {
-        Relation::Peer(_) => return "It belongs to a service that this one does not call.".to_owned(),
-        Relation::Unconnected => return "Nothing connects it with the service.".to_owned(),
+        Relation::Peer(_) | Relation::Unconnected => {
+            return "Nothing connects it with this service or one that it calls.".to_owned();
+        }
         Relation::Dependency(name)
             if findings.triggers.healthy.iter().any(|healthy| healthy.eq_ignore_ascii_case(name)) =>
         {
@@ -95,8 +98,8 @@ fn reason(findings: &Findings<'_>, suspect: &Suspect<'_>, onset: i64) -> String 
     if suspect.after_onset {
         let at = Timestamp::from_second(from).map(|at| clock(at, now)).unwrap_or_default();
         return format!(
-            "It took effect at {at} UTC, {:.0} min after the onset.",
-            ((from - onset) as f64 / 60.0).max(1.0)
+            "It took effect at {at} UTC, {} after the onset.",
+            lasting(((from - onset) as f64 / 60.0).max(1.0))
         );
     }
     if change.no_op {
@@ -110,8 +113,8 @@ fn reason(findings: &Findings<'_>, suspect: &Suspect<'_>, onset: i64) -> String 
         && split.ratio < 0.5
     {
         return format!(
-            "Versions before it fail in the same minutes just as version {} does.",
-            split.new_version
+            "Versions before it fail in the same minutes just as {} does.",
+            version(&split.new_version)
         );
     }
     if let Some(reversal) = &suspect.reversal
@@ -163,7 +166,7 @@ fn reason(findings: &Findings<'_>, suspect: &Suspect<'_>, onset: i64) -> String 
         return format!("{changed} does not explain how requests fail.");
     }
     if minutes > 60.0 {
-        return format!("It ran for {minutes:.0} min without this symptom before the onset.");
+        return format!("It ran for {} without this symptom before the onset.", lasting(minutes));
     }
     better(findings)
 }

@@ -12,8 +12,6 @@ mod links;
 mod summary;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
-use serde_json::Value;
 
 use super::keys::Failure;
 use super::logs::LogSurvey;
@@ -23,7 +21,7 @@ use super::suspects::Suspect;
 use super::symptom::Symptom;
 use super::triggers::Triggers;
 use super::weigh::Weighed;
-use crate::domain::change::{Change, ChangeKind, KeyChange};
+use crate::domain::change::{Change, ChangeKind, KeyChange, readable};
 use crate::domain::cost::Usage;
 use crate::domain::evidence::Evidence;
 use crate::domain::redact;
@@ -68,7 +66,7 @@ pub fn report(findings: &Findings<'_>, action: Action) -> Report {
             about: row
                 .suspect
                 .and_then(|index| findings.suspects.get(index))
-                .map(what)
+                .map(|suspect| told_apart(findings, suspect))
                 .or_else(|| row.about.clone())
                 .map(|about| redact::text(&about)),
         })
@@ -169,10 +167,10 @@ pub fn what(suspect: &Suspect<'_>) -> String {
     if only_tasks(change) {
         return format!("change of the number of tasks of {}", change.resource);
     }
-    let version = |version: &str| match change.kind {
+    let version = |name: &str| match change.kind {
         // A task definition says its own name.
-        ChangeKind::EcsDeployment => version.to_owned(),
-        _ => format!("version {version}"),
+        ChangeKind::EcsDeployment => name.to_owned(),
+        _ => version(name),
     };
     let versions = match (change.from_version.as_deref(), change.to_version.as_deref()) {
         (_, Some("$LATEST")) => " ($LATEST)".to_owned(),
@@ -191,6 +189,18 @@ pub fn what(suspect: &Suspect<'_>) -> String {
     format!("{} of {}{versions}{share}", change.kind.describe(), change.resource)
 }
 
+/// The same among the hypotheses: where two read alike, each says when it was.
+fn told_apart(findings: &Findings<'_>, suspect: &Suspect<'_>) -> String {
+    let words = what(suspect);
+    let rows = findings.weighed.rows.iter().filter_map(|row| findings.suspects.get(row.suspect?));
+    if rows.filter(|other| what(other) == words).count() < 2 {
+        return words;
+    }
+    let at =
+        suspect.effect.and_then(|(from, _)| Timestamp::from_second(from).ok()).unwrap_or(suspect.change.at);
+    format!("{words} at {} UTC", clock(at, findings.evidence.scope.now))
+}
+
 /// An update of an ECS service that asks for another number of tasks and nothing else.
 fn only_tasks(change: &Change) -> bool {
     change.kind == ChangeKind::EcsDeployment
@@ -202,24 +212,37 @@ fn only_tasks(change: &Change) -> bool {
 
 /// A configuration value as it is shown: secrets masked, and a list of layers by their names.
 pub fn shown(key: &str, value: &str) -> String {
-    let layers = || {
-        let list: Vec<Value> = serde_json::from_str(value).ok()?;
-        let name = |layer: &Value| {
-            let arn = layer.get("Arn")?.as_str()?;
-            Some(arn.rsplit_once(":layer:").map_or(arn, |(_, name)| name).to_owned())
-        };
-        list.iter().map(name).collect::<Option<Vec<String>>>().map(|names| names.join(", "))
-    };
-    layers().filter(|names| !names.is_empty()).unwrap_or_else(|| redact::value(key, value))
+    readable(&redact::value(key, value)).into_owned()
 }
 
-/// `12:15` UTC, with the day where it is not today.
+/// A version as people say it: `$LATEST` is none that has a number.
+pub fn version(name: &str) -> String {
+    if name == "$LATEST" { name.to_owned() } else { format!("version {name}") }
+}
+
+/// `12:15` UTC, with the day from half a day on: nearer, the time alone can mean one moment only.
 pub fn clock(at: Timestamp, now: Timestamp) -> String {
-    let (then, today) = (at.to_zoned(TimeZone::UTC), now.to_zoned(TimeZone::UTC));
-    if then.date() == today.date() {
-        then.strftime("%H:%M").to_string()
-    } else {
-        then.strftime("%Y-%m-%d %H:%M").to_string()
+    const HALF_A_DAY: i64 = 12 * 3600;
+    let near = (now.as_second() - at.as_second()).abs() < HALF_A_DAY;
+    at.strftime(if near { "%H:%M" } else { "%Y-%m-%d %H:%M" }).to_string()
+}
+
+/// A time that something took or lasted, of minutes: hours from two on.
+pub fn lasting(minutes: f64) -> String {
+    let whole = minutes.round().max(0.0) as i64;
+    match (whole / 60, whole % 60) {
+        (hours @ 2.., 0) => format!("{hours} h"),
+        (hours @ 2.., rest) => format!("{hours} h {rest} min"),
+        _ => format!("{whole} min"),
+    }
+}
+
+/// What a count is counted over, of the seconds of one period.
+pub fn per(seconds: i64) -> String {
+    match (seconds, seconds % 60) {
+        (60, _) => "per minute".to_owned(),
+        (_, 0) => format!("per {} min", seconds / 60),
+        _ => format!("per {seconds} s"),
     }
 }
 
@@ -250,9 +273,32 @@ pub fn milliseconds(value: f64) -> String {
 
 /// A number without noise digits.
 pub fn figure(value: f64) -> String {
-    if value.abs() >= 100.0 || (value - value.round()).abs() < 1e-9 {
-        format!("{value:.0}")
-    } else {
-        format!("{value:.1}")
+    if value.abs() >= 100.0 {
+        return format!("{value:.0}");
+    }
+    let tenths = format!("{value:.1}");
+    tenths.strip_suffix(".0").unwrap_or(&tenths).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_no_noise_digits_and_times_the_unit_that_people_use() {
+        assert_eq!([0.0, 46.0, 7.14, 98.12, 901.4].map(figure), ["0", "46", "7.1", "98.1", "901"]);
+        assert_eq!(
+            [0.0, 59.6, 119.0, 120.0, 179.0].map(lasting),
+            ["0 min", "60 min", "119 min", "2 h", "2 h 59 min"]
+        );
+        assert_eq!([10, 60, 300].map(per), ["per 10 s", "per minute", "per 5 min"]);
+    }
+
+    #[test]
+    fn a_time_of_the_last_half_day_needs_no_date() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let now = at("2026-02-13T00:05:00Z");
+        assert_eq!(clock(at("2026-02-12T23:46:00Z"), now), "23:46");
+        assert_eq!(clock(at("2026-02-12T12:04:00Z"), now), "2026-02-12 12:04");
     }
 }

@@ -3,13 +3,17 @@
 use jiff::Timestamp;
 
 use super::facts::{amount, capital, quote, times};
-use super::{Findings, clock, figure, milliseconds, percent, shown, what};
+use super::{Findings, clock, figure, lasting, milliseconds, per, percent, shown, version, what};
 use crate::analysis::metrics::Manner;
 use crate::analysis::suspects::Suspect;
 use crate::analysis::triggers::events::Kind;
 use crate::analysis::weigh::indistinct;
+use crate::domain::change::ChangeKind;
 use crate::domain::redact;
 use crate::domain::report::{Cause, Verdict};
+
+/// So many keys are told in the sentence; the facts and the table hold all.
+const TOLD_KEYS: usize = 4;
 
 pub fn summary(findings: &Findings<'_>, verdict: &Verdict) -> String {
     let service = &findings.evidence.scope.service;
@@ -84,11 +88,8 @@ pub fn summary(findings: &Findings<'_>, verdict: &Verdict) -> String {
                         "{what}, which {service} shares with others, jumped from {from} to its limit of {to}, and no visible change explains it. {symptom}"
                     )
                 } else {
-                    let over = if drain.minutes >= 1000.0 {
-                        "days".to_owned()
-                    } else {
-                        format!("{:.0} min", drain.minutes)
-                    };
+                    let over =
+                        if drain.minutes >= 1000.0 { "days".to_owned() } else { lasting(drain.minutes) };
                     format!(
                         "{what} of {service} ran out gradually: from {from} to {to} in {over}, and no change in the window started it. {symptom}"
                     )
@@ -196,30 +197,27 @@ fn deployment(findings: &Findings<'_>, suspect: &Suspect<'_>, symptom: &str) -> 
     let now = findings.evidence.scope.now;
     let at = suspect.effect.and_then(|(from, _)| Timestamp::from_second(from).ok()).unwrap_or(change.at);
     let guilty = suspect.guilty_keys();
-    let mut sets: Vec<String> = guilty
-        .iter()
-        .filter_map(|index| change.keys.get(*index))
-        .map(|key| {
-            let show = |value: &str| shown(&key.key, value);
-            match (&key.before, &key.after) {
-                (Some(before), Some(after)) => {
-                    format!("{} from {} to {}", key.key, show(before), show(after))
-                }
-                (None, Some(after)) => format!("{} to {}", key.key, show(after)),
-                (Some(before), None) => {
-                    format!("{}, which was {}, to nothing that is recorded", key.key, show(before))
-                }
-                (None, None) => format!("{} to a value that is not recorded", key.key),
+    let (mut sets, mut takes) = (Vec::new(), Vec::new());
+    for key in guilty.iter().filter_map(|index| change.keys.get(*index)).take(TOLD_KEYS) {
+        let show = |value: &str| shown(&key.key, value);
+        match (&key.before, &key.after) {
+            (Some(before), Some(after)) => {
+                sets.push(format!("{} from {} to {}", key.key, show(before), show(after)));
             }
-        })
-        .collect();
-    sets.truncate(4);
-    let set = match sets.as_slice() {
-        [] => String::new(),
-        [one] => format!(" set {one}"),
-        [rest @ .., last] => format!(" set {} and {last}", rest.join(", ")),
-    };
-    let verb = if set.is_empty() { " is the likeliest cause".to_owned() } else { set };
+            (None, Some(after)) => sets.push(format!("{} to {}", key.key, show(after))),
+            // Where a route led before is in no call.
+            (Some(_), None) if change.kind == ChangeKind::Network => takes.push(key.key.clone()),
+            (Some(before), None) => takes.push(format!("{} (it was {})", key.key, show(before))),
+            (None, None) => sets.push(format!("{} to a value that is not recorded", key.key)),
+        }
+    }
+    // A rule that is gone is seen to be gone; a value may only not be shown any more.
+    let rules =
+        matches!(change.kind, ChangeKind::Network | ChangeKind::SecurityGroup | ChangeKind::IamPolicy);
+    let took = if rules { "took away" } else { "took away or hid" };
+    let did = [("set", sets), (took, takes)].into_iter().filter(|(_, keys)| !keys.is_empty());
+    let did: Vec<String> = did.map(|(did, keys)| format!("{did} {}", listed(&keys))).collect();
+    let verb = if did.is_empty() { "is the likeliest cause".to_owned() } else { did.join(" and ") };
     let interaction = suspect.starved.as_ref().map_or(String::new(), |starved| {
         let (calls, room) = (starved.callers.after, starved.pool.after);
         format!("; {} callers cannot share a pool of {}", figure(calls), figure(room))
@@ -229,12 +227,12 @@ fn deployment(findings: &Findings<'_>, suspect: &Suspect<'_>, symptom: &str) -> 
             format!("; it was undone at {} UTC, and the symptom ended", clock(reversal.at, now))
         }
         (Some(split), _) if split.ratio >= 3.0 => {
-            format!("; in the same minutes version {} fails and the others do not", split.new_version)
+            format!("; in the same minutes {} fails and the others do not", version(&split.new_version))
         }
         _ => String::new(),
     };
     let mut text =
-        format!("The {} at {} UTC{verb}{interaction}{proof}. {symptom}", what(suspect), clock(at, now));
+        format!("The {} at {} UTC {verb}{interaction}{proof}. {symptom}", what(suspect), clock(at, now));
     if indistinct(&findings.weighed.rows) {
         let second = findings.weighed.rows.get(1).and_then(|row| row.suspect);
         let other = second.and_then(|index| findings.suspects.get(index)).map_or_else(
@@ -244,6 +242,15 @@ fn deployment(findings: &Findings<'_>, suspect: &Suspect<'_>, symptom: &str) -> 
         text.push_str(&format!(" {other} fits nearly as well."));
     }
     text
+}
+
+/// `a, b and c`.
+fn listed(all: &[String]) -> String {
+    match all {
+        [] => String::new(),
+        [one] => one.clone(),
+        [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
+    }
 }
 
 fn none(findings: &Findings<'_>, symptom: &str) -> String {
@@ -269,9 +276,9 @@ fn none(findings: &Findings<'_>, symptom: &str) -> String {
 }
 
 fn unknown(findings: &Findings<'_>, symptom: &str) -> String {
-    let tried: Vec<&str> = {
+    let tried: Vec<String> = {
         let triggers = findings.triggers;
-        let mut tried = Vec::new();
+        let mut tried: Vec<&str> = Vec::new();
         if triggers.demand_flat.is_some() {
             tried.push("demand");
         }
@@ -284,20 +291,20 @@ fn unknown(findings: &Findings<'_>, symptom: &str) -> String {
         if triggers.gauges_calm {
             tried.push("resources");
         }
-        tried
+        tried.into_iter().map(str::to_owned).collect()
     };
-    let looked = match tried.as_slice() {
-        [] => String::new(),
-        [one] => format!(" Looked at without finding: {one}."),
-        [rest @ .., last] => format!(" Looked at without finding: {} and {last}.", rest.join(", ")),
+    let looked = if tried.is_empty() {
+        String::new()
+    } else {
+        format!(" Looked at without finding: {}.", listed(&tried))
     };
     if let Some(sag) = &findings.symptom.sag {
         return format!(
-            "{} fell from {} to {} per {} s at {} UTC, while requests, failures and latency stayed as they were: what keeps it down is not decided.",
+            "{} fell from {} to {} {} at {} UTC, while requests, failures and latency stayed as they were: what keeps it down is not decided.",
             sag.metric,
             figure(sag.before),
             figure(sag.during),
-            findings.symptom.grid.step,
+            per(findings.symptom.grid.step),
             clock(findings.symptom.grid.at(sag.begin), findings.evidence.scope.now)
         );
     }

@@ -1,0 +1,201 @@
+//! The change that is blamed: who made it, what it set, and what proves that it acts.
+
+use jiff::Timestamp;
+
+use super::{Writer, capital};
+use crate::analysis::keys::Side;
+use crate::analysis::narrate::{figure, lasting, percent, shown, version, what};
+use crate::analysis::suspects::Suspect;
+use crate::analysis::weigh::indistinct;
+use crate::domain::change::FieldSays;
+use crate::domain::redact;
+use crate::domain::report::{Agent, Cause};
+
+pub(super) fn changes(writer: &mut Writer<'_>) {
+    let findings = writer.findings;
+    let Some(suspect) = findings.blamed() else { return };
+    let change = suspect.change;
+    let support = &[Cause::Deployment];
+    took_effect(writer, suspect);
+    if indistinct(&findings.weighed.rows)
+        && let Some(other) = findings.weighed.rows.get(1).and_then(|row| findings.suspects.get(row.suspect?))
+    {
+        took_effect(writer, other);
+    }
+    for index in suspect.guilty_keys() {
+        if let Some(key) = change.keys.get(index) {
+            let show = |value: &str| shown(&key.key, value);
+            let name = &key.key;
+            let statement = match (&key.before, &key.after) {
+                (Some(before), Some(after)) => {
+                    format!("The change set {name} from {} to {}.", show(before), show(after))
+                }
+                (None, Some(after)) => {
+                    format!("The change set {name} to {}; no earlier value is recorded.", show(after))
+                }
+                (Some(before), None) => {
+                    format!("The change took {name} away, or hid it; it was {}.", show(before))
+                }
+                (None, None) => format!("The change set {name}; its values are not recorded."),
+            };
+            let shown = change.shown.iter().find(|shown| shown.key == key.key);
+            let alone = shown.is_some_and(|shown| shown.says == FieldSays::Alone);
+            let source = if alone { "log lines".to_owned() } else { source_of_values(suspect) };
+            writer.add(Agent::Deploy, statement, support, Some(source));
+            if let Some(shown) = shown {
+                let field = &shown.field;
+                let lines = match shown.lines {
+                    (0, after) => format!("{after} lines since"),
+                    (before, after) => format!("{before} lines before it and {after} since"),
+                };
+                let statement = match shown.says {
+                    FieldSays::Alone => format!(
+                        "AWS does not show all of {name}: the field {field} of the service's own logs does, in {lines}."
+                    ),
+                    FieldSays::Agrees => format!(
+                        "The service's own logs agree: their field {field} moved with the change, in {lines}."
+                    ),
+                    FieldSays::Stays => format!(
+                        "The field {field} of the service's own logs stays at {} after it.",
+                        key.before.as_deref().map_or_else(String::new, show)
+                    ),
+                };
+                let supports: &[Cause] = if shown.says == FieldSays::Stays { &[] } else { support };
+                writer.add(Agent::Logs, statement, supports, Some(format!("field {field} of log lines")));
+            }
+        }
+    }
+    if let Some(starved) = &suspect.starved {
+        let name = |side: &Side| {
+            let left = if side.changed.is_none() { ", which it left as it was" } else { "" };
+            format!("{}{left}", side.key)
+        };
+        let before = |side: &Side| side.before.map_or_else(|| "?".to_owned(), figure);
+        let statement = format!(
+            "{} callers ({}) cannot share {} ({}): at least {} wait at full load; before the change {} shared {}.",
+            figure(starved.callers.after),
+            name(&starved.callers),
+            figure(starved.pool.after),
+            name(&starved.pool),
+            figure(starved.callers.after - starved.pool.after),
+            before(&starved.callers),
+            before(&starved.pool)
+        );
+        writer.add(Agent::Deploy, statement, support, None);
+    }
+    if let Some((key, limit)) = suspect.cut_off
+        && let Some(key) = change.keys.get(key)
+    {
+        let triggers = findings.triggers;
+        let query = triggers.ceiling.as_ref().map(|ceiling| ceiling.query.clone());
+        let query = query.or_else(|| triggers.drain.as_ref().map(|drain| drain.query.clone()));
+        let statement = format!(
+            "{} stands at {}, the very limit that the change gave {}.",
+            query.as_deref().unwrap_or("A series"),
+            figure(limit),
+            key.key
+        );
+        writer.add(Agent::Metrics, statement, support, query);
+    }
+    if let Some(split) = &suspect.split {
+        let statement = format!(
+            "In the same minutes {} logged {} of these failures in {} lines, the other versions {} in {}.",
+            version(&split.new_version),
+            figure(split.new_bad),
+            figure(split.new_lines),
+            figure(split.old_bad),
+            figure(split.old_lines)
+        );
+        let supports: &[Cause] = if split.ratio >= 1.0 { support } else { &[] };
+        writer.add(Agent::Logs, statement, supports, Some("log stream names by version".to_owned()));
+    }
+    if let Some(dose) = &suspect.dose
+        && dose.ratio >= 2.0
+    {
+        let told: Vec<String> = dose
+            .steps
+            .iter()
+            .map(|(at, share, failing)| {
+                format!(
+                    "{} at {:.0} % of traffic since {} UTC",
+                    percent(*failing),
+                    share * 100.0,
+                    writer.at(*at)
+                )
+            })
+            .collect();
+        let statement = format!("Failures followed its share of traffic: {}.", told.join(", "));
+        writer.add(
+            Agent::Metrics,
+            statement,
+            support,
+            findings.symptom.primary.as_ref().map(|one| one.query.clone()),
+        );
+    }
+    if let Some((key, token)) = &suspect.names_error {
+        let statement =
+            format!("The present value of {key} holds {}, which the errors name.", redact::value(key, token));
+        writer.add(Agent::Deploy, statement, support, Some(format!("configuration of {}", change.resource)));
+    }
+    if let Some(reversal) = &suspect.reversal {
+        let statement = match reversal.minutes {
+            Some(minutes) if minutes >= 1.0 => format!(
+                "The change was undone at {} UTC and the symptom ended {} later.",
+                writer.clock(reversal.at),
+                lasting(minutes)
+            ),
+            Some(_) => format!(
+                "The change was undone at {} UTC and the symptom ended with it.",
+                writer.clock(reversal.at)
+            ),
+            None => format!(
+                "The change was undone at {} UTC, but the symptom goes on.",
+                writer.clock(reversal.at)
+            ),
+        };
+        writer.add(Agent::Deploy, statement, support, None);
+    }
+}
+
+/// Who made a change, when it began to act, and how long before the onset.
+fn took_effect(writer: &mut Writer<'_>, suspect: &Suspect<'_>) {
+    let Some((from, until)) = suspect.effect else { return };
+    let change = suspect.change;
+    let who = change
+        .actor
+        .as_ref()
+        .map(|actor| actor.name.as_str())
+        .filter(|name| !name.is_empty())
+        .map(|name| format!(" by {name}"))
+        .unwrap_or_default();
+    let effect = Timestamp::from_second(from).unwrap_or(change.at);
+    let symptom = writer.findings.symptom;
+    // In whole minutes of the clock, as a reader subtracts the two times.
+    let lag = match symptom.grid.second(symptom.begin).div_euclid(60) - from.div_euclid(60) {
+        minutes @ 1.. => format!("{} before the onset", lasting(minutes as f64)),
+        _ => "in the minute of the onset".to_owned(),
+    };
+    let spread = if until > from + 90 {
+        Timestamp::from_second(until)
+            .map(|until| format!("; its rollout ended by {} UTC", writer.clock(until)))
+            .unwrap_or_default()
+    } else {
+        String::new()
+    };
+    let statement = format!(
+        "{}{who} took effect at {} UTC, {lag}{spread}.",
+        capital(&what(suspect)),
+        writer.clock(effect)
+    );
+    let query = change.event_ids.first().map(|id| format!("CloudTrail event {id}"));
+    writer.add(Agent::Deploy, statement, &[Cause::Deployment], query);
+}
+
+fn source_of_values(suspect: &Suspect<'_>) -> String {
+    match (&suspect.change.from_version, &suspect.change.to_version) {
+        (Some(from), Some(to)) if from != to => {
+            format!("configuration of {}, {from} against {to}", suspect.change.resource)
+        }
+        _ => format!("configuration of {}", suspect.change.resource),
+    }
+}
