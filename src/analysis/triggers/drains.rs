@@ -89,12 +89,20 @@ pub(super) fn follows(values: &[Option<f64>], own: &Entity) -> bool {
         yy += (demand - y).powi(2);
     }
     let spread = (yy / count).sqrt() / y.abs().max(1e-9);
-    xx > 0.0 && yy > 0.0 && spread > 0.08 && xy / (xx * yy).sqrt() > 0.75
+    /// What chance alone does to some 150 requests a period: demand that spreads less has not moved.
+    const MOVES: f64 = 0.08;
+    /// More than half of what the gauge does is then told by demand (the square of it).
+    const CORRELATED: f64 = 0.75;
+    xx > 0.0 && yy > 0.0 && spread > MOVES && xy / (xx * yy).sqrt() > CORRELATED
 }
 
 /// Whether the same hours of an earlier day saw the same climb to the same level. The same climb at
 /// another level every day is one climb that lasts for days.
 pub(super) fn usual(symptom: &Symptom, track: &entities::Track) -> bool {
+    /// An earlier day climbed alike from half of today's climb on.
+    const ALIKE: f64 = 0.5;
+    /// To the same level: three climbs apart, and days of the same climb lie between.
+    const CLIMBS_APART: f64 = 3.0;
     let climb = |values: &[Option<f64>]| -> Option<(f64, f64)> {
         let end = symptom.begin.min(values.len());
         let early = mean(values.get(..(end / 4).max(1))?)?;
@@ -102,15 +110,28 @@ pub(super) fn usual(symptom: &Symptom, track: &entities::Track) -> bool {
         Some((late - early, late))
     };
     let Some((today, level)) = climb(&track.values) else { return false };
-    [&track.day_ago, &track.week_ago]
-        .into_iter()
-        .filter_map(|values| climb(values))
-        .any(|(then, late)| today > 0.0 && then > 0.5 * today && (level - late).abs() < 3.0 * today)
+    [&track.day_ago, &track.week_ago].into_iter().filter_map(|values| climb(values)).any(|(then, late)| {
+        today > 0.0 && then > ALIKE * today && (level - late).abs() < CLIMBS_APART * today
+    })
 }
 
 /// Latency that climbs for half an hour and more before requests fail: something fills up, whether a
 /// gauge shows it or not.
 pub(super) fn creep(symptom: &Symptom, own: &Entity) -> Option<Drain> {
+    // Levels are logarithms of medians of ten minutes.
+    /// What falls back by less goes on climbing: the noise of a median.
+    const FALLS_BACK: f64 = 0.01;
+    /// What climbs by less in ten minutes is flat: four percent.
+    const FLAT: f64 = 0.04;
+    /// So many steps up, none of which is most of the way: a jump and its noise make three.
+    const STEPS: usize = 4;
+    const LARGEST_STEP: f64 = 0.6;
+    /// Minutes. Anything shorter is a rise like any other.
+    const LONG: f64 = 40.0;
+    /// In all by two thirds and more: latency wanders by some tenths in any hour.
+    const CLIMBS: f64 = 0.5;
+    /// No gauge shows it: a tenth of what one at its limit is worth.
+    const UNSEEN: f64 = 0.004;
     symptom.primary.as_ref()?;
     let block = symptom.grid.periods(10);
     let end = symptom.grid.len;
@@ -127,35 +148,39 @@ pub(super) fn creep(symptom: &Symptom, own: &Entity) -> Option<Drain> {
                 })
                 .collect();
             let mut begin = levels.len().checked_sub(1)?;
-            while begin > 0 && levels[begin - 1].1 < levels[begin].1 + 0.01 {
+            while begin > 0 && levels[begin - 1].1 < levels[begin].1 + FALLS_BACK {
                 begin -= 1;
             }
             // A flat stretch before it is not part of it.
-            while begin + 2 < levels.len() && levels[begin + 1].1 - levels[begin].1 < 0.04 {
+            while begin + 2 < levels.len() && levels[begin + 1].1 - levels[begin].1 < FLAT {
                 begin += 1;
             }
             let rising: Vec<f64> = levels[begin..].windows(2).map(|pair| pair[1].1 - pair[0].1).collect();
             let whole = levels.last()?.1 - levels[begin].1;
             let largest = rising.iter().copied().fold(0.0, f64::max);
-            let steps = rising.iter().filter(|step| **step > 0.04).count();
+            let steps = rising.iter().filter(|step| **step > FLAT).count();
             let minutes = (rising.len() * block) as f64 * symptom.grid.step as f64 / 60.0;
-            (steps >= 4 && minutes >= 40.0 && whole >= 0.5 && largest <= 0.6 * whole).then(|| Drain {
-                gauge: Gauge::Queue,
-                query: track.query(),
-                from: levels[begin].1.exp(),
-                to: levels.last().map_or(0.0, |level| level.1.exp()),
-                minutes,
-                knee: (begin > 1).then_some(levels[begin].0),
-                rate: ratios::LIMIT_HURTS * 0.004,
-                at_limit: false,
-                cap: None,
-                sudden: false,
-            })
+            (steps >= STEPS && minutes >= LONG && whole >= CLIMBS && largest <= LARGEST_STEP * whole).then(
+                || Drain {
+                    gauge: Gauge::Queue,
+                    query: track.query(),
+                    from: levels[begin].1.exp(),
+                    to: levels.last().map_or(0.0, |level| level.1.exp()),
+                    minutes,
+                    knee: (begin > 1).then_some(levels[begin].0),
+                    rate: ratios::LIMIT_HURTS * UNSEEN,
+                    at_limit: false,
+                    cap: None,
+                    sudden: false,
+                },
+            )
         })
         .max_by(|a, b| a.minutes.total_cmp(&b.minutes).then_with(|| b.query.cmp(&a.query)))
 }
 
 fn days_left(found: &mut Triggers, symptom: &Symptom, track: &entities::Track) {
+    /// A day that passed hours before: it is felt where a connection is made anew, at any minute of the day and night.
+    const LONG_PAST: f64 = 1e-3;
     if symptom.primary.is_none() {
         return;
     }
@@ -164,7 +189,7 @@ fn days_left(found: &mut Triggers, symptom: &Symptom, track: &entities::Track) {
         let crossed =
             track.values.iter().position(|value| value.is_some_and(|value| value <= 0.0)).unwrap_or(0);
         let rate = ratios::EXPIRY_HURTS * lag(symptom, crossed.min(symptom.last), symptom.last.max(crossed));
-        let rate = rate.max(if crossed <= symptom.last { 1e-3 } else { 0.0 });
+        let rate = rate.max(if crossed <= symptom.last { LONG_PAST } else { 0.0 });
         let known = found.expiry.get_or_insert(Expiry { text: None, days_left: None, rate: 0.0 });
         known.days_left = Some(lowest);
         known.rate = known.rate.max(rate);
@@ -181,6 +206,21 @@ fn drain(
     is_percent: bool,
     query: String,
 ) -> Option<Drain> {
+    /// Minutes: what climbs for less is a rise, and no slope.
+    const LONG: f64 = 30.0;
+    /// It moved by so many times its noise, and by so much of its level: less is what levels do by themselves.
+    const BEYOND_NOISE: f64 = 4.0;
+    const OF_ITS_LEVEL: f64 = 0.04;
+    /// Where no limit is known, how near it a level is by how much it grew: doubled; grown by a seventh and come to a
+    /// stand; grown by a third; or, of connections, by a twelfth. From `NEAR` on it is worth a word, and at `AT_LIMIT`
+    /// as much as a limit that is reached.
+    const DOUBLED: (f64, f64) = (2.0, 0.9);
+    const AT_A_STAND: (f64, f64) = (1.15, 0.8);
+    const BY_A_THIRD: (f64, f64) = (1.3, 0.72);
+    const OF_CONNECTIONS: (f64, f64) = (1.08, NEAR);
+    const NEAR: f64 = 0.7;
+    const FROM: f64 = 0.65;
+    const AT_LIMIT: f64 = 0.9;
     symptom.primary.as_ref()?;
     // A leak is felt while it still goes on: what counts is up to an hour after the onset.
     let end = (symptom.last + 1 + symptom.grid.periods(60)).min(values.len());
@@ -201,7 +241,8 @@ fn drain(
     let span = points.last()?.0 - knee as f64;
     let minutes = span * symptom.grid.step as f64 / 60.0;
     let moved = to - from;
-    if slope <= 0.0 || minutes < 30.0 || moved < 4.0 * noise || moved < 0.04 * from.abs().max(to.abs()) {
+    let little = moved < BEYOND_NOISE * noise || moved < OF_ITS_LEVEL * from.abs().max(to.abs());
+    if slope <= 0.0 || minutes < LONG || little {
         return None;
     }
     let level = if falling { -to } else { to };
@@ -216,19 +257,19 @@ fn drain(
         (Some(limit), _) if limit > 0.0 => (level / limit).clamp(0.0, 1.0),
         (_, true) => (1.0 - level / (-from).max(1e-9)).clamp(0.0, 1.0),
         _ if is_percent && (0.0..=100.5).contains(&level) => level / 100.0,
-        _ if growth >= 2.0 => 0.9,
-        _ if growth >= 1.15 && stands(&points) => 0.8,
+        _ if growth >= DOUBLED.0 => DOUBLED.1,
+        _ if growth >= AT_A_STAND.0 && stands(&points) => AT_A_STAND.1,
         // It climbs and may be near: worth something where the errors speak of it.
-        _ if growth >= 1.3 => 0.72,
+        _ if growth >= BY_A_THIRD.0 => BY_A_THIRD.1,
         // Connections that are never given back stand at the server for days: a window of hours sees a
         // tenth of it.
-        _ if gauge == Gauge::Connections && growth >= 1.08 => 0.7,
+        _ if gauge == Gauge::Connections && growth >= OF_CONNECTIONS.0 => OF_CONNECTIONS.1,
         _ => 0.0,
     };
-    if near < 0.7 {
+    if near < NEAR {
         return None;
     }
-    let nearness = ((near - 0.65) / 0.25).clamp(0.1, 1.0);
+    let nearness = ((near - FROM) / (AT_LIMIT - FROM)).clamp(0.1, 1.0);
     let rate = ratios::LIMIT_HURTS * nearness * ratios::trigger_lag(5.0);
     let (from, to) = if falling { (-from, -to) } else { (from, to) };
     if knee > symptom.last {
@@ -255,7 +296,9 @@ fn stands(points: &[(f64, f64)]) -> bool {
     ) else {
         return false;
     };
-    (last - previous).abs() <= 0.08 * (last - first).abs()
+    /// A straight line goes on by a ninth of its way.
+    const OF_THE_WAY: f64 = 0.08;
+    (last - previous).abs() <= OF_THE_WAY * (last - first).abs()
 }
 
 /// Least squares over the whole, and the noise around a running median of differences.
@@ -267,12 +310,20 @@ fn slope(points: &[(f64, f64)]) -> Option<(f64, f64)> {
     let variance: f64 = points.iter().map(|point| (point.0 - mean_x).powi(2)).sum();
     let mut differences: Vec<f64> = points.windows(2).map(|pair| (pair[1].1 - pair[0].1).abs()).collect();
     differences.sort_by(f64::total_cmp);
-    let noise = differences.get(differences.len() * 3 / 4)? / 1.15 / std::f64::consts::SQRT_2;
+    /// Three of four differences of a normal variable are smaller, in its standard deviations; of two points each has half.
+    const THREE_OF_FOUR: f64 = 1.15;
+    let noise = differences.get(differences.len() * 3 / 4)? / THREE_OF_FOUR / std::f64::consts::SQRT_2;
     (variance > 0.0).then(|| (covariance / variance, noise.max(1e-6)))
 }
 
 /// Where the way up begins, the level there and at the end: medians of tenths that never fall back.
 fn trend(points: &[(f64, f64)], noise: f64) -> Option<(usize, f64, f64)> {
+    /// A median of a part falls back by less than that for noise alone.
+    const FALLS_BACK: f64 = 0.6;
+    /// What adds less to the way up is flat, of twenty parts each of which has a twentieth.
+    const FLAT: f64 = 0.02;
+    /// A step goes most of the way at once.
+    const LARGEST_STEP: f64 = 0.6;
     let part = (points.len() / 20).max(3);
     let levels: Vec<(usize, f64)> = points
         .chunks(part)
@@ -285,11 +336,11 @@ fn trend(points: &[(f64, f64)], noise: f64) -> Option<(usize, f64, f64)> {
         .collect();
     let (_, last) = *levels.last()?;
     let mut begin = levels.len() - 1;
-    while begin > 0 && levels[begin - 1].1 <= levels[begin].1 + 0.6 * noise {
+    while begin > 0 && levels[begin - 1].1 <= levels[begin].1 + FALLS_BACK * noise {
         begin -= 1;
     }
     // A flat stretch before the slope is not part of it.
-    while begin + 1 < levels.len() && levels[begin + 1].1 - levels[begin].1 < 0.02 * (last - levels[begin].1)
+    while begin + 1 < levels.len() && levels[begin + 1].1 - levels[begin].1 < FLAT * (last - levels[begin].1)
     {
         begin += 1;
     }
@@ -298,7 +349,7 @@ fn trend(points: &[(f64, f64)], noise: f64) -> Option<(usize, f64, f64)> {
     let steps_up = levels[begin..].windows(2).filter(|pair| pair[1].1 > pair[0].1 + 1e-9).count();
     let largest = levels[begin..].windows(2).map(|pair| pair[1].1 - pair[0].1).fold(0.0, f64::max);
     let whole = last - levels[begin].1;
-    (steps_up >= 3 && largest < 0.6 * whole).then_some((levels[begin].0, levels[begin].1, last))
+    (steps_up >= 3 && largest < LARGEST_STEP * whole).then_some((levels[begin].0, levels[begin].1, last))
 }
 
 /// The part from which a flat line turns into a slope, by least squares over both; `None` where no
@@ -325,8 +376,9 @@ fn knee_of(levels: &[(usize, f64)]) -> Option<usize> {
     let (best, knee) = (2..count - 3)
         .map(|knee| (error(0, knee, false) + error(knee, count, true), knee))
         .min_by(|a, b| a.0.total_cmp(&b.0))?;
-    // The bend has to explain most of what a straight line leaves.
-    (best < 0.6 * whole).then_some(knee)
+    /// The bend has to explain two fifths and more of what a straight line leaves.
+    const LEFT: f64 = 0.6;
+    (best < LEFT * whole).then_some(knee)
 }
 
 /// Lambda's REPORT lines tell the memory used where no metric does.
