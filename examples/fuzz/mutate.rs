@@ -96,12 +96,28 @@ const TOKENS: &[&str] = &[
     "Message",
     "Timestamp",
     "H4sIAAAAAAAA",
+    "records",
+    "data",
+    "awslogs",
+    "messageType",
+    "DATA_MESSAGE",
+    "logGroup",
+    "logEvents",
+    "timestamp",
+    "message",
     "timestamp,value\n",
     "1770380100,",
 ];
 
 pub struct Mutator {
     random: Rng,
+}
+
+/// The document that an input is, and how many bytes stand before it: where a target reads several kinds of files, the
+/// first byte says which one this is.
+fn document(input: &[u8]) -> Option<(usize, Value)> {
+    let from = |at: usize| Some((at, serde_json::from_slice(input.get(at..)?).ok()?));
+    from(0).or_else(|| from(1))
 }
 
 impl Mutator {
@@ -113,12 +129,13 @@ impl Mutator {
     pub fn next(&mut self, kept: &[Vec<u8>], limit: usize) -> Vec<u8> {
         let mut input = self.random.choice(kept).cloned().unwrap_or_default();
         if self.random.u8(..) < 85
-            && let Ok(mut value) = serde_json::from_slice::<Value>(&input)
+            && let Some((before, mut value)) = document(&input)
         {
             for _ in 0..=self.random.usize(..3) {
                 self.rebuild(&mut value);
             }
-            input = value.to_string().into_bytes();
+            input.truncate(before);
+            input.extend_from_slice(value.to_string().as_bytes());
         } else {
             for _ in 0..=self.random.usize(..6) {
                 self.damage(&mut input, kept);

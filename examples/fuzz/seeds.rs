@@ -1,6 +1,12 @@
 //! Where fuzzing begins: one well-formed input or more for each target, most of them from the tests.
 
-use serde_json::Value;
+use std::io::Write as _;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::{Value, json};
 
 const ALERTS: &[&str] = &[
     include_str!("../../tests/alerts/classic.json"),
@@ -49,6 +55,19 @@ const APPCONFIG: &str = r#"{"Deployments": [{"DeploymentNumber": 3, "Application
     "ConfigurationName": "flags", "ConfigurationVersion": "4", "State": "COMPLETE", "StartedAt": "2026-02-06T12:00:00Z",
     "EventLog": [], "ContentBefore": "{\"a\": 1}", "ContentAfter": {"a": 2}}]}"#;
 
+const EVENTS: &str = r#"{"Events": [{"id": "e-1", "time": "2026-02-06T12:01:00Z", "detail-type": "Parameter Store Change",
+    "source": "aws.ssm", "resources": ["arn:aws:ssm:us-east-1:1:parameter/checkout/limit"], "detail": {"name": "/checkout/limit",
+    "operation": "Update"}}, {"deploymentId": "d-1", "status": "SUCCEEDED", "applicationName": "checkout", "completeTime":
+    "Fri Feb 06 12:04:00 UTC 2026"}]}"#;
+const DEPLOYMENTS: &str = r#"{"deploymentsInfo": [{"deploymentId": "d-1", "applicationName": "checkout", "deploymentGroupName":
+    "live", "status": "Succeeded", "creator": "user", "createTime": "2026-02-06T12:00:00Z", "completeTime": 1770379440.0}]}"#;
+const STACKS: &str = r#"{"StackEvents": [{"EventId": "s-1", "StackName": "checkout", "Timestamp": "2026-02-06T12:00:00Z",
+    "LogicalResourceId": "Function", "PhysicalResourceId": "checkout", "ResourceType": "AWS::Lambda::Function",
+    "ResourceStatus": "UPDATE_COMPLETE"}]}"#;
+const BATCH: &str = r#"{"messageType": "DATA_MESSAGE", "owner": "1", "logGroup": "/aws/lambda/checkout", "logStream": "s",
+    "subscriptionFilters": ["f"], "logEvents": [{"id": "1", "timestamp": 1770379200000, "message": "ERROR pool exhausted"},
+    {"id": "2", "timestamp": 1770379260000, "message": "{\"level\": \"error\", \"msg\": \"timeout\", \"ms\": 3000}"}]}"#;
+
 /// Inputs of a target to begin with.
 pub fn of(target: &str) -> Vec<Vec<u8>> {
     match target {
@@ -79,7 +98,8 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
             r#"{"type": "disconnect", "reason": "refresh_requested"}"#,
             r#"{"type": "events_api", "envelope_id": "e1", "payload": {}, "retry_attempt": 1, "accepts_response_payload": false}"#,
         ]),
-        "sns" => parts(SNS),
+        "sns" => sns_bodies(),
+        "aws_logs" => delivered_lines(),
         "aws_event" => parts(SNS)
             .into_iter()
             .filter_map(|message| {
@@ -90,7 +110,20 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "cloudtrail" => owned(&[RECORD]),
         "bundle" => {
             let record = format!("{{\"Records\": [{RECORD}]}}");
-            let files = [LOGS, METRICS, &record, VERSIONS, ALIASES, ECS, DEFINITIONS, PARAMETERS, APPCONFIG];
+            let files = [
+                LOGS,
+                METRICS,
+                &record,
+                VERSIONS,
+                ALIASES,
+                ECS,
+                DEFINITIONS,
+                PARAMETERS,
+                APPCONFIG,
+                EVENTS,
+                DEPLOYMENTS,
+                STACKS,
+            ];
             files.iter().zip(2_u8..).map(|(file, which)| [&[which][..], file.as_bytes()].concat()).collect()
         }
         "log_lines" => owned(&[
@@ -116,6 +149,26 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "configuration" => owned(&[include_str!("../../deploy/commander.example.toml")]),
         _ => Vec::new(),
     }
+}
+
+/// The signed messages of the tests, whose certificate is where Amazon's are: that is not signed.
+fn sns_bodies() -> Vec<Vec<u8>> {
+    let with_certificate = |body: Vec<u8>| {
+        let mut message: Value = serde_json::from_slice(&body).unwrap_or_default();
+        message["SigningCertURL"] = json!("https://sns.eu-west-1.amazonaws.com/a.pem");
+        message.to_string().into_bytes()
+    };
+    parts(SNS).into_iter().map(with_certificate).collect()
+}
+
+/// A batch however it comes, a body of Firehose as it is, and one that is packed.
+fn delivered_lines() -> Vec<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    let packed = encoder.write_all(BATCH.as_bytes()).and_then(|()| encoder.finish()).unwrap_or_default();
+    let firehose = json!({ "requestId": "r-1", "timestamp": 1, "records": [{ "data": BASE64_STANDARD.encode(&packed) }] });
+    let batches = [0_u8, 2, 3, 4, 5].map(|how| (how, BATCH.as_bytes().to_vec()));
+    let whole = [(0, firehose.to_string().into_bytes()), (1, packed)];
+    batches.into_iter().chain(whole).map(|(how, body)| [&[how][..], &body].concat()).collect()
 }
 
 fn owned(texts: &[&str]) -> Vec<Vec<u8>> {

@@ -1,21 +1,28 @@
 //! What is fuzzed: each parser that reads what a stranger wrote, as it is called in the bot.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::sync::LazyLock;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use incident_commander::analysis::{self, templates};
-use incident_commander::aws::sns::Envelope;
+use incident_commander::aws::sns::{self, Envelope};
 use incident_commander::bundle;
-use incident_commander::bundle::trail;
+use incident_commander::bundle::{releases, trail};
 use incident_commander::cli::metrics;
 use incident_commander::config::Config;
 use incident_commander::domain::alert::{Alert, parse_time};
 use incident_commander::domain::redact;
-use incident_commander::intake::{aws_event, command, reading, when};
+use incident_commander::intake::aws_event::Message;
+use incident_commander::intake::{aws_event, aws_logs, command, reading, when};
 use incident_commander::slack::text::{cut, escape};
 use incident_commander::slack::{inbound, interaction, socket};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// One parser.
 pub struct Target {
@@ -34,8 +41,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "slack_command", parse: slack_command },
     Target { name: "slack_action", parse: slack_interaction },
     Target { name: "slack_frame", parse: |input| format!("{:?}", socket::read_frame(&text(input))) },
-    Target { name: "sns", parse: sns },
-    Target { name: "aws_event", parse: |input| format!("{:?}", aws_event::read(&text(input))) },
+    Target { name: "sns", parse: sns_body },
+    Target { name: "aws_event", parse: signed_message },
+    Target { name: "aws_logs", parse: delivered_lines },
     Target {
         name: "cloudtrail",
         parse: |input| json(input, |body| format!("{:?}", trail::record(body.clone()))),
@@ -96,14 +104,77 @@ fn slack_interaction(input: &[u8]) -> String {
     })
 }
 
-fn sns(input: &[u8]) -> String {
+/// The body of `POST /aws/sns`, up to what is behind a signature that holds: whatever of an envelope is not signed can
+/// still be anything.
+fn sns_body(input: &[u8]) -> String {
+    static CERTIFICATE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        sns::certificate(include_bytes!("../../tests/it/sns/certificate.pem")).expect("a certificate")
+    });
     let envelope = Envelope::read(input);
     let checked = envelope.as_ref().map(|envelope| {
         let topics = [envelope.topic_arn.clone()];
-        let _ = envelope.signed_text();
-        envelope.check(&topics, None, now())
+        envelope.check(&topics, None, now())?;
+        sns::verify(envelope, &CERTIFICATE)?;
+        Ok::<_, sns::Refused>(aws_event::read(&envelope.message))
     });
     format!("{checked:?}")
+}
+
+/// What Amazon delivers under its signature, whatever it says.
+fn signed_message(input: &[u8]) -> String {
+    let message = text(input);
+    let envelope = json!({
+        "Type": "Notification", "MessageId": "m-1", "TopicArn": "arn:aws:sns:eu-west-1:123456789012:alarms",
+        "Message": message, "Timestamp": "2026-02-06T12:15:00.000Z", "SignatureVersion": "2", "Signature": "",
+        "SigningCertURL": "https://sns.eu-west-1.amazonaws.com/a.pem",
+    });
+    let envelope = Envelope::read(envelope.to_string().as_bytes()).expect("what SNS writes can be read");
+    assert_eq!(envelope.message, message);
+    match aws_event::read(&envelope.message) {
+        Message::Change(event) => {
+            let record = trail::record(event.body.clone());
+            format!(
+                "{:?} {record:?} {:?} {event:?}",
+                aws_event::names_in(&event),
+                releases::event(event.body.clone())
+            )
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+/// The body of `POST /aws/logs`. The first byte says how it comes: as it is, or as a batch within what a forwarder or
+/// Firehose makes of it.
+fn delivered_lines(input: &[u8]) -> String {
+    let Some((how, content)) = input.split_first() else { return String::new() };
+    let packed = || {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(content).expect("memory can be written");
+        encoder.finish().expect("memory can be written")
+    };
+    let firehose =
+        |bytes: &[u8]| json!({ "requestId": "r-1", "records": [{ "data": BASE64_STANDARD.encode(bytes) }] });
+    let read = match how % 6 {
+        0 => aws_logs::read(content, false),
+        1 => aws_logs::read(content, true),
+        2 => aws_logs::read(&packed(), true),
+        3 => aws_logs::read(firehose(content).to_string().as_bytes(), false),
+        4 => aws_logs::read(firehose(&packed()).to_string().as_bytes(), false),
+        _ => {
+            let forwarded = json!({ "awslogs": { "data": BASE64_STANDARD.encode(packed()) } });
+            aws_logs::read(forwarded.to_string().as_bytes(), false)
+        }
+    };
+    let counts = read.as_ref().map(|delivery| {
+        let counts = delivery.counts(now());
+        for (group, minutes) in &counts {
+            let counted: u64 = minutes.iter().map(|minute| minute.lines).sum();
+            assert!(counted <= delivery.lines[group].len() as u64, "no line counts twice");
+            assert!(minutes.iter().all(|minute| minute.errors <= minute.lines), "{minutes:?}");
+        }
+        counts
+    });
+    format!("{counts:?} {read:?}")
 }
 
 /// A log, and everything that weighs it: the last step of what a stranger's lines reach.
@@ -124,6 +195,9 @@ fn bundle_files(input: &[u8]) -> String {
         "ecs/task-definitions.json",
         "ssm/parameters.json",
         "appconfig/deployments.json",
+        "events.json",
+        "codedeploy/deployments.json",
+        "cloudformation/stack-events.json",
     ];
     // The first byte says which file it is.
     let Some((which, content)) = input.split_first() else { return String::new() };

@@ -1,8 +1,17 @@
 #!/usr/bin/env bash
-# Fuzzes every parser that a stranger reaches, SECONDS each: two in CI, an hour each before a release. What is found is
-# written to target/fuzz/ and is run again by --replay.
+# Fuzzes every parser that a stranger reaches, SECONDS each, as many at a time as there are cores: a minute in CI, an hour
+# before a release. What is found is written to target/fuzz/, and so is what a parser was at when it took the whole
+# process with it.
 #
 # usage: tests/soak/fuzz.sh [SECONDS]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-cargo run --quiet --example fuzz -- --seconds "${1:-3600}"
+rm -f target/fuzz/*.running
+ended=0
+cargo run --quiet --example fuzz -- --seconds "${1:-3600}" || ended=$?
+for input in target/fuzz/*.running; do
+  [ -e "$input" ] || continue
+  target=$(basename "$input" .running)
+  echo "$target was at $input when the run ended (again: cargo run --example fuzz -- --replay $input $target)"
+done
+exit "$ended"

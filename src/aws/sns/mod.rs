@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 pub use self::envelope::{Envelope, Kind, Refused};
+pub use self::signature::{certificate, verify};
 use super::errors::within;
 use super::{AwsSettings, Clients, ReadError};
 

@@ -41,15 +41,17 @@ impl SignatureVerificationAlgorithm for RsaSha1 {
 ///
 /// # Errors
 /// [`Refused::Certificate`] where the file holds none.
-pub(super) fn certificate(pem: &[u8]) -> Result<Vec<u8>, Refused> {
+pub fn certificate(pem: &[u8]) -> Result<Vec<u8>, Refused> {
     let certificate =
         CertificateDer::from_pem_slice(pem).map_err(|error| Refused::Certificate(error.to_string()))?;
     Ok(certificate.as_ref().to_vec())
 }
 
+/// Whether the key of a certificate, as DER, signed this message.
+///
 /// # Errors
 /// [`Refused::Signature`] where the key of this certificate did not sign this message.
-pub(super) fn verify(envelope: &Envelope, certificate: &[u8]) -> Result<(), Refused> {
+pub fn verify(envelope: &Envelope, certificate: &[u8]) -> Result<(), Refused> {
     let certificate = CertificateDer::from(certificate);
     let certificate =
         EndEntityCert::try_from(&certificate).map_err(|error| Refused::Certificate(error.to_string()))?;
