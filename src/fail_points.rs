@@ -87,8 +87,18 @@ impl Point {
         Self::ClickStored,
     ];
 
+    /// Those that only some stories come by.
+    pub const OF_OTHER_STORIES: [Self; 6] =
+        [Self::ReadBack, Self::UndoAsked, Self::Alone, Self::Expired, Self::ClickArrived, Self::FormOpened];
+
     /// Those that every step and every message comes by.
     pub const ALL_ALONG: [Self; 3] = [Self::Leaving, Self::Arrived, Self::StepDone];
+
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let others = Self::OF_OTHER_STORIES.into_iter().chain(Self::ALL_ALONG);
+        Self::UNTIL_A_CLICK.into_iter().chain(Self::OF_A_RECOVERY).chain(others)
+    }
 
     /// Those that every approved change that helps comes by.
     pub const OF_A_RECOVERY: [Self; 15] = [

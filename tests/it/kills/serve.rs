@@ -125,6 +125,7 @@ async fn one_serves_a_database_the_others_look_and_it_ends_when_it_is_told_to() 
         &["incidents", "list"][..],
         &["incidents", "show", "INC-1"],
         &["jobs", "list"],
+        &["mutes", "list"],
         &["jobs", "retry", "--all"],
         &["backup", copy.to_str().unwrap()],
     ] {

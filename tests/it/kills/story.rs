@@ -1,12 +1,13 @@
-//! The whole story, from an alert to a recovery, told by processes of which one dies at a numbered point; compared with
-//! the story that nobody disturbed.
+//! The whole story, from an alert to a recovery or another end, told by processes of which one dies at a numbered point;
+//! compared with the story that nobody disturbed.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use incident_commander::demo::aws::{WorldClock, WorldOptions};
+use incident_commander::demo::aws::{Fault, WorldClock, WorldOptions};
 use incident_commander::demo::slack::workspace::id;
-use incident_commander::demo::slack::{Options, SlackWorld};
+use incident_commander::demo::slack::{Message, Options, SlackWorld, Submitted};
 use incident_commander::domain::incident::IncidentId;
 use incident_commander::fail_points::Point;
 use incident_commander::store::Store;
@@ -19,13 +20,70 @@ use super::victim::{Order, Stop, Victim};
 use super::{GLANCE, asked_for};
 use crate::aws_account::{Account, FUNCTION, at};
 use crate::aws_late::fail;
+use crate::clicks::reason;
 use crate::credentials::{READ, WRITE, strays};
 use crate::deploy::granted;
 use crate::house::PATIENCE;
 
 const APPROVE: &str = "rollback_approve";
+const APPROVE_ALONE: &str = "rollback_break_glass";
 /// An hour on the story's clock: whatever happens, it has ended by then.
 const LONGEST: SignedDuration = SignedDuration::from_hours(1);
+
+/// How a story goes on once approval is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Plot {
+    /// Somebody approves, and it helps.
+    Approved,
+    /// The same, and AWS makes the change while its answer is lost.
+    AnswerLost,
+    /// The same by somebody alone, with a reason.
+    Alone,
+    /// Somebody approves, and it does not help.
+    InVain,
+    /// Nobody decides in time.
+    Expired,
+}
+
+impl Plot {
+    const ALL: [Self; 5] = [Self::Approved, Self::AnswerLost, Self::Alone, Self::InVain, Self::Expired];
+
+    /// More of the section on approvals.
+    fn approvals(self) -> String {
+        match self {
+            Self::Alone => format!("break_glass = [\"{}\"]\n", id::ON_CALL),
+            Self::Expired => "expires_after = \"2m\"\n".to_owned(),
+            Self::Approved | Self::AnswerLost | Self::InVain => String::new(),
+        }
+    }
+
+    /// The state in which its incident ends, and what is changed in the account.
+    fn end(self) -> (&'static str, &'static [&'static str]) {
+        match self {
+            Self::Approved | Self::AnswerLost | Self::Alone => ("recovered", &["lambda:UpdateAlias"]),
+            Self::InVain => ("not_recovered", &["lambda:UpdateAlias"]),
+            Self::Expired => ("reported", &[]),
+        }
+    }
+
+    /// Where a process is to die in it.
+    fn stops(self) -> Vec<Stop> {
+        let first = |point| Stop { point, passes: 0 };
+        match self {
+            Self::Approved => {
+                let once = Point::UNTIL_A_CLICK.into_iter().chain(Point::OF_A_RECOVERY);
+                // And those that every step and message comes by again and again.
+                let often = Point::ALL_ALONG.into_iter();
+                let often = often.flat_map(|point| (0..4).map(move |passes| Stop { point, passes }));
+                once.chain([Point::ClickArrived]).map(first).chain(often).collect()
+            }
+            Self::AnswerLost => vec![first(Point::ReadBack)],
+            Self::Alone => [Point::FormOpened, Point::ClickArrived, Point::Alone].map(first).to_vec(),
+            Self::InVain => vec![first(Point::UndoAsked)],
+            Self::Expired => vec![first(Point::Expired)],
+        }
+    }
+}
 
 /// What can be seen of a story once it has ended, but for its times.
 #[derive(Debug, PartialEq)]
@@ -38,6 +96,7 @@ struct Picture {
 }
 
 struct World {
+    plot: Plot,
     account: Account,
     slack: SlackWorld,
     slack_clock: WorldClock,
@@ -53,11 +112,14 @@ struct World {
 
 impl World {
     /// The alias moved at 12:00 to a version with a pool too small, orders failed from 12:05 on, and it is 12:07:30.
-    async fn open(stop: Option<Stop>) -> Self {
+    async fn open(plot: Plot, stop: Option<Stop>) -> Self {
         let now = at("12:07:30");
         let account = Account::with(WorldOptions::immediate(WorldClock::manual(now))).await;
         account.deploy_checkout();
         fail(&account, at("11:00:00"), 67);
+        if plot == Plot::AnswerLost {
+            account.world.script_faults("lambda:UpdateAlias", [Some(Fault::LostAnswer)]);
+        }
         let slack_clock = WorldClock::manual(now);
         let slack = SlackWorld::new(Options {
             clock: Some(slack_clock.clone()),
@@ -73,12 +135,13 @@ impl World {
         };
         let config = format!(
             "[slack]\nalert_channels = [\"{}\"]\n[aws]\nregion = \"us-east-1\"\nread_role_arn = \"{}\"\n\
-             write_role_arn = \"{}\"\n[approvals]\napprovers = [\"{}\"]\n[incidents]\nlook_again = []\n\
+             write_role_arn = \"{}\"\n[approvals]\napprovers = [\"{}\"]\n{}[incidents]\nlook_again = []\n\
              [[person]]\nslack = \"{}\"\naws = [\"arn:aws:iam::123456789012:user/alice\"]\n",
             id::ALERTS,
             role(READ, "iam-read.json"),
             role(WRITE, "iam-write.json"),
             id::APPROVER,
+            plot.approvals(),
             id::DEVELOPER,
         );
         let order = Order {
@@ -91,6 +154,7 @@ impl World {
             stop: stop.map(|stop| (stop.point as u8, stop.passes)),
         };
         let mut world = Self {
+            plot,
             account,
             slack,
             slack_clock,
@@ -156,8 +220,9 @@ impl World {
             if holds(self).await {
                 return;
             }
-            assert!(self.account.clock.now() < end, "{what} did not come ({:?})", self.stop);
-            assert!(tokio::time::Instant::now() < real_end, "{what} takes too long ({:?})", self.stop);
+            let story = (self.plot, self.stop);
+            assert!(self.account.clock.now() < end, "{what} did not come ({story:?})");
+            assert!(tokio::time::Instant::now() < real_end, "{what} takes too long ({story:?})");
             if self.is_busy().await {
                 tokio::time::sleep(GLANCE).await;
                 continue;
@@ -168,12 +233,13 @@ impl World {
         }
     }
 
-    /// Moves all clocks; orders come in as ever, and fail where the bad version serves them.
+    /// Moves all clocks; orders come in as ever, and fail where the bad version serves them, or any where nothing helps.
     async fn pass(&mut self, seconds: u64) {
         let (version, _) = self.account.world.live_configuration(FUNCTION, "live").unwrap();
         let begin = self.account.clock.now();
         for second in 0..seconds {
-            let (at, failed) = (begin + Duration::from_secs(second), version == "2" && second % 10 < 7);
+            let at = begin + Duration::from_secs(second);
+            let failed = (version == "2" || self.plot == Plot::InVain) && second % 10 < 7;
             self.account.world.record_invocation(FUNCTION, &version, Some("live"), at, 150.0, failed);
         }
         self.account.clock.advance(Duration::from_secs(seconds));
@@ -199,35 +265,76 @@ impl World {
         unreachable!("it is taken in")
     }
 
+    /// Does this; `None` where the process died meanwhile, and another one follows.
+    async fn unless_it_dies<T>(&mut self, deed: impl Future<Output = T>) -> Option<T> {
+        let done = tokio::select! {
+            done = deed => Some(done),
+            () = self.victim().reaches() => None,
+        };
+        if done.is_none() {
+            self.die().await;
+        }
+        done
+    }
+
+    /// The message with this button, once it is there and its place is known; `None` where it is decided already.
+    async fn asked(&mut self, button: &'static str) -> Option<Message> {
+        const PENDING_WITH_PLACE: &str = "SELECT count(*) FROM approvals WHERE undoes IS NULL
+                AND (decision IS NOT NULL OR message_ts IS NOT NULL AND ?1 > 0)";
+        let asks = move |slack: &SlackWorld| {
+            let all = slack.messages(id::ALERTS);
+            all.into_iter().find(|message| message.action_ids().contains(&button))
+        };
+        let ready = async |world: &Self| {
+            let placed = world.number(PENDING_WITH_PLACE).await == Some(1);
+            placed && (asks(&world.slack).is_some() || world.is_decided().await)
+        };
+        self.until("the request", ready).await;
+        asks(&self.slack)
+    }
+
+    async fn is_decided(&self) -> bool {
+        const DECIDED: &str = "SELECT count(*) FROM approvals WHERE decision IS NOT NULL AND ?1 > 0";
+        self.number(DECIDED).await == Some(1)
+    }
+
+    /// What was stored is carried out; who pressed sees whether anything happens before pressing again.
+    async fn first_press_is_done(&mut self) {
+        const WAITS: &str = "SELECT count(*) FROM jobs WHERE state = 'ready' AND kind = 'decide' AND ?1 > 0";
+        self.until("the first press", async |world: &Self| world.number(WAITS).await == Some(0)).await;
+    }
+
     /// Somebody who may approves, once more where Slack said that it did not work.
     async fn approve(&mut self) {
-        loop {
-            let asks = |slack: &SlackWorld| {
-                let all = slack.messages(id::ALERTS);
-                all.into_iter().find(|message| message.action_ids().contains(&APPROVE))
-            };
-            let ready = async |world: &Self| {
-                asks(&world.slack).is_some() && world.number(PENDING_WITH_PLACE).await == Some(1)
-            };
-            const PENDING_WITH_PLACE: &str = "SELECT count(*) FROM approvals WHERE decision IS NOT NULL OR message_ts IS NOT NULL AND ?1 > 0";
-            self.until("the request", ready).await;
-            let Some(message) = asks(&self.slack) else { return };
+        while let Some(message) = self.asked(APPROVE).await {
             let slack = self.slack.clone();
-            let acknowledged = tokio::select! {
-                outcome = slack.click(id::APPROVER, id::ALERTS, &message.ts, APPROVE) => outcome.unwrap().acknowledged(),
-                () = self.victim().reaches() => false,
-            };
-            if acknowledged {
+            let click = slack.click(id::APPROVER, id::ALERTS, &message.ts, APPROVE);
+            if self.unless_it_dies(click).await.is_some_and(|outcome| outcome.unwrap().acknowledged()) {
                 return;
             }
-            self.die().await;
-            // What was stored is carried out; who pressed sees whether anything happens before pressing again.
-            const WAITS: &str =
-                "SELECT count(*) FROM jobs WHERE state = 'ready' AND kind = 'decide' AND ?1 > 0";
-            self.until("the first press", async |world: &Self| world.number(WAITS).await == Some(0)).await;
-            if self.number("SELECT count(*) FROM approvals WHERE decision IS NOT NULL AND ?1 > 0").await
-                == Some(1)
-            {
+            self.first_press_is_done().await;
+            if self.is_decided().await {
+                return;
+            }
+        }
+    }
+
+    /// Somebody who may alone gives a reason, in the form that is open, however often it takes to send it.
+    async fn approve_alone(&mut self) {
+        let filled = [reason("alone at night")];
+        while let Some(message) = self.asked(APPROVE_ALONE).await {
+            let slack = self.slack.clone();
+            let click = slack.click(id::ON_CALL, id::ALERTS, &message.ts, APPROVE_ALONE);
+            // Where the process died over it, the form is open all the same.
+            drop(self.unless_it_dies(click).await);
+            for _ in 0..2 {
+                let sent = self.unless_it_dies(slack.submit_view(id::ON_CALL, &filled)).await;
+                if matches!(sent, Some(Ok(Submitted::Closed))) {
+                    return;
+                }
+            }
+            self.first_press_is_done().await;
+            if self.is_decided().await {
                 return;
             }
         }
@@ -267,46 +374,68 @@ impl World {
     }
 }
 
-/// From the alert until the recovery is told and nothing is owed any more.
-async fn tell(stop: Option<Stop>) -> Picture {
-    let mut world = World::open(stop).await;
+/// From the alert until how it ended is told and nothing is owed any more.
+async fn tell(plot: Plot, stop: Option<Stop>) -> Picture {
+    let mut world = World::open(plot, stop).await;
     let sent = world.alert().await;
-    world.approve().await;
-    const OPEN: &str = "SELECT (SELECT count(*) FROM approvals WHERE judged IS NULL)
+    match plot {
+        Plot::Approved | Plot::AnswerLost | Plot::InVain => world.approve().await,
+        Plot::Alone => world.approve_alone().await,
+        Plot::Expired => {}
+    }
+    // An approved change is judged; to take one back is asked for, and nobody answers.
+    const OPEN: &str = "SELECT (SELECT count(*) FROM approvals WHERE undoes IS NULL
+                AND (decision IS NULL OR decision = 'approved' AND judged IS NULL))
             + (SELECT count(*) FROM jobs WHERE state = 'ready' AND kind NOT IN ('close_quiet', 'expire'))
-            + (SELECT count(*) FROM outbox WHERE state = 'due') + (?1 < 0)";
+            + (SELECT count(*) FROM outbox WHERE state = 'due')
+            + (SELECT count(*) FROM incidents WHERE state = 'investigating') + (?1 < 0)";
     world.until("the end", async |world: &World| world.number(OPEN).await == Some(0)).await;
     assert!(stop.is_none() || world.died, "{stop:?} was never reached");
     world.picture(sent).await
 }
 
-/// Every numbered point, and those that every step and message comes by again and again.
-fn everywhere() -> Vec<Stop> {
-    let once =
-        Point::UNTIL_A_CLICK.into_iter().chain(Point::OF_A_RECOVERY).map(|point| Stop { point, passes: 0 });
-    let often =
-        Point::ALL_ALONG.into_iter().flat_map(|point| (0..4).map(move |passes| Stop { point, passes }));
-    once.chain(often).collect()
-}
-
 /// Stories at the same time: each waits mostly for its other process.
 const AT_ONCE: usize = 3;
 
-async fn end_as_the_undisturbed(stops: Vec<Stop>) {
-    let undisturbed = tell(None).await;
-    assert_eq!(undisturbed.incident["state"], "recovered");
-    assert_eq!(undisturbed.changes, ["lambda:UpdateAlias"]);
-    let told = futures::stream::iter(stops).map(|stop| async move { (stop, tell(Some(stop)).await) });
-    let told: Vec<_> = told.buffer_unordered(AT_ONCE).collect().await;
-    for (stop, picture) in told {
-        assert_eq!(picture, undisturbed, "killed at {stop:?}");
+/// Tells each plot undisturbed, and with each of these stops.
+async fn end_as_the_undisturbed(stops: Vec<(Plot, Stop)>) {
+    let plots: BTreeSet<Plot> = stops.iter().map(|(plot, _)| *plot).collect();
+    let stories = plots.into_iter().map(|plot| (plot, None));
+    let stories: Vec<_> = stories.chain(stops.into_iter().map(|(plot, stop)| (plot, Some(stop)))).collect();
+    let told = futures::stream::iter(stories)
+        .map(|(plot, stop)| async move { ((plot, stop), tell(plot, stop).await) });
+    // In their order: the undisturbed ones come first.
+    let told: Vec<_> = told.buffered(AT_ONCE).collect().await;
+    for ((plot, stop), picture) in &told {
+        let (state, changes) = plot.end();
+        assert_eq!(picture.incident["state"], state, "{plot:?} {stop:?}");
+        assert_eq!(picture.changes, changes, "{plot:?} {stop:?}");
+        let undisturbed = told.iter().find(|((other, stop), _)| other == plot && stop.is_none());
+        assert_eq!(
+            Some(picture),
+            undisturbed.map(|(_, undisturbed)| undisturbed),
+            "{plot:?}, killed at {stop:?}"
+        );
     }
+}
+
+fn everywhere() -> Vec<(Plot, Stop)> {
+    let all = Plot::ALL.into_iter();
+    all.flat_map(|plot| plot.stops().into_iter().map(move |stop| (plot, stop))).collect()
+}
+
+#[test]
+fn no_numbered_point_is_left_out() {
+    let died_at: BTreeSet<u8> = everywhere().into_iter().map(|(_, stop)| stop.point as u8).collect();
+    let numbered: BTreeSet<u8> = Point::all().map(|point| point as u8).collect();
+    assert_eq!(died_at, numbered);
+    assert_eq!(numbered, (1..=30).collect());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_killed_after_the_alert_a_message_or_the_change_is_followed_by_one_who_ends_the_story() {
     let stops = [(Point::AlertStored, 0), (Point::Arrived, 1), (Point::Answered, 0)];
-    let stops = stops.map(|(point, passes)| Stop { point, passes }).to_vec();
+    let stops = stops.map(|(point, passes)| (Plot::Approved, Stop { point, passes })).to_vec();
     end_as_the_undisturbed(stops).await;
 }
 

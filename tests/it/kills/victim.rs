@@ -132,8 +132,7 @@ impl Victim {
 }
 
 fn point(number: u8) -> Point {
-    let all = Point::UNTIL_A_CLICK.into_iter().chain(Point::OF_A_RECOVERY).chain(Point::ALL_ALONG);
-    all.into_iter().find(|point| *point as u8 == number).unwrap()
+    Point::all().find(|point| *point as u8 == number).unwrap()
 }
 
 #[test]
