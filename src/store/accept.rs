@@ -92,7 +92,7 @@ pub(super) async fn accept_in(
     let symptom = new.alert.symptom();
     let (accepted, joined) = match open_incident(transaction, new, symptom).await? {
         Some((id, State::Recovered)) if !asked_for => {
-            super::incidents::close_in(transaction, id, &Closing::because("it fires again"), now).await?;
+            super::states::close_in(transaction, id, &Closing::because("it fires again"), now).await?;
             (Accepted::Opened(open_new(transaction, new, symptom, Some(id), now).await?), None)
         }
         Some((id, state)) => {
@@ -192,7 +192,7 @@ async fn look_at_new_alert(
         .bind(row)
         .execute(&mut **transaction)
         .await?;
-    super::incidents::look_again(transaction, id, &format!("another alert: {name}"), now).await
+    super::states::look_again(transaction, id, &format!("another alert: {name}"), now).await
 }
 
 pub(super) async fn note_delivery(

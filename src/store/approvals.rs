@@ -8,7 +8,8 @@ use sqlx::{Sqlite, Transaction};
 
 use super::accept::note;
 use super::audit::append;
-use super::incidents::{ApprovalView, move_state, state_in};
+use super::incidents::ApprovalView;
+use super::states::{move_state, state_in};
 use super::{JobKind, Result, Store, StoreError, json, time, to_json};
 use crate::domain::approval::Decision;
 use crate::domain::audit::{BOT, Entry, What, digest_of};
@@ -519,7 +520,7 @@ impl Store {
         }
         if *look_again && !undoing {
             let why = "the plan did not hold any more when it was carried out";
-            super::incidents::look_again(&mut transaction, approval.incident, why, now).await?;
+            super::states::look_again(&mut transaction, approval.incident, why, now).await?;
         }
         super::jobs::enqueue(&mut transaction, &JobKind::Headline, Some(approval.incident), now).await?;
         transaction.commit().await?;

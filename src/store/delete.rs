@@ -4,8 +4,9 @@
 //! could not be told from one that somebody tampered with.
 
 use jiff::Timestamp;
+use sqlx::{Sqlite, Transaction};
 
-use super::incidents::state_in;
+use super::states::state_in;
 use super::{Result, Store};
 use crate::domain::audit::{Entry, What};
 use crate::domain::incident::{IncidentId, State};
@@ -30,15 +31,12 @@ impl Store {
             Some(State::Resolved) => {}
             Some(state) => return Ok(Deleted::Open(state)),
         }
-        for forget in [
-            "UPDATE incidents SET previous = NULL WHERE previous = ?1",
-            "DELETE FROM questions WHERE incident_id = ?1",
-            // Alerts, evidence, timeline, approvals, jobs, outbox, names of alerts and askers go with it.
-            "DELETE FROM incidents WHERE id = ?1",
-            "DELETE FROM feedback WHERE incident_id = ?1",
-            "DELETE FROM verdicts WHERE incident_id = ?1",
-        ] {
-            sqlx::query(forget).bind(id.0).execute(&mut *transaction).await?;
+        forget(&mut transaction, id).await?;
+        // Verdicts and what people said of them outlive `retention`; who deletes wants nothing of it left.
+        for statement in
+            ["DELETE FROM feedback WHERE incident_id = ?1", "DELETE FROM verdicts WHERE incident_id = ?1"]
+        {
+            sqlx::query(statement).bind(id.0).execute(&mut *transaction).await?;
         }
         let what = What::Deleted { incident: id.to_string() };
         let entry = Entry { at: now, incident: Some(id), approval: None, actor: by.to_owned(), what };
@@ -46,4 +44,17 @@ impl Store {
         transaction.commit().await?;
         Ok(Deleted::Done)
     }
+}
+
+/// Forgets an incident with whatever belongs to it alone: what is deleted, and what is older than `retention`. Alerts,
+/// evidence, timeline, approvals, jobs, outbox, names of alerts and askers go with their incident (ON DELETE CASCADE).
+pub(super) async fn forget(transaction: &mut Transaction<'static, Sqlite>, id: IncidentId) -> Result<()> {
+    for statement in [
+        "UPDATE incidents SET previous = NULL WHERE previous = ?1",
+        "DELETE FROM questions WHERE incident_id = ?1",
+        "DELETE FROM incidents WHERE id = ?1",
+    ] {
+        sqlx::query(statement).bind(id.0).execute(&mut **transaction).await?;
+    }
+    Ok(())
 }

@@ -1,24 +1,21 @@
-//! Incidents: what is stored of them, and how a step changes them.
+//! Incidents: what is stored of them, for steps and for people.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::accept::note;
-use super::{Approval, Asked, JobKind, Once, Result, Store, StoreError, json, time, to_json};
+use super::{Approval, Result, Store, StoreError, json, time};
 use crate::domain::alert::{Alert, Symptom};
-use crate::domain::audit::{BOT, Entry, What};
 use crate::domain::cost::Cost;
 use crate::domain::evidence::Gap;
 use crate::domain::execution::Effect;
-use crate::domain::incident::{Event, IncidentId, State, TimelineEvent};
+use crate::domain::incident::{IncidentId, State, TimelineEvent};
 use crate::domain::plan::Plan;
 use crate::domain::recovery::Word;
-use crate::domain::report::{
-    Action, Cause, Cleared, EvidenceItem, Hypothesis, Onset, Report, Symptoms, Verdict,
-};
+use crate::domain::report::{Action, Cleared, EvidenceItem, Hypothesis, Onset, Report, Symptoms, Verdict};
 
 /// An incident's own row, with what steps need to go on.
 #[derive(Debug, Clone)]
@@ -111,6 +108,7 @@ macro_rules! awaits_verdict {
               SELECT 1 FROM verdicts WHERE verdicts.incident_id = incidents.id AND verdicts.round = incidents.round))"
     };
 }
+pub(super) use awaits_verdict;
 
 const SELECT: &str = concat!(
     "SELECT id, service, symptom, state, opened_at, heard_at, previous, alerts_received, channel, thread_ts,
@@ -118,10 +116,6 @@ const SELECT: &str = concat!(
     awaits_verdict!(),
     " AS awaits_verdict FROM incidents WHERE id = ?1"
 );
-
-/// Why nothing is offered for approval where the alert resolved before the verdict was there.
-const RESOLVED_MEANWHILE: &str = "the alert resolved before the verdict was there; if the trouble comes back, \
-                                  `/investigate` with the service's name looks anew and offers what fits then";
 
 /// The stored incident as the one JSON object that is promised to users.
 #[derive(Debug, Clone, Serialize)]
@@ -190,34 +184,6 @@ pub struct IncidentLine {
     pub opened_at: Timestamp,
     pub alerts_received: i64,
     pub verdict: Option<Verdict>,
-}
-
-/// Why an incident is closed, and by whom.
-#[derive(Debug, Clone, Copy)]
-pub struct Closing<'a> {
-    pub reason: &'a str,
-    /// Slack user id; `None` where nobody decided it.
-    pub by: Option<&'a str>,
-}
-
-impl<'a> Closing<'a> {
-    pub fn because(reason: &'a str) -> Self {
-        Self { reason, by: None }
-    }
-}
-
-/// What an investigation came to.
-#[derive(Debug)]
-pub struct Conclusion {
-    pub report: Report,
-    pub symptoms: Symptoms,
-    /// The evidence, file by file, as a bundle holds it.
-    pub files: BTreeMap<String, Vec<u8>>,
-    pub plan: Option<Plan>,
-    /// Why there is no plan although the report recommends a rollback.
-    pub not_offered: Option<String>,
-    pub expires_after: SignedDuration,
-    pub close_after: SignedDuration,
 }
 
 impl Store {
@@ -343,98 +309,6 @@ impl Store {
         Ok(rows.into_iter().collect())
     }
 
-    /// Saves what an investigation came to, with the approval that it asks for and the job that
-    /// tells people. False where this round was concluded before or somebody closed the incident. Where its alert
-    /// resolved meanwhile it stays closed, and no approval is asked for.
-    pub async fn conclude(
-        &self,
-        id: IncidentId,
-        round: i64,
-        conclusion: &Conclusion,
-        now: Timestamp,
-    ) -> Result<bool> {
-        let mut transaction = self.begin().await?;
-        let current: Option<String> = sqlx::query_scalar(concat!(
-            "SELECT state FROM incidents WHERE id = ?1 AND round = ?2 AND ",
-            awaits_verdict!()
-        ))
-        .bind(id.0)
-        .bind(round)
-        .fetch_optional(&mut *transaction)
-        .await?;
-        let Some(state) = current else { return Ok(false) };
-        let state: State = state.parse().map_err(StoreError::Content)?;
-        let plan = conclusion.plan.as_ref().filter(|_| state.is_open());
-        let not_offered = match &conclusion.plan {
-            Some(_) if plan.is_none() => Some(RESOLVED_MEANWHILE),
-            _ => conclusion.not_offered.as_deref(),
-        };
-        let next = state.after(Event::Concluded { with_plan: plan.is_some() })?;
-        sqlx::query(
-            "UPDATE incidents SET state = ?2, report = ?3, symptoms = ?4, not_offered = ?5 WHERE id = ?1",
-        )
-        .bind(id.0)
-        .bind(next.as_str())
-        .bind(to_json(&conclusion.report)?)
-        .bind(to_json(&conclusion.symptoms)?)
-        .bind(not_offered)
-        .execute(&mut *transaction)
-        .await?;
-        save_evidence(&mut transaction, id, &conclusion.files).await?;
-        let verdict = &conclusion.report.verdict;
-        super::feedback::note_verdict(&mut transaction, id, round, verdict, now).await?;
-        let what = format!(
-            "verdict: {}, confidence {:.0} %",
-            cause_in_words(verdict.cause),
-            verdict.confidence * 100.0
-        );
-        note(&mut transaction, id, now, &what).await?;
-        if let Some(plan) = plan {
-            let asked = Asked { plan, expires_after: conclusion.expires_after, undoes: None };
-            super::approvals::request(&mut transaction, id, &asked, now).await?;
-        }
-        if let Some(reason) = not_offered {
-            let plan = conclusion.report.action.target.clone().unwrap_or_default();
-            let what = What::NotOffered { plan, reason: reason.to_owned() };
-            let entry = Entry { at: now, incident: Some(id), approval: None, actor: BOT.to_owned(), what };
-            super::audit::append(&mut transaction, &entry).await?;
-        }
-        super::jobs::enqueue(&mut transaction, &JobKind::Report { round }, Some(id), now).await?;
-        if next.is_open() {
-            let quiet = now.saturating_add(conclusion.close_after).unwrap_or(now);
-            super::jobs::enqueue(&mut transaction, &JobKind::CloseQuiet, Some(id), quiet).await?;
-        }
-        transaction.commit().await?;
-        Ok(true)
-    }
-
-    /// Replaces the report of a round by one that late evidence gave, and the evidence with it.
-    /// False where the incident has moved on to another round.
-    pub async fn revise(
-        &self,
-        id: IncidentId,
-        round: i64,
-        report: &Report,
-        files: &BTreeMap<String, Vec<u8>>,
-        now: Timestamp,
-    ) -> Result<bool> {
-        let mut transaction = self.begin().await?;
-        let done = sqlx::query("UPDATE incidents SET report = ?3 WHERE id = ?1 AND round = ?2")
-            .bind(id.0)
-            .bind(round)
-            .bind(to_json(report)?)
-            .execute(&mut *transaction)
-            .await?;
-        if done.rows_affected() != 1 {
-            return Ok(false);
-        }
-        save_evidence(&mut transaction, id, files).await?;
-        super::feedback::note_verdict(&mut transaction, id, round, &report.verdict, now).await?;
-        note(&mut transaction, id, now, "late evidence arrived; the verdict stands").await?;
-        transaction.commit().await?;
-        Ok(true)
-    }
-
     /// Slack user ids of all who asked for an incident's investigation, first or again.
     pub async fn askers(&self, id: IncidentId) -> Result<BTreeSet<String>> {
         let users: Vec<String> = sqlx::query_scalar("SELECT user FROM askers WHERE incident_id = ?1")
@@ -442,70 +316,6 @@ impl Store {
             .fetch_all(&self.readers)
             .await?;
         Ok(users.into_iter().collect())
-    }
-
-    /// Takes a new look: the verdict stays in sight until the next one replaces it.
-    ///
-    /// # Errors
-    /// [`StoreError::Misfit`] where a change is under way or the incident is closed.
-    pub async fn investigate_again(&self, id: IncidentId, why: &str, now: Timestamp) -> Result<bool> {
-        let mut transaction = self.begin().await?;
-        if state_in(&mut transaction, id).await?.is_none() {
-            return Ok(false);
-        }
-        look_again(&mut transaction, id, why, now).await?;
-        transaction.commit().await?;
-        Ok(true)
-    }
-
-    /// The same, asked for by a person (a Slack user id) with a delivery.
-    ///
-    /// # Errors
-    /// [`StoreError::Misfit`] where a change is under way or the incident is closed.
-    pub async fn investigate_again_once(
-        &self,
-        id: IncidentId,
-        by: &str,
-        why: &str,
-        delivery: Option<&str>,
-        now: Timestamp,
-    ) -> Result<Once<bool>> {
-        let Some(mut transaction) = self.begin_once(delivery, now).await? else { return Ok(Once::Before) };
-        if state_in(&mut transaction, id).await?.is_none() {
-            return Ok(Once::Done(false));
-        }
-        super::accept::note_asker(&mut transaction, id, by).await?;
-        look_again(&mut transaction, id, why, now).await?;
-        transaction.commit().await?;
-        Ok(Once::Done(true))
-    }
-
-    /// Closes an incident; false where it is closed already or unknown.
-    ///
-    /// # Errors
-    /// [`StoreError::Misfit`] where a change is under way.
-    pub async fn close_incident(&self, id: IncidentId, reason: &str, now: Timestamp) -> Result<bool> {
-        let mut transaction = self.begin().await?;
-        let closed = close_in(&mut transaction, id, &Closing::because(reason), now).await?;
-        transaction.commit().await?;
-        Ok(closed)
-    }
-
-    /// The same, asked for by a delivery.
-    ///
-    /// # Errors
-    /// [`StoreError::Misfit`] where a change is under way.
-    pub async fn close_once(
-        &self,
-        id: IncidentId,
-        closing: &Closing<'_>,
-        delivery: Option<&str>,
-        now: Timestamp,
-    ) -> Result<Once<bool>> {
-        let Some(mut transaction) = self.begin_once(delivery, now).await? else { return Ok(Once::Before) };
-        let closed = close_in(&mut transaction, id, closing, now).await?;
-        transaction.commit().await?;
-        Ok(Once::Done(closed))
     }
 
     /// The open incidents of a service, the newest first; of all services where none is named.
@@ -538,104 +348,5 @@ impl Store {
         note(&mut transaction, id, now, what).await?;
         transaction.commit().await?;
         Ok(())
-    }
-}
-
-/// Closes an incident within a transaction.
-pub(super) async fn close_in(
-    transaction: &mut sqlx::Transaction<'static, sqlx::Sqlite>,
-    id: IncidentId,
-    closing: &Closing<'_>,
-    now: Timestamp,
-) -> Result<bool> {
-    let Some(state) = state_in(transaction, id).await? else { return Ok(false) };
-    if state == State::Resolved {
-        return Ok(false);
-    }
-    let next = state.after(Event::Closed)?;
-    sqlx::query(
-        "UPDATE incidents SET state = ?2, closed_at = ?3, close_reason = ?4, closed_by = ?5 WHERE id = ?1",
-    )
-    .bind(id.0)
-    .bind(next.as_str())
-    .bind(now.as_millisecond())
-    .bind(closing.reason)
-    .bind(closing.by)
-    .execute(&mut **transaction)
-    .await?;
-    super::approvals::supersede(transaction, id, now).await?;
-    let by = closing.by.map(|by| format!(" by <@{by}>")).unwrap_or_default();
-    note(transaction, id, now, &format!("closed{by}: {}", closing.reason)).await?;
-    super::jobs::enqueue(transaction, &JobKind::Headline, Some(id), now).await?;
-    Ok(true)
-}
-
-async fn save_evidence(
-    transaction: &mut sqlx::Transaction<'static, sqlx::Sqlite>,
-    id: IncidentId,
-    files: &BTreeMap<String, Vec<u8>>,
-) -> Result<()> {
-    sqlx::query("DELETE FROM evidence WHERE incident_id = ?1").bind(id.0).execute(&mut **transaction).await?;
-    for (path, body) in files {
-        sqlx::query("INSERT INTO evidence (incident_id, path, body) VALUES (?1, ?2, ?3)")
-            .bind(id.0)
-            .bind(path)
-            .bind(body)
-            .execute(&mut **transaction)
-            .await?;
-    }
-    Ok(())
-}
-
-/// Begins a new round of an incident within a transaction.
-pub(super) async fn look_again(
-    transaction: &mut sqlx::Transaction<'static, sqlx::Sqlite>,
-    id: IncidentId,
-    why: &str,
-    now: Timestamp,
-) -> Result<()> {
-    move_state(transaction, id, Event::InvestigatedAgain).await?;
-    sqlx::query("UPDATE incidents SET round = round + 1, heard_at = ?2 WHERE id = ?1")
-        .bind(id.0)
-        .bind(now.as_millisecond())
-        .execute(&mut **transaction)
-        .await?;
-    super::approvals::supersede(transaction, id, now).await?;
-    note(transaction, id, now, &format!("investigated again: {why}")).await?;
-    super::jobs::enqueue(transaction, &JobKind::Investigate, Some(id), now).await
-}
-
-pub(super) async fn state_in(
-    transaction: &mut sqlx::Transaction<'static, sqlx::Sqlite>,
-    id: IncidentId,
-) -> Result<Option<State>> {
-    let state: Option<String> = sqlx::query_scalar("SELECT state FROM incidents WHERE id = ?1")
-        .bind(id.0)
-        .fetch_optional(&mut **transaction)
-        .await?;
-    state.map(|state| state.parse().map_err(StoreError::Content)).transpose()
-}
-
-/// Moves an incident's state within a transaction.
-pub(super) async fn move_state(
-    transaction: &mut sqlx::Transaction<'static, sqlx::Sqlite>,
-    id: IncidentId,
-    event: Event,
-) -> Result<State> {
-    let state =
-        state_in(transaction, id).await?.ok_or_else(|| StoreError::Content(format!("{id} is not stored")))?;
-    let next = state.after(event)?;
-    sqlx::query("UPDATE incidents SET state = ?2 WHERE id = ?1")
-        .bind(id.0)
-        .bind(next.as_str())
-        .execute(&mut **transaction)
-        .await?;
-    Ok(next)
-}
-
-fn cause_in_words(cause: Cause) -> &'static str {
-    match cause {
-        Cause::None => "no real incident",
-        cause => cause.as_str(),
     }
 }

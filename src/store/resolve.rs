@@ -115,7 +115,7 @@ async fn end_firing(
         super::jobs::enqueue_headline(transaction, id, now).await?;
         return Ok(false);
     }
-    match super::incidents::close_in(transaction, id, &Closing::because("the alert resolved"), now).await {
+    match super::states::close_in(transaction, id, &Closing::because("the alert resolved"), now).await {
         Ok(closed) => Ok(closed),
         // A change is under way: its own verification says how it ends.
         Err(StoreError::Misfit(_)) => {

@@ -4,9 +4,9 @@
 //! verdicts and what people said of them stay: they are small, and they are what is asked for years later.
 
 use jiff::{SignedDuration, Timestamp};
-use sqlx::{Sqlite, Transaction};
 
-use super::{Result, Store};
+use super::{Result, Store, delete};
+use crate::domain::incident::IncidentId;
 
 /// Incidents in one transaction; each has some hundred rows.
 const INCIDENTS_AT_ONCE: i64 = 20;
@@ -88,21 +88,9 @@ impl Store {
         .fetch_all(&mut *transaction)
         .await?;
         for id in &old {
-            forget(&mut transaction, *id).await?;
+            delete::forget(&mut transaction, IncidentId(*id)).await?;
         }
         transaction.commit().await?;
         Ok(old.len() as u64)
     }
-}
-
-/// Alerts, evidence, approvals, messages and jobs go with their incident (ON DELETE CASCADE).
-async fn forget(transaction: &mut Transaction<'static, Sqlite>, id: i64) -> Result<()> {
-    for statement in [
-        "UPDATE incidents SET previous = NULL WHERE previous = ?1",
-        "DELETE FROM questions WHERE incident_id = ?1",
-        "DELETE FROM incidents WHERE id = ?1",
-    ] {
-        sqlx::query(statement).bind(id).execute(&mut **transaction).await?;
-    }
-    Ok(())
 }
