@@ -2,7 +2,8 @@
 //! errors surge.
 //!
 //! The rule that is not obvious: what is packed by a stranger may unpack to anything. The total is bounded, and what
-//! goes beyond it is refused as a whole, so that nobody takes half a delivery for all of it.
+//! goes beyond it is refused as a whole, so that nobody takes half a delivery for all of it. Only what is looked for is
+//! kept while a body is read: a document of a few bytes for each value would take many times its size in memory.
 //!
 //! Sources: 'Subscription filters' in the Amazon CloudWatch Logs User Guide, 'HTTP endpoint delivery request and
 //! response specifications' in the Amazon Data Firehose Developer Guide.
@@ -15,7 +16,6 @@ use base64::prelude::BASE64_STANDARD;
 use flate2::read::MultiGzDecoder;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::aws_event::Alarm;
 use super::desk::{Came, Desk, Heard};
@@ -45,6 +45,28 @@ pub struct Delivery {
     pub request: Option<String>,
     /// By log group: time and text of each line.
     pub lines: BTreeMap<String, Vec<(Timestamp, String)>>,
+}
+
+/// A body: one of these, whoever made it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Body {
+    request_id: Option<String>,
+    /// Of Firehose.
+    records: Option<Vec<Packed>>,
+    /// Of a Lambda function that sends on what it was called with.
+    awslogs: Option<Packed>,
+    /// Of a batch as it is.
+    message_type: Option<String>,
+    #[serde(default)]
+    log_group: String,
+    #[serde(default)]
+    log_events: Vec<Line>,
+}
+
+#[derive(Deserialize)]
+struct Packed {
+    data: String,
 }
 
 #[derive(Deserialize)]
@@ -77,29 +99,35 @@ pub fn read(body: &[u8], packed: bool) -> std::result::Result<Delivery, Refused>
     } else {
         body
     };
-    let unreadable = |error: &dyn std::fmt::Display| Refused::Unreadable(error.to_string());
-    let value: Value = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
-    let mut delivery =
-        Delivery { request: value["requestId"].as_str().map(str::to_owned), lines: BTreeMap::new() };
-    let datas: Vec<&Value> = match (value["records"].as_array(), &value["awslogs"]["data"]) {
-        (Some(records), _) => records.iter().map(|record| &record["data"]).collect(),
-        (None, data @ Value::String(_)) => vec![data],
-        (None, _) => {
-            let batch = Batch::deserialize(&value).map_err(|error| unreadable(&error))?;
-            delivery.take(batch);
+    let Body { request_id, records, awslogs, message_type, log_group, log_events } =
+        serde_json::from_slice(body).map_err(|error| misread(&error))?;
+    let mut delivery = Delivery { request: request_id, lines: BTreeMap::new() };
+    let datas = match (records, awslogs, message_type) {
+        (Some(records), _, _) => records,
+        (None, Some(packed), _) => vec![packed],
+        (None, None, Some(message_type)) => {
+            delivery.take(Batch { message_type, log_group, log_events });
             return Ok(delivery);
         }
+        (None, None, None) => {
+            return Err(Refused::Unreadable("neither `records` nor `awslogs` nor `messageType`".to_owned()));
+        }
     };
-    for data in datas {
-        let text = data.as_str().ok_or_else(|| Refused::Unreadable("a record without data".to_owned()))?;
-        let bytes = BASE64_STANDARD.decode(text).map_err(|error| unreadable(&error))?;
+    for Packed { data } in datas {
+        let bytes = BASE64_STANDARD.decode(data).map_err(|error| Refused::Unreadable(error.to_string()))?;
         // Firehose can unpack what it delivers; then batches follow one another.
         let bytes = if bytes.starts_with(&[0x1f, 0x8b]) { unpack(&bytes, &mut left)? } else { bytes };
         for batch in serde_json::Deserializer::from_slice(&bytes).into_iter::<Batch>() {
-            delivery.take(batch.map_err(|error| unreadable(&error))?);
+            delivery.take(batch.map_err(|error| misread(&error))?);
         }
     }
     Ok(delivery)
+}
+
+/// Where it cannot be read, and not what stands there: the reason is logged, and a stranger's words are in no log.
+fn misread(error: &serde_json::Error) -> Refused {
+    let kind = format!("{:?}", error.classify()).to_lowercase();
+    Refused::Unreadable(format!("{kind} error at line {} column {}", error.line(), error.column()))
 }
 
 fn unpack(bytes: &[u8], left: &mut u64) -> std::result::Result<Vec<u8>, Refused> {
@@ -200,7 +228,7 @@ mod tests {
     use flate2::Compression;
     use flate2::write::GzEncoder;
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

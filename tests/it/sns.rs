@@ -1,7 +1,7 @@
 //! `POST /aws/sns` over the wire: who is believed, and what becomes of it.
 //!
-//! `sns/messages.json` was signed once with the key of `sns/certificate.pem`, which nobody keeps; the
-//! address of the certificate is not part of what SNS signs, so each test fills in its own.
+//! `sns/messages.json` and `sns/hostile.json` were signed once by `sns/sign.py` with the key of `sns/certificate.pem`, which
+//! nobody keeps; the address of the certificate is not part of what SNS signs, so each test fills in its own.
 
 use std::sync::{Arc, Mutex};
 
@@ -15,6 +15,7 @@ use crate::house::House;
 
 const CERTIFICATE: &str = include_str!("sns/certificate.pem");
 const MESSAGES: &str = include_str!("sns/messages.json");
+const HOSTILE: &str = include_str!("sns/hostile.json");
 pub const TOPIC: &str = "arn:aws:sns:eu-west-1:123456789012:alarms";
 
 /// Amazon's side: a certificate, and the API that confirms.
@@ -69,6 +70,16 @@ pub fn message(name: &str, amazon: &Amazon) -> Value {
     let mut message = messages[name].clone();
     message["SigningCertURL"] = json!(format!("{}/sns.pem", amazon.url));
     message
+}
+
+/// What an attacker would say who could make Amazon sign it: the class of attack, and the message.
+pub fn hostile(amazon: &Amazon) -> Vec<(String, Value)> {
+    let all: Vec<Value> = serde_json::from_str(HOSTILE).unwrap();
+    let messages = all.into_iter().map(|mut one| {
+        one["envelope"]["SigningCertURL"] = json!(format!("{}/sns.pem", amazon.url));
+        (one["class"].as_str().unwrap().to_owned(), one["envelope"].take())
+    });
+    messages.collect()
 }
 
 #[tokio::test]
