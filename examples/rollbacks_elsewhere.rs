@@ -56,7 +56,8 @@ async fn main() -> anyhow::Result<()> {
     for service in &arguments.services {
         let now = Timestamp::now();
         let alert = Alert::about(service.clone(), now);
-        let request = Request { alert, now, service: worker::service_settings(&config, service) };
+        let known = worker::service_settings(&config, service);
+        let request = Request { incident: None, alert, now, service: known };
         let evidence = agents::gather(&clients, request, Deadlines::default(), |_| {}).await;
         // Through the files, as the bot does it.
         let evidence = bundle::from_files(&bundle::to_files(&evidence))?;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 mod deploys;
 mod present;
@@ -20,11 +21,14 @@ use crate::aws::{self, Clients, ServiceSettings, logs, metrics};
 use crate::bundle::{releases, trail};
 use crate::domain::alert::Alert;
 use crate::domain::evidence::{Evidence, Gap, Series, TrailRecord};
+use crate::domain::incident::IncidentId;
 use crate::domain::report::Agent;
 
 /// What is to be investigated.
 #[derive(Debug, Clone)]
 pub struct Request {
+    /// Named by whatever is logged and traced; `None` where nothing is stored.
+    pub incident: Option<IncidentId>,
     pub alert: Alert,
     pub now: Timestamp,
     pub service: ServiceSettings,
@@ -98,7 +102,9 @@ async fn read_all(
     progress: impl Fn(AgentProgress) + Sync,
 ) -> Evidence {
     let start = Instant::now();
-    let Request { alert, now, service } = request;
+    let Request { incident, alert, now, service } = request;
+    let incident = incident.map(|id| id.to_string()).unwrap_or_default();
+    let span = |agent: &str| tracing::error_span!("agent", incident, agent);
     for agent in [Agent::Logs, Agent::Metrics, Agent::Deploy] {
         progress(AgentProgress { agent, state: AgentState::Started });
     }
@@ -122,7 +128,8 @@ async fn read_all(
                 &lines.gaps,
             );
             lines
-        }),
+        })
+        .instrument(span("logs")),
         Box::pin(async {
             let measured = finder.metrics().await;
             let read =
@@ -137,7 +144,8 @@ async fn read_all(
                 gaps,
             );
             read
-        }),
+        })
+        .instrument(span("metrics")),
         Box::pin(async {
             let read =
                 deploys::read(clients, &finder, &service, alert.at, now, start + deadlines.deploys).await;
@@ -161,7 +169,8 @@ async fn read_all(
                 || !read.ecs_services.is_empty();
             tell(Agent::Deploy, any, summary, &read.gaps);
             read
-        }),
+        })
+        .instrument(span("deploy")),
     );
     let Discovered { scope, mut gaps, .. } = found;
     gaps.extend(lines.gaps);

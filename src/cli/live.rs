@@ -73,7 +73,7 @@ async fn live(common: &Common, service: String, at: Option<&str>) -> anyhow::Res
     let clients = Clients::connect(&app::aws_settings(&settings)).await?;
     let alert = Alert::about(service.clone(), at);
     let known = crate::worker::service_settings(&settings.config, &service);
-    let request = Request { alert, now, service: known };
+    let request = Request { incident: None, alert, now, service: known };
     let mut evidence = agents::gather(&clients, request, Deadlines::default(), |progress| {
         let agent = format!("{:?}", progress.agent).to_lowercase();
         match progress.state {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use tokio::sync::Notify;
+use tracing::Instrument as _;
 
 use super::matching::{self, Meant};
 use super::reading::{self, Reading};
@@ -96,7 +97,13 @@ impl Desk {
         if origin.requested_by.is_none() {
             self.begin_maintenance(&alert.service).await?;
         }
-        let accepted = self.store.accept(NewAlert { alert, origin }, self.clock.now()).await?;
+        // Which incident it belongs to is known once it is stored.
+        let span = tracing::error_span!("intake", incident = tracing::field::Empty);
+        let stored = self.store.accept(NewAlert { alert, origin }, self.clock.now());
+        let accepted = stored.instrument(span.clone()).await?;
+        if let Some(id) = accepted.incident() {
+            span.record("incident", tracing::field::display(id));
+        }
         self.fail_points.pass(Point::AlertStored).await;
         // One that repeats has nothing due before the workers look anyway.
         if !matches!(accepted, Accepted::Joined(_) | Accepted::Duplicate) {

@@ -5,25 +5,31 @@
 
 use std::io::{self, Write};
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
+use super::traces::{Traces, sending};
 use crate::domain::redact;
 
 /// Logs to standard error, as `RUST_LOG` says; JSON where nobody watches. A line of an investigation names its
-/// incident, whichever part of the bot wrote it: the step's span does.
-pub fn log_to_stderr() {
+/// incident, whichever part of the bot wrote it: the step's span does. Traces are sent where they are asked for.
+pub fn log_to_stderr() -> Traces {
     use std::io::IsTerminal as _;
     let filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,incident_commander=info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Masked(io::stderr));
-    let done = if io::stderr().is_terminal() {
-        builder.try_init()
+    let lines = fmt::layer().with_writer(Masked(io::stderr));
+    let lines = if io::stderr().is_terminal() {
+        lines.boxed()
     } else {
-        builder.json().flatten_event(true).with_span_list(false).try_init()
+        lines.json().flatten_event(true).with_span_list(false).boxed()
     };
+    let (sent, traces) = sending();
     // A second start in one process (tests) keeps the first one's subscriber.
-    drop(done);
+    drop(tracing_subscriber::registry().with(lines.with_filter(filter)).with(sent).try_init());
+    traces.tell();
+    traces
 }
 
 /// Makes writers that mask secrets in what is written through them.

@@ -5,12 +5,14 @@
 
 mod logs;
 mod names;
+mod traces;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use self::logs::log_to_stderr;
 pub use self::names::{Kind, METRICS, Metric, PREFIX, metric};
+pub use self::traces::Traces;
 
 /// Upper ends of the histograms' buckets, in seconds: from a single call to an investigation that its queue held up.
 const BUCKETS: [f64; 13] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0];

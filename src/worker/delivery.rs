@@ -61,7 +61,7 @@ pub(super) async fn owe(
         image: None,
         approval: approval.map(str::to_owned),
     };
-    put(bench, &owed).await
+    put(bench, &owed).await.map(drop)
 }
 
 /// An image with its names.
@@ -94,14 +94,16 @@ pub(super) async fn owe_image(
         image: Some(image.png),
         approval: None,
     };
-    put(bench, &owed).await
+    put(bench, &owed).await.map(drop)
 }
 
-pub(super) async fn put(bench: &Bench, owed: &Owed) -> Result<(), StoreError> {
-    if bench.store.owe(owed, bench.clock.now()).await? {
+/// False where the same was owed before.
+pub(super) async fn put(bench: &Bench, owed: &Owed) -> Result<bool, StoreError> {
+    let news = bench.store.owe(owed, bench.clock.now()).await?;
+    if news {
         bench.mail.notify_one();
     }
-    Ok(())
+    Ok(news)
 }
 
 /// Delivers until it is to stop; a call that has begun is ended.
@@ -119,15 +121,13 @@ pub async fn run(bench: Bench) {
             Ok(Next::Parcel(parcel)) => {
                 let bench = bench.clone();
                 let incident = parcel.incident.map(|id| id.to_string()).unwrap_or_default();
-                let span = tracing::error_span!("delivery", incident);
-                let delivery = async move {
+                under_way.spawn(async move {
                     if let Err(error) = deliver(&bench, *parcel).await {
-                        tracing::error!(%error, "the outbox cannot be written");
+                        tracing::error!(incident, %error, "the outbox cannot be written");
                     }
                     drop(hand);
                     bench.mail.notify_one();
-                };
-                under_way.spawn(delivery.instrument(span));
+                });
                 continue;
             }
             Ok(Next::At(at)) => wait_until(&bench, at).min(POLL),
@@ -222,7 +222,13 @@ enum Outcome {
     NotLookedFor(SlackError),
 }
 
-async fn deliver(bench: &Bench, mut parcel: Parcel) -> Result<(), StoreError> {
+async fn deliver(bench: &Bench, parcel: Parcel) -> Result<(), StoreError> {
+    let incident = parcel.incident.map(|id| id.to_string()).unwrap_or_default();
+    let span = tracing::error_span!("delivery", incident);
+    attempt(bench, parcel).instrument(span).await
+}
+
+async fn attempt(bench: &Bench, mut parcel: Parcel) -> Result<(), StoreError> {
     bench.fail_points.pass(Point::Leaving).await;
     let outcome = if let Some(ts) = parcel.ts.clone() {
         edit(bench, &parcel, ts).await

@@ -43,8 +43,8 @@ pub async fn investigate(bench: &Bench, id: IncidentId) -> anyhow::Result<Done> 
     bench.fail_points.pass(Point::InvestigationBegun).await;
     let board = Arc::new(Board::default());
     let (alerted, read_at) = (alert.at, bench.clock.now());
-    let request =
-        Request { alert, now: read_at, service: service_settings(&bench.settings.config, &row.service) };
+    let service = service_settings(&bench.settings.config, &row.service);
+    let request = Request { incident: Some(id), alert, now: read_at, service };
     let gathered = {
         let board = board.clone();
         let metrics = bench.metrics.clone();
@@ -66,7 +66,9 @@ pub async fn investigate(bench: &Bench, id: IncidentId) -> anyhow::Result<Done> 
     let mut evidence = record::add_recorded(bench, &row.service, evidence).await?;
     let masks = redact::evidence(&mut evidence);
     let files = bundle::to_files(&evidence);
+    let span = tracing::error_span!("verdict", incident = %id);
     let (mut investigation, files) = tokio::task::spawn_blocking(move || {
+        let _within = span.enter();
         let evidence = bundle::from_files(&files)?;
         anyhow::Ok((analysis::investigate(&evidence), files))
     })

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::{Bench, Done, delivery, headline};
 use crate::aws::ReadError;
@@ -252,7 +253,9 @@ async fn send(bench: &Bench, approval: &Approval) -> anyhow::Result<Step> {
     }
     bench.fail_points.pass(Point::Marked).await;
     let deadline = Instant::now() + APPLY_WITHIN;
-    let outcome = rollback::apply(&bench.aws, &writer, &plan.target, deadline).await;
+    let incident = approval.incident.to_string();
+    let span = tracing::error_span!("change", incident, call = plan.target.call());
+    let outcome = rollback::apply(&bench.aws, &writer, &plan.target, deadline).instrument(span).await;
     bench.metrics.dependency("aws", !matches!(outcome, Outcome::Unknown { .. }));
     bench.fail_points.pass(Point::Answered).await;
     let answer = if approval.sent_at.is_some() { answer(&outcome).of_second() } else { answer(&outcome) };

@@ -14,7 +14,12 @@ use super::aws_account::{ACCOUNT, Account, at};
 
 async fn read(account: &Account, settings: ServiceSettings) -> Evidence {
     let body = br#"{"service": "orders", "triggered_at": "2026-02-06T12:15:00Z"}"#;
-    let request = Request { alert: Alert::from_body(body).unwrap(), now: at("12:20:00"), service: settings };
+    let request = Request {
+        incident: None,
+        alert: Alert::from_body(body).unwrap(),
+        now: at("12:20:00"),
+        service: settings,
+    };
     gather(&account.clients().await, request, Deadlines::default(), |_| {}).await
 }
 

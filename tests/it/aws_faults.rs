@@ -87,7 +87,7 @@ async fn account() -> Account {
 
 fn request(service: ServiceSettings) -> Request {
     let body = br#"{"service": "checkout", "triggered_at": "2026-02-06T12:15:00Z"}"#;
-    Request { alert: Alert::from_body(body).unwrap(), now: at("12:20:00"), service }
+    Request { incident: None, alert: Alert::from_body(body).unwrap(), now: at("12:20:00"), service }
 }
 
 async fn read(account: &Account, deadlines: Deadlines) -> Evidence {

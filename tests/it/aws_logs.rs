@@ -14,7 +14,7 @@ use super::aws_account::{Account, GROUP, at};
 async fn read_service(clients: &Clients, service: &str, now: Timestamp, deadlines: Deadlines) -> Evidence {
     let body = format!(r#"{{"service": "{service}", "triggered_at": "{}"}}"#, now - Duration::from_mins(5));
     let alert = Alert::from_body(body.as_bytes()).unwrap();
-    let request = Request { alert, now, service: ServiceSettings::default() };
+    let request = Request { incident: None, alert, now, service: ServiceSettings::default() };
     gather(clients, request, deadlines, |_| {}).await
 }
 

@@ -51,7 +51,7 @@ fn put(account: &Account, (namespace, name, dimensions, value): Row, from: Times
 async fn read(account: &Account, settings: ServiceSettings, triggered: &str, now: Timestamp) -> Evidence {
     let body = format!(r#"{{"service": "checkout", "triggered_at": "2026-02-06T{triggered}Z"}}"#);
     let alert = Alert::from_body(body.as_bytes()).unwrap();
-    let request = Request { alert, now, service: settings };
+    let request = Request { incident: None, alert, now, service: settings };
     gather(&account.clients().await, request, Deadlines::default(), |_| {}).await
 }
 

@@ -32,7 +32,7 @@ fn service() -> ServiceSettings {
 fn request() -> Request {
     let alert =
         Alert::from_body(br#"{"service": "checkout", "triggered_at": "2026-02-06T12:15:00Z"}"#).unwrap();
-    Request { alert, now: at("12:20:00"), service: service() }
+    Request { incident: None, alert, now: at("12:20:00"), service: service() }
 }
 
 /// Twenty minutes of traffic, a deployment at 12:00 and errors from 12:15.
@@ -113,7 +113,8 @@ async fn a_record_after_now_is_left_out_and_is_no_gap() {
     let account = Account::open().await;
     fill(&account);
     let now = at("11:59:10");
-    let request = Request { alert: Alert::about(FUNCTION.to_owned(), now), now, service: service() };
+    let request =
+        Request { incident: None, alert: Alert::about(FUNCTION.to_owned(), now), now, service: service() };
     let evidence = gather(&account.clients().await, request, Deadlines::default(), |_| {}).await;
     let trail = evidence.trail.as_ref().unwrap();
     assert!(trail.iter().any(|record| record.name.starts_with("UpdateFunctionConfiguration")));
@@ -273,6 +274,7 @@ async fn a_service_that_nobody_knows_is_told_and_breaks_nothing() {
     fill(&account);
     let body = br#"{"service": "no such/service \u0000", "triggered_at": "2026-02-06T12:15:00Z"}"#;
     let request = Request {
+        incident: None,
         alert: Alert::from_body(body).unwrap(),
         now: at("12:20:00"),
         service: ServiceSettings::default(),

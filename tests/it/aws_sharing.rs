@@ -37,7 +37,8 @@ async fn read(clients: &Clients, service: &str, second: u64) -> Evidence {
         ..ServiceSettings::default()
     };
     let now = at("12:20:01") + Duration::from_secs(second);
-    let request = Request { alert: Alert::from_body(body.as_bytes()).unwrap(), now, service: settings };
+    let request =
+        Request { incident: None, alert: Alert::from_body(body.as_bytes()).unwrap(), now, service: settings };
     gather(clients, request, Deadlines::default(), |_| {}).await
 }
 

@@ -52,7 +52,8 @@ fn trouble(account: &Account, message: &str) {
 
 async fn investigate(account: &Account, service: ServiceSettings) -> (Evidence, Investigation) {
     let body = br#"{"service": "orders", "triggered_at": "2026-02-06T12:08:00Z"}"#;
-    let request = Request { alert: Alert::from_body(body).unwrap(), now: at("12:20:00"), service };
+    let request =
+        Request { incident: None, alert: Alert::from_body(body).unwrap(), now: at("12:20:00"), service };
     let gathered = gather(&account.clients().await, request, Deadlines::default(), |_| {}).await;
     let evidence = bundle::from_files(&bundle::to_files(&gathered)).unwrap();
     assert_eq!(evidence, gathered, "what was read is exactly what a bundle holds");
@@ -200,8 +201,12 @@ async fn what_carries_the_services_name_as_a_tag_is_found_where_the_key_is_confi
     assert_eq!(world.calls("tag:GetResources"), 0);
     let tagged = AwsSettings { service_tag: Some("team:service".to_owned()), ..account.settings() };
     let body = br#"{"service": "orders", "triggered_at": "2026-02-06T12:08:00Z"}"#;
-    let request =
-        Request { alert: Alert::from_body(body).unwrap(), now: at("12:20:00"), service: settings() };
+    let request = Request {
+        incident: None,
+        alert: Alert::from_body(body).unwrap(),
+        now: at("12:20:00"),
+        service: settings(),
+    };
     let clients = Clients::connect(&tagged).await.unwrap();
     let resources = gather(&clients, request, Deadlines::default(), |_| {}).await.scope.resources;
     assert_eq!(resources.lambda, ["mail-worker"]);

@@ -30,6 +30,7 @@ ELSEWHERE = {
     "cargo bench": "before a release, on a quiet machine: figures and not outcomes",
     "benches/": "before a release, on a quiet machine: figures and not outcomes",
     "cargo build --profile dist": "the release workflow and the Dockerfile",
+    "--features otel": ".github/workflows/test.yml",
     "--example metamorphic": "tests/it/metamorphic",
     "--example fuzz": "tests/soak/fuzz.sh",
     "--example generate_incidents -- --seed 260418": "the same with a seed of fewer incidents, in this script",
