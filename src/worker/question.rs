@@ -50,7 +50,10 @@ pub async fn show(bench: &Bench, id: i64) -> anyhow::Result<Done> {
         incident: answer.incident,
     });
     if bench.slack.is_configured() {
-        owe(bench, &question, "", &questions::question(&asked, ended.as_ref())).await?;
+        let news = owe(bench, &question, "", &questions::question(&asked, ended.as_ref())).await?;
+        if news && question.answer.as_ref().is_some_and(|answer| answer.by.is_some()) {
+            bench.metrics.count("questions_answered");
+        }
         if ended.is_none() && now >= remind_at {
             owe(bench, &question, "/reminder", &questions::reminder(&asked)).await?;
         }
@@ -71,7 +74,8 @@ fn otherwise(question: &Question) -> String {
     question.candidates.first().cloned().or_else(named).unwrap_or_else(|| "unknown service".to_owned())
 }
 
-async fn owe(bench: &Bench, question: &Question, part: &str, message: &Message) -> anyhow::Result<()> {
+/// True where that is news.
+async fn owe(bench: &Bench, question: &Question, part: &str, message: &Message) -> anyhow::Result<bool> {
     let owed = Owed {
         purpose: format!("question/{}{part}", question.id),
         incident: None,

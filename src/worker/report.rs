@@ -183,7 +183,9 @@ async fn ask_owner(
     let elsewhere = config.service(theirs).and_then(|service| service.channel.as_deref());
     match elsewhere.filter(|elsewhere| *elsewhere != channel) {
         // It belongs to no thread of this incident.
-        Some(elsewhere) => delivery::put(bench, &owed_elsewhere(&purpose, elsewhere, &message)).await?,
+        Some(elsewhere) => {
+            delivery::put(bench, &owed_elsewhere(&purpose, elsewhere, &message)).await?;
+        }
         None => delivery::owe(bench, row.id, channel, &purpose, &message, None).await?,
     }
     Ok(())

@@ -43,6 +43,8 @@ async fn the_first_answer_opens_the_incident_of_the_service_that_was_chosen() {
     room.alert("FIRING:1", "checkout");
     room.settled().await;
     assert_eq!(room.incidents().await, [("checkout-worker".into(), 3)], "the answer holds for repeats");
+    let figures = room.bot.bench().metrics.render(&[]);
+    assert!(figures.contains("incident_commander_questions_answered_total 1\n"), "{figures}");
     room.bot.stop().await;
 }
 
