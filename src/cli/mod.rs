@@ -17,6 +17,7 @@ pub mod jobs;
 pub mod live;
 pub mod logs;
 pub mod metrics;
+pub mod mutes;
 pub mod serve;
 pub mod services;
 
@@ -68,6 +69,9 @@ enum Command {
         incident-commander jobs retry --all"
     )]
     Jobs(jobs::JobsArgs),
+    /// Alerts that mutes and planned maintenance hold back.
+    #[command(after_help = "Example:\n  incident-commander mutes list")]
+    Mutes(mutes::MutesArgs),
     /// A copy of the database, safe while `serve` runs.
     #[command(after_help = "Example:\n  incident-commander backup ./incident-commander-2026-02-06.db")]
     Backup(backup::BackupArgs),
@@ -226,8 +230,10 @@ pub fn command() -> clap::Command {
 pub fn main() -> ExitCode {
     // clap prints its own errors and exits 2.
     let cli = Cli::parse();
-    crate::telemetry::log_to_stderr();
-    match run(cli.command) {
+    let traces = crate::telemetry::log_to_stderr();
+    let done = run(cli.command);
+    traces.end();
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("incident-commander: {error:#}");
@@ -251,6 +257,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Eval(args) => evaluate(&args),
         Command::Incidents(args) => asynchronously(incidents::incidents(args)),
         Command::Jobs(args) => asynchronously(jobs::jobs(args)),
+        Command::Mutes(args) => asynchronously(mutes::mutes(args)),
         Command::Backup(args) => asynchronously(backup::backup(args)),
         Command::Services(args) => services::services(&args),
         Command::Doctor(args) => asynchronously(doctor::doctor(args)),

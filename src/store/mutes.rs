@@ -4,12 +4,13 @@
 //! it; only the incident is missing. A service has one mute at a time: another one replaces its end.
 
 use jiff::Timestamp;
+use serde::Serialize;
 use sqlx::{Sqlite, Transaction};
 
 use super::{JobKind, Once, Result, Store, json, time, to_json};
 use crate::domain::alert::{Alert, AlertState};
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Mute {
     pub id: i64,
     pub service: String,
@@ -27,7 +28,7 @@ pub struct Mute {
 }
 
 /// An alert that came while its service was muted.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Held {
     /// When it was received.
     pub at: Timestamp,
@@ -45,6 +46,18 @@ pub struct NewMute {
     pub until: Timestamp,
     /// The delivery that asks for it.
     pub delivery: Option<String>,
+}
+
+/// A mute's own row, with how many alerts it held.
+macro_rules! mutes_that {
+    ($condition:literal) => {
+        concat!(
+            "SELECT id, service, reason, muted_by, channel, began_at, until, ended_at, ended_by, told_at,
+                    (SELECT count(*) FROM held_alerts WHERE mute_id = mutes.id AND NOT resolved) AS held
+             FROM mutes WHERE ",
+            $condition
+        )
+    };
 }
 
 #[derive(sqlx::FromRow)]
@@ -206,27 +219,28 @@ impl Store {
     }
 
     pub async fn mute_of(&self, id: i64) -> Result<Option<Mute>> {
-        let row: Option<Row> = sqlx::query_as(
-            "SELECT id, service, reason, muted_by, channel, began_at, until, ended_at, ended_by, told_at,
-                    (SELECT count(*) FROM held_alerts WHERE mute_id = mutes.id AND NOT resolved) AS held
-             FROM mutes WHERE id = ?1",
-        )
-        .bind(id)
-        .fetch_optional(&self.readers)
-        .await?;
+        let row: Option<Row> =
+            sqlx::query_as(mutes_that!("id = ?1")).bind(id).fetch_optional(&self.readers).await?;
         Ok(row.map(Into::into))
     }
 
     /// What is held back now, the first to end first.
     pub async fn active_mutes(&self, now: Timestamp) -> Result<Vec<Mute>> {
-        let rows: Vec<Row> = sqlx::query_as(
-            "SELECT id, service, reason, muted_by, channel, began_at, until, ended_at, ended_by, told_at,
-                    (SELECT count(*) FROM held_alerts WHERE mute_id = mutes.id AND NOT resolved) AS held
-             FROM mutes WHERE ended_at IS NULL AND until > ?1 ORDER BY until, id",
-        )
-        .bind(now.as_millisecond())
-        .fetch_all(&self.readers)
-        .await?;
+        let rows: Vec<Row> =
+            sqlx::query_as(mutes_that!("ended_at IS NULL AND until > ?1 ORDER BY until, id"))
+                .bind(now.as_millisecond())
+                .fetch_all(&self.readers)
+                .await?;
+        Ok(rows.into_iter().map(Into::into).collect())
+    }
+
+    /// Mutes whose end was not told yet, and with `told` those as well whose end was and that are kept still; the first
+    /// to end first.
+    pub async fn mutes(&self, told: bool) -> Result<Vec<Mute>> {
+        let rows: Vec<Row> = sqlx::query_as(mutes_that!("?1 OR told_at IS NULL ORDER BY until, id"))
+            .bind(told)
+            .fetch_all(&self.readers)
+            .await?;
         Ok(rows.into_iter().map(Into::into).collect())
     }
 
