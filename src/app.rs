@@ -71,6 +71,7 @@ pub async fn assemble(settings: &Settings, clock: Clock) -> anyhow::Result<Bench
     let reached = aws_settings(settings);
     let aws = tokio::spawn(async move { Clients::connect(&reached).await });
     let store = Store::open(&settings.database_url).await?;
+    worker::notice_the_clock(&store, clock.now()).await?;
     store.release_leases(clock.now()).await?;
     // What was refused for good is tried once more: whoever started this anew may have mended it.
     store.revive(None, clock.now()).await?;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::{Sqlite, Transaction};
 
@@ -69,7 +69,8 @@ impl JobKind {
         matches!(self, Self::Investigate | Self::LookAgain { .. })
     }
 
-    pub(super) fn name(&self) -> &'static str {
+    /// What it is called in the queue, in the log and in traces.
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Investigate => "investigate",
             Self::Report { .. } => "report",
@@ -312,20 +313,6 @@ impl Store {
         .execute(&self.writer)
         .await?;
         Ok(dead)
-    }
-
-    /// The clock went back by so much: whatever waits for a time waits for the same moment as before.
-    pub async fn clock_went_back(&self, by: SignedDuration) -> Result<()> {
-        let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
-        let mut transaction = self.begin().await?;
-        for statement in [
-            "UPDATE jobs SET run_at = run_at - ?1, leased_until = leased_until - ?1 WHERE state = 'ready'",
-            "UPDATE outbox SET not_before = not_before - ?1, leased_until = leased_until - ?1 WHERE state = 'due'",
-        ] {
-            sqlx::query(statement).bind(by).execute(&mut *transaction).await?;
-        }
-        transaction.commit().await?;
-        Ok(())
     }
 
     /// How many jobs wait, and how many were put aside.

@@ -10,6 +10,8 @@ mod aside;
 mod audit;
 mod aws_events;
 mod backup;
+mod clock;
+mod conclusion;
 mod delete;
 mod feedback;
 mod figures;
@@ -22,6 +24,7 @@ mod questions;
 mod resolve;
 mod retention;
 mod snapshots;
+mod states;
 mod storms;
 mod together;
 
@@ -37,10 +40,11 @@ pub use accept::{Accepted, NewAlert, Origin};
 pub use approvals::{Approval, Asked, Claim, Decided, Ended};
 pub use aside::Aside;
 pub use aws_events::{AwsEvent, Delivered, TRAIL_RECORD};
+pub use conclusion::Conclusion;
 pub use delete::Deleted;
 pub use feedback::{Feedback, NewFeedback};
 pub use figures::Figures;
-pub use incidents::{Closing, Conclusion, Incident, IncidentRow};
+pub use incidents::{Incident, IncidentRow};
 pub use jobs::{ClickedButton, INVESTIGATIONS_AT_ONCE, Job, JobKind};
 pub use log_counts::GroupCounts;
 pub use mutes::{Held, Mute, NewMute};
@@ -49,6 +53,7 @@ pub use outbox::{
 };
 pub use questions::{Chosen, Doubt, GivenAnswer, Question, Settled};
 pub use resolve::{Resolve, Resolved};
+pub use states::Closing;
 pub use storms::{STORM_FROM, Throng};
 
 /// How long a statement waits for a lock that another process holds (`incidents list` beside `serve`).

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use super::accept::{accept_in, note_delivery};
-use super::{Accepted, NewAlert, Result, Store};
+use super::{Accepted, NewAlert, Result, Store, StoreError};
 
 /// So many are stored by one commit at most, so that the first of them does not wait long.
 const TOGETHER_MAX: usize = 64;
@@ -67,6 +67,12 @@ impl Store {
                     drop(one.tell.send(Ok(accepted)));
                 }
             }
+            // None of them is the reason, and each for itself would wait as long again.
+            Err(StoreError::Locked) => {
+                for one in batch {
+                    drop(one.tell.send(Err(StoreError::Locked)));
+                }
+            }
             // One of them may be the reason: each for itself.
             Err(_) if batch.len() > 1 => {
                 for one in batch {
@@ -75,7 +81,7 @@ impl Store {
                         accepted
                             .first()
                             .copied()
-                            .ok_or_else(|| super::StoreError::Content("nothing was stored".into()))
+                            .ok_or_else(|| StoreError::Content("nothing was stored".into()))
                     })));
                 }
             }

@@ -2,8 +2,8 @@
 //! machine's clock goes back.
 //!
 //! The rule that is not obvious: what is due is due by the clock. Where that goes back by an hour, all that was due
-//! would wait for an hour; so whatever was planned is moved back with it. A clock that goes ahead only makes leases end
-//! early, and every step may run twice.
+//! would wait for an hour; so whatever was planned is moved back with it. A clock that goes ahead only makes leases and
+//! times end early: every step may run twice, and what ended without a decision changes nothing.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::Bench;
+use crate::store::{Result, Store};
 
 /// Between two times of tidying up, at least and at most. What has grown too old in an hour is little.
 const EVERY_MIN: Duration = Duration::from_mins(1);
@@ -39,7 +40,7 @@ pub(super) async fn run(bench: Bench) {
     }
 }
 
-async fn tidy(bench: &Bench) -> crate::store::Result<u64> {
+async fn tidy(bench: &Bench) -> Result<u64> {
     let retention = bench.settings.config.incidents.retention.0;
     let gone = bench.store.prune(retention, bench.clock.now()).await?;
     if gone > 0 {
@@ -55,22 +56,58 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Watches the clock until it is to stop.
 pub(super) async fn watch_the_clock(bench: Bench) {
-    let (mut shown, mut at) = (bench.clock.now(), Instant::now());
+    let mut watch = ClockWatch::begin(&bench);
     while !bench.stop.is_cancelled() {
         tokio::select! {
-            () = bench.clock.sleep(LOOK_EVERY) => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
             () = bench.stop.cancelled() => {}
         }
+        watch.look(&bench).await;
+    }
+}
+
+/// Holds the clock against the machine's own count of seconds, which never goes back.
+#[derive(Debug, Clone, Copy)]
+pub struct ClockWatch {
+    shown: Timestamp,
+    at: Instant,
+}
+
+impl ClockWatch {
+    pub fn begin(bench: &Bench) -> Self {
+        Self { shown: bench.clock.now(), at: Instant::now() }
+    }
+
+    /// Moves what is due where the clock went back since the last look.
+    pub async fn look(&mut self, bench: &Bench) {
         let now = bench.clock.now();
-        if let Some(back) = went_back(shown, at.elapsed(), now) {
-            tracing::warn!(seconds = back.as_secs(), "the clock went back; what is due moves with it");
-            if let Err(error) = bench.store.clock_went_back(back).await {
+        if let Some(back) = went_back(self.shown, self.at.elapsed(), now) {
+            if let Err(error) = move_what_is_due(&bench.store, back).await {
                 tracing::error!(%error, "what is due cannot be moved");
+                // The next look finds the same.
+                return;
             }
             bench.slack.forget_turns();
         }
-        (shown, at) = (now, Instant::now());
+        *self = Self { shown: now, at: Instant::now() };
     }
+}
+
+/// Where a clock went back while nothing ran, what is due moves with it at the start.
+///
+/// # Errors
+/// Where the database cannot be read or written.
+pub async fn notice_the_clock(store: &Store, now: Timestamp) -> Result<()> {
+    let Some(written) = store.last_written().await? else { return Ok(()) };
+    match went_back(written, Duration::ZERO, now) {
+        Some(back) => move_what_is_due(store, back).await,
+        None => Ok(()),
+    }
+}
+
+async fn move_what_is_due(store: &Store, back: SignedDuration) -> Result<()> {
+    tracing::warn!(seconds = back.as_secs(), "the clock went back; what is due moves with it");
+    store.clock_went_back(back).await
 }
 
 /// By how much a clock went back that showed `shown` so long ago.

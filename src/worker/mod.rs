@@ -21,6 +21,8 @@ mod settle;
 pub mod steps;
 mod storm;
 mod take_back;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use std::any::Any;
@@ -37,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 pub use self::delivery::{deliver_once, run as deliver};
+pub use self::housekeeping::{ClockWatch, notice_the_clock};
 pub use self::investigate::service_settings;
 pub use self::record::look;
 use crate::aws::Clients;
@@ -45,7 +48,7 @@ use crate::config::Settings;
 use crate::domain::incident::IncidentId;
 use crate::fail_points::{FailPoints, Point};
 use crate::slack::{Slack, SlackError};
-use crate::store::{INVESTIGATIONS_AT_ONCE, Job, JobKind, Store};
+use crate::store::{INVESTIGATIONS_AT_ONCE, Job, JobKind, Store, StoreError};
 use crate::telemetry::Metrics;
 
 /// How many incidents are worked on at the same time. Two more than may investigate, for what people wait for.
@@ -140,7 +143,7 @@ async fn work(bench: Bench) {
 ///
 /// # Errors
 /// Where the queue itself cannot be read or written; a step's own failure is noted with its job.
-pub async fn step_once(bench: &Bench) -> Result<bool, crate::store::StoreError> {
+pub async fn step_once(bench: &Bench) -> Result<bool, StoreError> {
     let Some(job) = bench.store.claim(bench.clock.now()).await? else { return Ok(false) };
     if job.is_deadly() {
         let error = anyhow::anyhow!("the process ended {} times while this was under way", job.attempts - 1);
@@ -151,7 +154,7 @@ pub async fn step_once(bench: &Bench) -> Result<bool, crate::store::StoreError> 
     // Whatever a step logs, and whoever logs it on its behalf, names the incident. An error's span, so that it is
     // there however little is logged.
     let incident = job.incident.map(|id| id.to_string()).unwrap_or_default();
-    let span = tracing::error_span!("step", incident, job = job.id);
+    let span = tracing::error_span!("step", incident, job = job.id, kind = job.kind.name());
     // A step that panics is one that failed: it is tried again, and put aside in the end, while the others go on.
     let step = AssertUnwindSafe(steps::run(bench, &job).instrument(span)).catch_unwind();
     let outcome = tokio::select! {
@@ -182,16 +185,19 @@ fn said(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a word")
 }
 
-async fn note_failure(
-    bench: &Bench,
-    job: &Job,
-    error: &anyhow::Error,
-) -> Result<(), crate::store::StoreError> {
+async fn note_failure(bench: &Bench, job: &Job, error: &anyhow::Error) -> Result<(), StoreError> {
     let now = bench.clock.now();
     if let Some(SlackError::TooFast { wait, .. }) = error.downcast_ref::<SlackError>() {
         // Slack named the time; that is no failure of ours.
         let wait = SignedDuration::try_from(*wait).unwrap_or(SignedDuration::from_secs(30));
         return bench.store.again(job.id, now.saturating_add(wait).unwrap_or(now)).await;
+    }
+    if let Some(StoreError::Full | StoreError::Locked) = error.downcast_ref::<StoreError>() {
+        // The step did not fail: nothing can be written now. However long that lasts, nothing is put aside for it.
+        bench.metrics.count("database_failures");
+        tracing::error!(job = job.id, %error, "a step waits for the database");
+        let again = SignedDuration::try_from(DATABASE_AGAIN).unwrap_or(SignedDuration::ZERO);
+        return bench.store.again(job.id, now.saturating_add(again).unwrap_or(now)).await;
     }
     if let JobKind::RollBack { approval } = &job.kind
         && job.is_last_attempt()
@@ -229,11 +235,7 @@ async fn note_failure(
 }
 
 /// Nobody investigates an incident any more: its history and its headline say so, and it closes when it is quiet.
-async fn tell_put_aside(
-    bench: &Bench,
-    id: IncidentId,
-    attempts: i64,
-) -> Result<(), crate::store::StoreError> {
+async fn tell_put_aside(bench: &Bench, id: IncidentId, attempts: i64) -> Result<(), StoreError> {
     let now = bench.clock.now();
     bench.store.note(id, &format!("the investigation failed {attempts} times and is put aside"), now).await?;
     let quiet = now.saturating_add(bench.settings.config.incidents.close_after.0).unwrap_or(now);

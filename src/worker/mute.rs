@@ -15,8 +15,8 @@ pub async fn end(bench: &Bench, id: i64) -> anyhow::Result<Done> {
         return Ok(Done::Finished);
     }
     if now < mute.until {
-        // It was made longer: the job of the new end follows.
-        return Ok(Done::Finished);
+        // It was made longer, or the clock is not where it was.
+        return Ok(Done::Again(mute.until.duration_since(now)));
     }
     bench.store.end_mute(id, now).await?;
     let channel = mute.channel.as_deref().or_else(|| bench.settings.config.channel_for(&mute.service));

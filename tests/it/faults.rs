@@ -1,8 +1,8 @@
 //! The matrix of faults: each dependency, each fault, one problem and many at once, with what comes of it.
 //!
 //! The rule that is not obvious: what a fault may cost is told beside it, and nothing else is lost: every alert is
-//! stored, every incident has its verdict, every message stands once. The database's own faults (full, locked) are told
-//! in `src/store/tests/keeping.rs`, silence and lost answers of a single call in `aws_faults.rs` and `outbox.rs`.
+//! stored, every incident has its verdict, every message stands once. A full disk is told in `src/worker/tests.rs`,
+//! silence and lost answers of a single call in `aws_faults.rs` and `outbox.rs`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,8 +18,9 @@ use incident_commander::demo::slack::workspace::id;
 use incident_commander::demo::slack::{Options, SlackWorld};
 use incident_commander::domain::alert::Alert;
 use incident_commander::domain::incident::State;
-use incident_commander::store::{Accepted, INVESTIGATIONS_AT_ONCE, NewAlert, Origin, STORM_FROM};
+use incident_commander::store::{Accepted, INVESTIGATIONS_AT_ONCE, NewAlert, Origin, STORM_FROM, StoreError};
 use incident_commander::worker::{deliver_once, step_once};
+use sqlx::{Connection as _, SqliteConnection};
 use tokio::net::TcpListener;
 
 use crate::aws_account::{Account, FUNCTION, at};
@@ -47,37 +48,119 @@ fn of_slack() -> Vec<(FaultKind, bool)> {
     ]
 }
 
+/// So many alerts of as many services, while this befalls Slack; then it answers again. Every message stands once.
+/// `is_down` where it is known what its last call was.
+async fn slack_meets(fault: Fault, is_down: Option<bool>, problems: usize) {
+    let what = format!("{fault:?} × {problems}");
+    let config = format!("[slack]\nalert_channels = [\"{}\"]\n", id::ALERTS);
+    let office = Office::open(Pace::unlimited(), &config).await;
+    office.slack.script(fault);
+    for number in 0..problems {
+        let accepted = office.desk.alert(alert(&format!("service-{number}")), Origin::default()).await;
+        assert!(matches!(accepted.unwrap(), Accepted::Opened(_)), "{what}");
+    }
+    office.live(10).await;
+    let down = office.bench.metrics.dependencies_down();
+    let told = down.contains(&"slack".to_owned());
+    assert!(is_down.is_none_or(|is_down| is_down == told), "{what}: {down:?}");
+    office.slack.clear_faults();
+    stands_once(&office, &what, problems).await;
+    assert_eq!(office.bench.metrics.dependencies_down(), Vec::<String>::new(), "{what}");
+}
+
+/// All goes well from now on: each problem comes to one headline and one result, and a storm to one message more.
+async fn stands_once(office: &Office, what: &str, problems: usize) {
+    // A minute is the longest that anything waits for its next attempt; a post that may have arrived is looked for.
+    office.live(130).await;
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    for message in office.posted() {
+        let about = message.metadata.as_ref().unwrap()["event_payload"]["incident"].to_string();
+        *seen.entry(format!("{about} {}", message.event_type().unwrap())).or_default() += 1;
+    }
+    // The storm is about no incident.
+    let expected = 2 * problems + usize::from(problems > 1);
+    assert_eq!(seen.len(), expected, "{what}: {seen:?}");
+    assert!(seen.values().all(|count| *count == 1), "{what}: {seen:?}");
+    assert_eq!(office.bench.store.put_aside().await.unwrap(), [], "{what}");
+}
+
+/// One problem, and so many that they are a storm.
+const IDLE_AND_STORM: [usize; 2] = [1, STORM_FROM as usize + 1];
+
 #[tokio::test]
 async fn whatever_slack_does_every_message_stands_once_as_soon_as_it_answers() {
     for (kind, is_silence) in of_slack() {
-        for problems in [1, STORM_FROM as usize + 1] {
-            let config = format!("[slack]\nalert_channels = [\"{}\"]\n", id::ALERTS);
-            let office = Office::open(Pace::unlimited(), &config).await;
-            office.slack.script(Fault::share(1.0, kind.clone()));
-            for number in 0..problems {
-                let accepted =
-                    office.desk.alert(alert(&format!("service-{number}")), Origin::default()).await;
-                assert!(matches!(accepted.unwrap(), Accepted::Opened(_)), "{kind:?}");
-            }
-            office.live(10).await;
-            let down = office.bench.metrics.dependencies_down();
-            assert_eq!(down.contains(&"slack".to_owned()), is_silence, "{kind:?}: {down:?}");
-            office.slack.clear_faults();
-            // A minute is the longest that anything waits for its next attempt; a post that may have arrived is looked for.
-            office.live(130).await;
-            let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-            for message in office.posted() {
-                let about = message.metadata.as_ref().unwrap()["event_payload"]["incident"].to_string();
-                *seen.entry(format!("{about} {}", message.event_type().unwrap())).or_default() += 1;
-            }
-            // The storm is one message more, about no incident.
-            let expected = 2 * problems + usize::from(problems > 1);
-            assert_eq!(seen.len(), expected, "{kind:?} × {problems}: {seen:?}");
-            assert!(seen.values().all(|count| *count == 1), "{kind:?} × {problems}: {seen:?}");
-            assert_eq!(office.bench.store.put_aside().await.unwrap(), [], "{kind:?} × {problems}");
-            assert_eq!(office.bench.metrics.dependencies_down(), Vec::<String>::new(), "{kind:?}");
+        for problems in IDLE_AND_STORM {
+            slack_meets(Fault::share(1.0, kind.clone()), Some(is_silence), problems).await;
         }
     }
+}
+
+#[tokio::test]
+#[ignore = "waits for deadlines as they are: tests/soak/kills.sh runs it"]
+async fn where_slack_is_silent_every_message_stands_once_all_the_same() {
+    // It takes two messages, and never says so.
+    let silence = Fault { times: Some(2), ..Fault::once("chat.postMessage", FaultKind::AcceptedThenSilence) };
+    let [idle, storm] = IDLE_AND_STORM;
+    tokio::join!(slack_meets(silence.clone(), None, idle), slack_meets(silence, None, storm));
+}
+
+/// Holds the office's database as another program would that writes to it.
+async fn held(office: &Office) -> SqliteConnection {
+    let mut other = SqliteConnection::connect(&office.database_url()).await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    other
+}
+
+#[tokio::test]
+async fn while_another_program_writes_everything_waits_and_nothing_is_lost() {
+    for problems in IDLE_AND_STORM {
+        let config = format!("[slack]\nalert_channels = [\"{}\"]\n", id::ALERTS);
+        let office = Office::open(Pace::unlimited(), &config).await;
+        let release = async |mut other: SqliteConnection| {
+            // A while that is shorter than anybody's patience on any machine.
+            const A_WHILE: &str =
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
+                                   SELECT count(*) FROM n";
+            sqlx::query(A_WHILE).execute(&mut other).await.unwrap();
+            sqlx::query("COMMIT").execute(&mut other).await.unwrap();
+        };
+        let alerts = (0..problems).map(|number| alert(&format!("service-{number}")));
+        let alerts = alerts.map(|alert| office.desk.alert(alert, Origin::default()));
+        let other = held(&office).await;
+        let (accepted, ()) = tokio::join!(join_all(alerts), release(other));
+        assert!(accepted.iter().all(|one| matches!(one, Ok(Accepted::Opened(_)))), "{accepted:?}");
+        let other = held(&office).await;
+        tokio::join!(office.work(), release(other));
+        stands_once(&office, "a database that is slow", problems).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "waits for deadlines as they are: tests/soak/kills.sh runs it"]
+async fn while_the_database_is_locked_nothing_is_acknowledged_and_afterwards_nothing_is_missing() {
+    let [idle, storm] = IDLE_AND_STORM;
+    let locked = async |problems: usize| {
+        let config = format!("[slack]\nalert_channels = [\"{}\"]\n", id::ALERTS);
+        let office = Office::open(Pace::unlimited(), &config).await;
+        let send = async || {
+            let all = (0..problems).map(|number| alert(&format!("service-{number}")));
+            join_all(all.map(|alert| office.desk.alert(alert, Origin::default()))).await
+        };
+        assert!(send().await.iter().all(|one| matches!(one, Ok(Accepted::Opened(_)))));
+        let mut other = held(&office).await;
+        let refused = send().await;
+        assert!(refused.iter().all(|one| matches!(one, Err(StoreError::Locked))), "{refused:?}");
+        // Whoever works finds no job, says why, and looks again later.
+        assert!(matches!(step_once(&office.bench).await, Err(StoreError::Locked)));
+        sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+        assert!(send().await.iter().all(|one| matches!(one, Ok(Accepted::Joined(_)))), "they are sent again");
+        for line in office.bench.store.list(100).await.unwrap() {
+            assert_eq!(line.alerts_received, 2, "what was acknowledged, and no more");
+        }
+        stands_once(&office, "a database that was locked", problems).await;
+    };
+    tokio::join!(locked(idle), locked(storm));
 }
 
 /// A fault of AWS, and whether a source is missing with it.
@@ -94,55 +177,58 @@ fn of_aws() -> Vec<(AwsFault, bool)> {
     ]
 }
 
+/// So many problems at once, while this befalls AWS. Each has its verdict, which says what it lacks.
+async fn aws_meets(fault: AwsFault, is_missed: bool, problems: usize) {
+    let what = format!("{fault:?} × {problems}");
+    let account = Account::with(WorldOptions::immediate(WorldClock::manual(at("12:20:00")))).await;
+    account.deploy_checkout();
+    account.world.rate_fault("*", 1.0, fault.clone());
+    let slack_clock = WorldClock::manual(at("12:20:00"));
+    let slack =
+        SlackWorld::new(Options { clock: Some(slack_clock), pace: Pace::unlimited(), ..Options::default() });
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(folder.path());
+    settings.slack_bot_token = Some(Secret::Value("xoxb-demo".into()));
+    settings.slack_api_url = Some(slack.serve(TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap());
+    settings.aws_endpoint_url = Some(account.url.clone());
+    settings.aws_credentials.as_mut().unwrap().id.clone_from(&account.access_key);
+    settings.config.slack.alert_channels = vec![id::ALERTS.into()];
+    settings.config.incidents.look_again = Vec::new();
+    let bench = app::assemble(&settings, Clock::manual(at("12:20:00"))).await.unwrap();
+    for number in 0..problems {
+        let service = if number == 0 { FUNCTION.to_owned() } else { format!("service-{number}") };
+        let new = NewAlert { alert: alert(&service), origin: Origin::default() };
+        bench.store.accept(new, at("12:20:00")).await.unwrap();
+    }
+    while join_all((0..problems).map(|_| step_once(&bench))).await.into_iter().any(|done| done.unwrap()) {}
+    while deliver_once(&bench).await.unwrap() {}
+    for line in bench.store.list(10).await.unwrap() {
+        assert_eq!(line.state, State::Reported, "{what}");
+        let gaps = bench.store.incident(line.id).await.unwrap().unwrap().gaps;
+        let missed = gaps.iter().any(|gap| gap.source == "metrics" || gap.source == "cloudtrail");
+        assert!(missed || !is_missed, "{what}: {gaps:?}");
+    }
+    assert_eq!(bench.store.put_aside().await.unwrap(), [], "{what}");
+    // What may pass is said where everybody looks, what will not in the result.
+    let passes = !matches!(fault, AwsFault::Delay(_) | AwsFault::Error { .. });
+    let headlines = slack.messages(id::ALERTS).into_iter();
+    for headline in headlines.filter(|message| message.event_type() == Some("incident_headline")) {
+        assert_eq!(whole(&headline).contains("Seen in part"), passes, "{what}: {}", whole(&headline));
+    }
+}
+
 #[tokio::test]
 async fn whatever_aws_does_every_incident_has_its_verdict_and_says_what_it_lacks() {
     for (fault, is_missed) in of_aws() {
         for problems in [1, INVESTIGATIONS_AT_ONCE as usize] {
-            let what = format!("{fault:?} × {problems}");
-            let account = Account::with(WorldOptions::immediate(WorldClock::manual(at("12:20:00")))).await;
-            account.deploy_checkout();
-            account.world.rate_fault("*", 1.0, fault.clone());
-            let slack_clock = WorldClock::manual(at("12:20:00"));
-            let slack = SlackWorld::new(Options {
-                clock: Some(slack_clock),
-                pace: Pace::unlimited(),
-                ..Options::default()
-            });
-            let folder = tempfile::tempdir().unwrap();
-            let mut settings = settings(folder.path());
-            settings.slack_bot_token = Some(Secret::Value("xoxb-demo".into()));
-            settings.slack_api_url =
-                Some(slack.serve(TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap());
-            settings.aws_endpoint_url = Some(account.url.clone());
-            settings.aws_credentials.as_mut().unwrap().id.clone_from(&account.access_key);
-            settings.config.slack.alert_channels = vec![id::ALERTS.into()];
-            settings.config.incidents.look_again = Vec::new();
-            let bench = app::assemble(&settings, Clock::manual(at("12:20:00"))).await.unwrap();
-            for number in 0..problems {
-                let service = if number == 0 { FUNCTION.to_owned() } else { format!("service-{number}") };
-                let new = NewAlert { alert: alert(&service), origin: Origin::default() };
-                bench.store.accept(new, at("12:20:00")).await.unwrap();
-            }
-            while join_all((0..problems).map(|_| step_once(&bench)))
-                .await
-                .into_iter()
-                .any(|done| done.unwrap())
-            {}
-            while deliver_once(&bench).await.unwrap() {}
-            for line in bench.store.list(10).await.unwrap() {
-                assert_eq!(line.state, State::Reported, "{what}");
-                let gaps = bench.store.incident(line.id).await.unwrap().unwrap().gaps;
-                let missed = gaps.iter().any(|gap| gap.source == "metrics" || gap.source == "cloudtrail");
-                assert!(missed || !is_missed, "{what}: {gaps:?}");
-            }
-            assert_eq!(bench.store.put_aside().await.unwrap(), [], "{what}");
-            // What may pass is said where everybody looks, what will not in the result.
-            let passes = !matches!(fault, AwsFault::Delay(_) | AwsFault::Error { .. });
-            let headlines = slack.messages(id::ALERTS).into_iter();
-            let headlines = headlines.filter(|message| message.event_type() == Some("incident_headline"));
-            for headline in headlines {
-                assert_eq!(whole(&headline).contains("Seen in part"), passes, "{what}: {}", whole(&headline));
-            }
+            aws_meets(fault.clone(), is_missed, problems).await;
         }
     }
+}
+
+#[tokio::test]
+#[ignore = "waits for deadlines as they are: tests/soak/kills.sh runs it"]
+async fn where_aws_never_answers_every_incident_has_its_verdict_at_its_deadlines() {
+    let at_once = INVESTIGATIONS_AT_ONCE as usize;
+    tokio::join!(aws_meets(AwsFault::Hang, true, 1), aws_meets(AwsFault::Hang, true, at_once));
 }

@@ -131,6 +131,10 @@ impl Office {
         Self::open(Pace::unlimited(), &config).await
     }
 
+    pub fn database_url(&self) -> String {
+        self.settings.database_url.clone()
+    }
+
     pub fn pass(&self, seconds: u64) {
         self.bench.clock.advance(SignedDuration::from_secs(seconds as i64));
         self.slack_clock.advance(Duration::from_secs(seconds));

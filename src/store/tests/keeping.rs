@@ -58,16 +58,19 @@ async fn investigations_are_bounded_and_a_click_does_not_wait_for_them() {
 }
 
 #[tokio::test]
-async fn identical_alerts_cost_one_investigation_and_one_look_at_the_headline() {
+async fn ten_thousand_identical_alerts_cost_one_investigation_and_one_look_at_the_headline() {
     let (_folder, store, _) = store().await;
     let id = opened(&store, "checkout", "5xx").await;
-    for _ in 1..200 {
-        assert_eq!(store.accept(alert("checkout", Some("5xx")), noon()).await.unwrap(), Accepted::Joined(id));
+    // A thousand at a time share their commits.
+    for part in [1..1_000, 1_000..2_000, 2_000..3_000, 3_000..4_000, 4_000..5_000, 5_000..10_000] {
+        let all = part.map(|_| store.accept(alert("checkout", Some("5xx")), noon()));
+        let accepted = futures::future::join_all(all).await;
+        assert!(accepted.iter().all(|one| matches!(one, Ok(Accepted::Joined(joined)) if *joined == id)));
     }
-    assert_eq!(store.incident_row(id).await.unwrap().unwrap().alerts_received, 200);
+    assert_eq!(store.incident_row(id).await.unwrap().unwrap().alerts_received, 10_000);
     assert_eq!(store.queue_depth().await.unwrap(), (2, 0));
     assert_eq!(claimed(&store, noon()).await, Some((JobKind::Investigate, Some(id))));
-    assert_eq!(store.alerts(id).await.unwrap().len(), 200, "each is kept");
+    assert_eq!(store.alerts(id).await.unwrap().len(), 10_000, "each is kept");
 }
 
 #[tokio::test]
@@ -117,12 +120,7 @@ async fn on_a_full_disk_nothing_is_acknowledged_and_nothing_is_lost() {
     let (_folder, store, _) = store().await;
     let id = opened(&store, "checkout", "5xx").await;
     store.pulse(noon()).await.unwrap();
-    let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&store.writer).await.unwrap();
-    // The file may not grow any more: SQLite answers as on a full disk.
-    sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}")))
-        .execute(&store.writer)
-        .await
-        .unwrap();
+    store.fill_the_disk().await;
     let mut accepted = 1;
     let refused = loop {
         match store.accept(alert("checkout", Some("5xx")), noon()).await {
@@ -132,7 +130,7 @@ async fn on_a_full_disk_nothing_is_acknowledged_and_nothing_is_lost() {
     };
     assert!(matches!(refused, StoreError::Full), "{refused}");
     assert!(refused.to_string().contains("disk is full"));
-    sqlx::query("PRAGMA max_page_count = 1000000").execute(&store.writer).await.unwrap();
+    store.make_room().await;
     assert_eq!(store.accept(alert("checkout", Some("5xx")), noon()).await.unwrap(), Accepted::Joined(id));
     assert_eq!(store.alerts(id).await.unwrap().len(), accepted + 1, "what was acknowledged, and no more");
 }
@@ -160,6 +158,28 @@ async fn a_clock_that_went_back_keeps_nothing_waiting() {
     store.finish(job.id).await.unwrap();
     assert_eq!(claimed(&store, earlier + minutes(119)).await, None);
     assert_eq!(claimed(&store, earlier + minutes(120)).await, Some((JobKind::CloseQuiet, Some(id))));
+}
+
+#[tokio::test]
+async fn a_clock_that_went_back_holds_alerts_no_longer_than_was_asked_for() {
+    let (_folder, store, _) = store().await;
+    let new = NewMute {
+        service: "checkout".into(),
+        reason: "load test".into(),
+        by: "U1".into(),
+        channel: None,
+        until: noon() + minutes(30),
+        delivery: None,
+    };
+    store.mute(&new, noon()).await.unwrap();
+    assert_eq!(store.last_written().await.unwrap(), None, "nothing came yet");
+    let other = opened(&store, "payments", "5xx").await;
+    assert_eq!(store.last_written().await.unwrap(), Some(noon()));
+    store.clock_went_back(minutes(60)).await.unwrap();
+    let end = noon() - minutes(30);
+    assert!(store.is_muted("checkout", end - minutes(1)).await.unwrap());
+    assert!(!store.is_muted("checkout", end).await.unwrap());
+    assert_eq!(store.incident(other).await.unwrap().unwrap().opened_at, noon(), "what tells stays as it was");
 }
 
 #[tokio::test]
@@ -292,7 +312,9 @@ async fn a_held_alert_outlives_nothing_but_the_retention() {
     store.prune(retention, noon() + retention * 2).await.unwrap();
     assert_eq!(store.held_alerts(1).await.unwrap().len(), 1, "nobody was told of it yet");
     assert_eq!(store.held_alerts(1).await.unwrap()[0].state, AlertState::Firing);
+    assert_eq!(store.mutes(false).await.unwrap().len(), 1);
     store.note_mute_told(1, noon()).await.unwrap();
+    assert_eq!((store.mutes(false).await.unwrap().len(), store.mutes(true).await.unwrap().len()), (0, 1));
     store.prune(retention, noon() + retention * 2).await.unwrap();
     assert_eq!(store.held_alerts(1).await.unwrap().len(), 0);
 }

@@ -14,6 +14,23 @@ use crate::domain::plan::Plan;
 use crate::domain::report::{Cause, Report, Symptoms};
 use crate::domain::rollback::RollbackTarget;
 
+impl Store {
+    /// From now on the file may not grow: SQLite answers as on a full disk.
+    pub(crate) async fn fill_the_disk(&self) {
+        let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&self.writer).await.unwrap();
+        self.grow_to(pages).await;
+    }
+
+    pub(crate) async fn make_room(&self) {
+        self.grow_to(1_000_000).await;
+    }
+
+    async fn grow_to(&self, pages: i64) {
+        let statement = format!("PRAGMA max_page_count = {pages}");
+        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&self.writer).await.unwrap();
+    }
+}
+
 const NOON: &str = "2026-02-06T12:00:00Z";
 
 fn noon() -> Timestamp {
