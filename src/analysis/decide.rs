@@ -2,10 +2,12 @@
 //!
 //! The rule that is not obvious: not offering a rollback costs minutes, offering a wrong one costs an
 //! outage. So a rollback needs a change that is likelier than all else together, that can be undone,
-//! still stands, and has nothing newer on top.
+//! still stands, and has nothing newer on top; and more than its time: that something shows how it did it, or that
+//! whatever else comes right after releases by chance was looked at and is well.
 
 use super::ratios;
 use super::suspects::{Schema, Suspect};
+use super::triggers::Triggers;
 use super::weigh::{Weighed, indistinct};
 use crate::domain::change::Effect;
 use crate::domain::evidence::Scope;
@@ -15,7 +17,7 @@ use crate::domain::report::{Action, ActionKind, Cause};
 /// An undecided cause that is at least this likely is worth a look.
 const LOOK_AT: f64 = 0.05;
 
-pub fn decide(weighed: &Weighed, suspects: &[Suspect<'_>], scope: &Scope) -> Action {
+pub fn decide(weighed: &Weighed, suspects: &[Suspect<'_>], triggers: &Triggers, scope: &Scope) -> Action {
     let watch = |reason: &str| Action { kind: ActionKind::Watch, target: None, reason: reason.to_owned() };
     let Some(leader) = weighed.rows.first() else {
         return watch("Nothing was found that could be acted on.");
@@ -30,7 +32,13 @@ pub fn decide(weighed: &Weighed, suspects: &[Suspect<'_>], scope: &Scope) -> Act
             let Some(suspect) = leader.suspect.and_then(|index| suspects.get(index)) else {
                 return watch("The change that is blamed is not known well enough to undo it.");
             };
-            about_change(suspect, suspects, weighed, leader.probability)
+            let about = about_change(suspect, suspects, weighed, leader.probability);
+            match left_open(suspect, triggers, scope) {
+                Some(open) if about.kind == ActionKind::Rollback => watch(&format!(
+                    "Nothing but its time speaks for the change, and {open}. Look there before it is undone."
+                )),
+                _ => about,
+            }
         }
         Cause::Dependency => match &leader.about {
             Some(name) => owner(name, "It is in trouble and no change explains it: its owner has to look."),
@@ -56,6 +64,27 @@ pub fn decide(weighed: &Weighed, suspects: &[Suspect<'_>], scope: &Scope) -> Act
         Cause::None => watch("No incident that users see: nothing to undo."),
         Cause::Unknown => watch(&undecided(weighed)),
     }
+}
+
+/// What could have come right after the change by chance and was not seen to be well, where nothing shows how the change
+/// did it.
+fn left_open(suspect: &Suspect<'_>, triggers: &Triggers, scope: &Scope) -> Option<String> {
+    if suspect.shows_how() {
+        return None;
+    }
+    let is = |list: &[String], name: &String| list.iter().any(|known| known.eq_ignore_ascii_case(name));
+    let unseen: Vec<String> = scope
+        .depends_on
+        .iter()
+        .chain(&triggers.blamed)
+        .filter(|name| !is(&triggers.healthy, name))
+        .map(|name| redact::text(name))
+        .collect();
+    let first = unseen.first()?;
+    Some(match unseen.len() {
+        1 => format!("how {first} does was not seen"),
+        more => format!("how {first} and {} others do was not seen", more - 1),
+    })
 }
 
 /// What to look at where nothing is proven.
@@ -137,7 +166,8 @@ fn about_change(
             ),
         };
     }
-    if suspect.schema == Some(Schema::Missing) && !suspect.has_split() {
+    // Where a part of the traffic still goes to the earlier version, that version works with what is there.
+    if suspect.schema == Some(Schema::Missing) && !suspect.has_split() && change.share >= 1.0 {
         return Action {
             kind: ActionKind::RollForward,
             target: Some(redact::text(&change.resource)),

@@ -8,6 +8,7 @@
 
 pub mod aftermath;
 pub mod canary;
+pub mod chance;
 pub mod changes;
 pub mod decide;
 pub mod grid;
@@ -20,6 +21,7 @@ pub mod nearness;
 pub mod quantities;
 pub mod ratios;
 pub mod recorder;
+pub mod sag;
 pub mod settings;
 pub mod shifts;
 pub mod steps;
@@ -56,17 +58,17 @@ pub fn investigate(evidence: &Evidence) -> Investigation {
     let metrics = evidence.series.as_ref().map(|series| Metrics::of(series, &evidence.scope));
     let grid = metrics.as_ref().map_or_else(|| grid_of_logs(evidence), |metrics| metrics.grid);
     let logs = evidence.logs.as_ref().map(|events| logs::survey::survey(events, grid));
-    let symptom = symptom::observe(&evidence.alert, metrics.as_ref(), logs.as_ref(), grid);
+    let mut changes = changes::changes(evidence);
+    let symptom = symptom::observe(&evidence.alert, metrics.as_ref(), logs.as_ref(), &changes, grid);
     let mut failure = suspects::failure(&symptom, logs.as_ref());
     let triggers = triggers::find(&symptom, metrics.as_ref(), logs.as_ref(), evidence);
     suspects::hear(&mut failure, &triggers);
-    let mut changes = changes::changes(evidence);
     if let Some(logs) = &logs {
         settings::complete(&mut changes, logs, evidence);
     }
     let mut suspects = suspects::suspects(&changes, &symptom, &failure, logs.as_ref(), evidence);
     let weighed = weigh::weigh(&mut suspects, &symptom, &triggers, &failure, evidence);
-    let action = decide::decide(&weighed, &suspects, &evidence.scope);
+    let action = decide::decide(&weighed, &suspects, &triggers, &evidence.scope);
     let findings = narrate::Findings {
         evidence,
         metrics: metrics.as_ref(),

@@ -4,6 +4,7 @@
 //! error names tells whose it was. The rule that is not obvious: it only ever brings a change nearer, and never one that
 //! belongs to another service.
 
+use super::changes::DENIED;
 use super::keys::{Failure, Fit};
 use super::logs::phrases::{self, Mechanism};
 use super::ratios;
@@ -25,35 +26,35 @@ fn closes(change: &Change, fits: &mut [Fit], failure: &Failure) -> f64 {
     let silent: f64 =
         failure.mechanisms.iter().filter(|(found, _)| cut_off(found)).map(|(_, share)| share).sum();
     let taken = |key: &KeyChange| key.before.is_some() && key.after.is_none();
-    if silent < 0.3 || change.no_op {
+    let network = matches!(change.kind, ChangeKind::SecurityGroup | ChangeKind::Network);
+    if silent < 0.3 || change.no_op || !network {
         return 0.0;
     }
-    match change.kind {
-        ChangeKind::SecurityGroup => {
-            let mut near = 0.0;
-            for (key, fit) in change.keys.iter().zip(fits).filter(|(key, _)| taken(key)) {
-                // `egress tcp 5432 sg-1`: the port of the rule is the port that the errors name.
-                let port = key.key.split(' ').nth(2).filter(|port| port.chars().all(|c| c.is_ascii_digit()));
-                let Some(port) = port.filter(|port| !port.is_empty()) else { continue };
-                let at = format!(":{port}");
-                let named = failure
-                    .texts
-                    .iter()
-                    .any(|text| words::contains_token(text, &at) || words::holds_part(text, port));
-                if named {
-                    fit.ratio = ratios::CAP;
-                    fit.named = Some(port.to_owned());
-                    near = ratios::relevance(&Relation::Shared);
-                }
-            }
-            near
+    let mut near: f64 = 0.0;
+    for (key, fit) in change.keys.iter().zip(fits).filter(|(key, _)| taken(key) || is_denied(key)) {
+        // `egress tcp 5432 sg-1`: the port of the rule is the port that the errors name.
+        let port = key.key.split(' ').nth(2).filter(|port| port.chars().all(|c| c.is_ascii_digit()));
+        let Some(port) = port.filter(|port| !port.is_empty()) else { continue };
+        let at = format!(":{port}");
+        let named = failure
+            .texts
+            .iter()
+            .any(|text| words::contains_token(text, &at) || words::holds_part(text, port));
+        if named {
+            fit.ratio = ratios::CAP;
+            fit.named = Some(port.to_owned());
+            near = ratios::relevance(&Relation::Shared);
         }
-        // A route that leads elsewhere takes the old way with it.
-        ChangeKind::Network if change.keys.iter().any(|key| taken(key) || is_replaced_route(key)) => {
-            0.5 * ratios::relevance(&Relation::Shared)
-        }
-        _ => 0.0,
     }
+    // A route that leads elsewhere takes the old way with it.
+    let way_gone = change.kind == ChangeKind::Network
+        && change.keys.iter().any(|key| taken(key) || is_replaced_route(key));
+    if way_gone { near.max(0.5 * ratios::relevance(&Relation::Shared)) } else { near }
+}
+
+/// Whether a key is a rule that refuses what it is about: it takes away like one that allowed and is gone.
+fn is_denied(key: &KeyChange) -> bool {
+    key.after.as_deref() == Some(DENIED) && key.before.as_deref() != Some(DENIED)
 }
 
 /// Whether a key is a route that was there and leads elsewhere now.

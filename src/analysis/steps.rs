@@ -7,8 +7,10 @@
 //! the dispersion of the quiet part (quasi-likelihood, McCullagh & Nelder 1989), else each busy
 //! service would show a 'certain' change each hour.
 
-/// Fewest periods that a rise, or the quiet before it, must have.
+/// Fewest periods that a rise of a level, and the quiet before and after any rise, must have.
 const SHORTEST: usize = 2;
+/// The same of a rise of counts: how many of how many they are tells what one period is worth.
+const SHORTEST_OF_COUNTS: usize = 1;
 /// Periods of a series in which a rise can be found at all.
 pub const FEWEST: usize = 2 * SHORTEST + 1;
 /// A standardised value counts at most this much, so that one outlier is not a change.
@@ -92,13 +94,43 @@ pub fn rise_in_share(failures: &[f64], requests: &[f64]) -> Option<Rise> {
         }
         likelihood(k1, n1) + likelihood(k0, n0) - whole
     };
-    let (gains, best) = search(length, gain)?;
+    let (gains, best) = search(length, SHORTEST_OF_COUNTS, gain)?;
     let (begin, end, _) = best;
     let (k1, n1) = (hits[end] - hits[begin], tries[end] - tries[begin]);
     let (k0, n0) = (hits[length] - k1, tries[length] - n1);
     let before = k0 / n0;
     let dispersion = dispersion_of_counts(failures, requests, before, begin, end);
     Some(conclude(&gains, best, length, dispersion, before, k1 / n1))
+}
+
+/// The odds that a share rose at `begin` by something that matters, against that it stayed as it was, by the counts since
+/// and before: far below 1 speaks for no change, about 1 says nothing either way. How far it would have risen is not known:
+/// from half as much again to everything, each factor is as probable (a log-uniform prior).
+pub fn odds_of_rise(failures: &[f64], requests: &[f64], begin: usize) -> f64 {
+    /// Part of all requests below which nobody speaks of a rise.
+    const LEAST: f64 = 0.003;
+    const POINTS: i32 = 32;
+    let length = failures.len().min(requests.len());
+    let begin = begin.min(length);
+    let sums = |from: usize, to: usize| {
+        let hits: f64 =
+            failures[from..to].iter().zip(&requests[from..to]).map(|(k, n)| k.clamp(0.0, n.max(0.0))).sum();
+        (hits, requests[from..to].iter().map(|n| n.max(0.0)).sum::<f64>())
+    };
+    let ((k0, n0), (k1, n1)) = (sums(0, begin), sums(begin, length));
+    if n0 < 1.0 || n1 < 1.0 {
+        return 1.0;
+    }
+    // Half a failure more, so that none yet is not never (Jeffreys).
+    let before = (k0 + 0.5) / (n0 + 1.0);
+    let (low, high) = ((1.5 * before).max(before + LEAST).min(0.98_f64), 0.99_f64);
+    let dispersion = dispersion_of_counts(failures, requests, before, begin, length);
+    let nats = |share: f64| k1 * share.ln() + (n1 - k1) * (1.0 - share).ln();
+    let each = (0..POINTS).map(|point| {
+        let share = low * (high / low).powf((f64::from(point) + 0.5) / f64::from(POINTS));
+        libm::exp(((nats(share) - nats(before.min(0.98))) / dispersion).min(700.0))
+    });
+    each.sum::<f64>() / f64::from(POINTS)
 }
 
 /// Pearson's chi-square by period outside the rise, its largest tenth left out.
@@ -167,7 +199,7 @@ fn rise_in_level_by(values: &[Option<f64>], downward: bool) -> Option<Rise> {
         }
         0.5 * n1 * n0 / (n1 + n0) * (s1 / n1 - s0 / n0).powi(2)
     };
-    let (gains, best) = search(length, gain)?;
+    let (gains, best) = search(length, SHORTEST, gain)?;
     let (begin, end, _) = best;
     let mean = |inside: bool| {
         let part: Vec<f64> = values
@@ -206,17 +238,21 @@ fn scatter(values: &[Option<f64>], scaled: &impl Fn(f64) -> f64, sorted: &mut [f
 
 /// Gains by beginning (the best end for each), and the best (begin, end, gain) of all.
 #[expect(clippy::needless_range_loop, reason = "`begin` is an argument of the gain as well as an index")]
-fn search(length: usize, gain: impl Fn(usize, usize) -> f64) -> Option<(Vec<f64>, (usize, usize, f64))> {
+fn search(
+    length: usize,
+    shortest: usize,
+    gain: impl Fn(usize, usize) -> f64,
+) -> Option<(Vec<f64>, (usize, usize, f64))> {
     if length < FEWEST {
         return None;
     }
     let stride = (length / 36).max(1);
     let mut gains = vec![0.0; length];
     let mut best = (0, length, 0.0);
-    for begin in SHORTEST..=length - SHORTEST {
+    for begin in SHORTEST..=length - shortest {
         let mut best_here = (length, gain(begin, length));
         // A rise that ended long ago is another incident's.
-        let mut end = (begin + SHORTEST.max(stride)).max(length - length / 3);
+        let mut end = (begin + shortest.max(stride)).max(length - length / 3);
         while end + SHORTEST <= length {
             // An end is one more thing to choose: it must earn its keep.
             let here = gain(begin, end) - 3.0;
@@ -238,7 +274,7 @@ fn search(length: usize, gain: impl Fn(usize, usize) -> f64) -> Option<(Vec<f64>
     // The coarse end is refined around where it was found, and every beginning is judged by it.
     if best.1 < length {
         let (begin, coarse, _) = best;
-        for end in coarse.saturating_sub(stride).max(begin + SHORTEST)..=(coarse + stride).min(length - 1) {
+        for end in coarse.saturating_sub(stride).max(begin + shortest)..=(coarse + stride).min(length - 1) {
             let here = gain(begin, end) - 3.0;
             if here > best.2 {
                 best = (begin, end, here);
@@ -354,6 +390,34 @@ mod tests {
         let rise = rise_in_level(&levels).unwrap();
         assert!((149..=151).contains(&rise.begin), "{}", rise.begin);
         assert!(rise.strength > 20.0);
+    }
+
+    #[test]
+    fn one_bad_minute_of_many_requests_is_a_rise() {
+        let requests = vec![100.0; 120];
+        for bad in [118, 119] {
+            let failures: Vec<f64> = (0..120).map(|index| if index < bad { 5.0 } else { 30.0 }).collect();
+            let rise = rise_in_share(&failures, &requests).unwrap();
+            assert_eq!((rise.begin, rise.end), (bad, None));
+            assert!(rise.strength > 20.0, "{}", rise.strength);
+        }
+    }
+
+    #[test]
+    fn counts_speak_for_no_rise_only_where_they_are_enough_to_show_one() {
+        let odds = |requests: f64, usual: f64, since: f64| {
+            let all = vec![requests; 120];
+            let failed: Vec<f64> =
+                (0..120).map(|index| requests * if index < 110 { usual } else { since }).collect();
+            odds_of_rise(&failed, &all, 110)
+        };
+        assert!(odds(100.0, 0.05, 0.05) < 0.02, "{}", odds(100.0, 0.05, 0.05));
+        assert!(odds(100.0, 0.05, 0.25) > 1e6, "{}", odds(100.0, 0.05, 0.25));
+        // A fall is no rise.
+        assert!(odds(100.0, 0.05, 0.01) < 0.01, "{}", odds(100.0, 0.05, 0.01));
+        // With two requests a minute hardly anything would have been seen.
+        assert!((0.1..0.7).contains(&odds(2.0, 0.05, 0.05)), "{}", odds(2.0, 0.05, 0.05));
+        assert!((odds_of_rise(&[0.0; 10], &[0.0; 10], 5) - 1.0).abs() < 1e-12);
     }
 
     #[test]

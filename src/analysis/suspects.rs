@@ -15,12 +15,10 @@ use super::settings;
 use super::symptom::Symptom;
 use super::triggers::{Triggers, events};
 use super::words;
-use crate::domain::change::{Change, ChangeKind, Effect, FieldSays, KeyChange, LogField, Relation};
+use crate::domain::change::{Change, ChangeKind, FieldSays, KeyChange, LogField, Relation};
 use crate::domain::evidence::Evidence;
 
-/// Seconds.
-const LONGEST_ROLLOUT: i64 = 2 * 3600;
-/// A rollout that takes longer goes out in steps.
+/// Seconds. A rollout that takes longer goes out in steps.
 const STEPWISE: i64 = 10 * 60;
 
 /// The least share of the new failing lines that a kind or a mechanism must have to be spoken of.
@@ -84,6 +82,16 @@ impl Suspect<'_> {
     /// Evidence beyond timing speaks for it.
     pub fn has_mechanism(&self) -> bool {
         self.mechanism >= 2.5 || self.names_error.is_some()
+    }
+
+    /// Something beyond its time shows how it did it: what it changed fits the errors, or its share of the traffic tells it
+    /// from the rest.
+    pub fn shows_how(&self) -> bool {
+        self.has_mechanism()
+            || self.has_split()
+            || self.has_values()
+            || self.reversed()
+            || self.dose.as_ref().is_some_and(|dose| dose.ratio >= 3.0)
     }
 
     /// The mechanism stands with its values: in the error itself, or in an arithmetic that cannot
@@ -228,14 +236,7 @@ fn suspect<'c>(
     logs: Option<&LogSurvey>,
     evidence: &Evidence,
 ) -> Suspect<'c> {
-    let effect = match &change.effect {
-        Effect::Took { from, until } => {
-            let (from, until) = (from.as_second(), until.as_second());
-            // No rollout takes longer; a later time is when somebody last looked at it.
-            Some((from, if until - from > LONGEST_ROLLOUT { from } else { until.max(from) }))
-        }
-        Effect::None { .. } => None,
-    };
+    let effect = change.took_effect();
     let real = symptom.primary.is_some();
     let mut fits: Vec<Fit> = change.keys.iter().map(|key| keys::fit(key, failure)).collect();
     for (key, fit) in change.keys.iter().zip(&mut fits) {

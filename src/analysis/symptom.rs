@@ -4,11 +4,14 @@
 //! distribution over periods, from the service's own failures and latencies, sharpened by the first
 //! line of a kind never logged before.
 
+use crate::analysis::canary::log_bayes_factor;
 use crate::analysis::grid::Grid;
 use crate::analysis::logs::{Kind, LogSurvey};
 use crate::analysis::metrics::{Entity, Manner, Measure, Metrics, Trouble, trouble};
-use crate::analysis::steps;
+use crate::analysis::sag::{self, Sag};
+use crate::analysis::{chance, steps};
 use crate::domain::alert::{Alert, Symptom as Named};
+use crate::domain::change::Change;
 
 /// The symptom under investigation.
 #[derive(Debug, Clone)]
@@ -37,19 +40,12 @@ pub struct Symptom {
     pub measured: bool,
     /// Error lines rose while nothing that users see did.
     pub log_noise: Option<LogNoise>,
+    /// The odds that failures rose with those lines, by what was counted: far below 1 they did not, at 1 nobody can tell.
+    pub unmoved: f64,
+    /// The likeliest rise that is too faint to be told from chance, where none is clear.
+    pub faint: Option<Trouble>,
     /// Something that the service counts of its own work fell, while it was asked for as much and failed no more.
     pub sag: Option<Sag>,
-}
-
-/// A count for each request, before and since.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Sag {
-    pub query: String,
-    pub metric: String,
-    /// Per period.
-    pub before: f64,
-    pub during: f64,
-    pub begin: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -69,8 +65,22 @@ pub struct LogNoise {
 
 /// Fewest requests from which a share can be told.
 pub const ENOUGH_REQUESTS: f64 = 40.0;
+/// Minutes that an alert comes after its symptom, at most as a rule.
+const BEFORE_AN_ALERT: i64 = 10;
+/// Of alerts on which nothing that is counted moves, those about something that is not counted.
+const QUIET: f64 = 0.08;
+/// The same where there are too few requests to tell.
+const FEW: f64 = 0.22;
+/// The least odds of a rise that has a second witness.
+const WITNESSED: f64 = 4.5;
 
-pub fn observe(alert: &Alert, metrics: Option<&Metrics>, logs: Option<&LogSurvey>, grid: Grid) -> Symptom {
+pub fn observe(
+    alert: &Alert,
+    metrics: Option<&Metrics>,
+    logs: Option<&LogSurvey>,
+    changes: &[Change],
+    grid: Grid,
+) -> Symptom {
     let own = metrics.and_then(Metrics::own);
     let mut troubles = own.map(trouble::troubles).unwrap_or_default();
     troubles.retain(|one| ends_plausibly(one, grid));
@@ -95,7 +105,18 @@ pub fn observe(alert: &Alert, metrics: Option<&Metrics>, logs: Option<&LogSurvey
         let named = if is_named(alert, one) { 2.0 } else { 1.0 };
         one.rise.strength * named * libm::exp(-minutes / 90.0)
     };
-    let believed = |one: &Trouble| one.matters() || (is_named(alert, one) && one.hints());
+    let odds = |one: &Trouble| chance::odds(one, changes, grid);
+    let witnessed = |one: &Trouble| is_named(alert, one) || chance::is_witnessed(one, noise, logs, grid);
+    // What does not stand out by itself is looked at where an alert looks: shortly before it, and going on.
+    let timely = |one: &Trouble| {
+        one.is_large()
+            && one.rise.begin + grid.periods(30) >= fired
+            && one.rise.end.is_none_or(|end| end + 2 >= grid.len)
+    };
+    let believed = |one: &Trouble| {
+        let looked_at = timely(one) && (witnessed(one) || odds(one) > 1.0);
+        one.matters() || (one.hints() && (is_named(alert, one) || looked_at))
+    };
     let pick = |manner: Manner| {
         troubles
             .iter()
@@ -139,6 +160,8 @@ pub fn observe(alert: &Alert, metrics: Option<&Metrics>, logs: Option<&LogSurvey
         requests,
         habit: primary.as_ref().and_then(habit),
         log_noise: noise,
+        unmoved: 1.0,
+        faint: None,
         sag: None,
         measured,
         primary,
@@ -146,52 +169,35 @@ pub fn observe(alert: &Alert, metrics: Option<&Metrics>, logs: Option<&LogSurvey
         from_logs,
     };
     if symptom.primary.is_none() {
-        symptom.sag = own.and_then(|own| sag(own, grid));
+        symptom.sag = own.and_then(|own| sag::find(alert, own, grid));
+        let faint = troubles.iter().filter(|one| timely(one) && !one.matters());
+        symptom.faint =
+            faint.max_by(|a, b| odds(a).total_cmp(&odds(b)).then_with(|| b.query.cmp(&a.query))).cloned();
+        symptom.unmoved = own.and_then(|own| unmoved(own, noise, fired, grid)).unwrap_or(1.0);
     }
-    symptom.real = reality(&symptom, from_metrics, logs.is_some(), troubles.first());
+    let sure = symptom.primary.as_ref().or(symptom.faint.as_ref()).map(|one| {
+        // A second witness is worth what an alert on this very series is: it need not stand out of the whole window.
+        let odds = if symptom.primary.is_some() && !one.matters() && witnessed(one) {
+            odds(one).max(WITNESSED)
+        } else {
+            odds(one)
+        };
+        odds / (1.0 + odds)
+    });
+    symptom.real = reality(&symptom, sure.unwrap_or(0.0), from_metrics, logs.is_some());
     symptom.locate(alert, logs);
     symptom
 }
 
-/// A count of successes, or of something unknown, that fell against the requests and stays down: bookings of as many
-/// visitors. Whatever did that, no failure shows it.
-fn sag(own: &Entity, grid: Grid) -> Option<Sag> {
-    /// It has to lose a part that nobody calls noise.
-    const PART: f64 = 0.8;
-    let offered = own.offered()?;
-    own.tracks
-        .iter()
-        .filter(|track| track.stat == "Sum" && matches!(track.measure, Measure::Successes | Measure::Other))
-        .filter_map(|track| {
-            let share: Vec<Option<f64>> = track
-                .values
-                .iter()
-                .zip(&offered)
-                .map(|(count, all)| {
-                    count.zip(*all).filter(|(_, all)| *all > 0.0).map(|(count, all)| count / all)
-                })
-                .collect();
-            let fall = steps::fall_in_level(&share)?;
-            let known = |from: usize, to: usize| share[from..to].iter().flatten().count();
-            let lasting = fall.end.is_none_or(|end| end + 2 >= grid.len);
-            let long = known(fall.begin, share.len()) >= 8 && known(0, fall.begin) >= 30;
-            let level =
-                |from: usize, to: usize| crate::analysis::metrics::entities::mean(&track.values[from..to]);
-            let (before, during) = (level(0, fall.begin)?, level(fall.begin, share.len())?);
-            let clear = fall.strength >= trouble::SIGNIFICANT + 3.0 && during <= PART * before;
-            (lasting && long && clear).then(|| {
-                let sag = Sag {
-                    query: track.query(),
-                    metric: track.metric.clone(),
-                    before,
-                    during,
-                    begin: fall.begin,
-                };
-                (fall.strength, sag)
-            })
-        })
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, sag)| sag)
+/// The odds that failures rose unseen: with the error lines where those rose, else at any moment in the minutes before the
+/// alert, which nobody knows better. `None` where nothing counts failures.
+fn unmoved(own: &Entity, noise: Option<LogNoise>, fired: usize, grid: Grid) -> Option<f64> {
+    let fired = fired.min(grid.len.saturating_sub(1));
+    let moments = noise
+        .map_or(fired.saturating_sub(grid.periods(BEFORE_AN_ALERT))..=fired, |one| one.begin..=one.begin);
+    let count = moments.clone().count() as f64;
+    let odds: Option<Vec<f64>> = moments.map(|begin| trouble::odds_since(own, begin)).collect();
+    Some(odds?.iter().sum::<f64>() / count)
 }
 
 /// Whether the alert is about this very series.
@@ -287,24 +293,39 @@ fn habit(primary: &Trouble) -> Option<Habit> {
         let during = crate::analysis::metrics::entities::mean(during_values)?;
         let before = trouble::level_then(values, rise.begin, end).map_or(rise.before, |(before, _)| before);
         let alike = during - before >= 0.4 * elevation || during >= 0.6 * rise.during;
-        (alike && during >= 1.3 * before.min(rise.before).max(1e-9)).then_some(Habit {
-            days_ago,
-            before,
-            during,
-        })
+        let risen = during >= 1.3 * before.min(rise.before).max(1e-9) && is_no_chance(primary, values, end);
+        (alike && risen).then_some(Habit { days_ago, before, during })
     })
 }
 
-/// Probability that users were hurt.
-fn reality(symptom: &Symptom, from_metrics: bool, with_logs: bool, strongest: Option<&Trouble>) -> f64 {
-    if let Some(primary) = &symptom.primary {
-        // That an alert fired on this is evidence of its own.
-        let margin =
-            (primary.rise.strength - trouble::SIGNIFICANT).max(if primary.matters() { -1.0 } else { 0.5 });
-        let sure = 1.0 / (1.0 + (-margin - 1.0).exp());
+/// Whether what failed in these minutes of an earlier day is more than chance, had there been as many requests as today:
+/// one failure of a handful is no habit, however alike its share.
+fn is_no_chance(primary: &Trouble, then: &[Option<f64>], end: usize) -> bool {
+    /// Nats.
+    const SURE: f64 = 3.0;
+    if primary.manner != Manner::Failing || primary.requests.is_empty() {
+        return true;
+    }
+    let sums = |values: &[Option<f64>], from: usize, to: usize| {
+        let known = values.iter().zip(&primary.requests).take(to).skip(from);
+        known
+            .filter_map(|(share, all)| share.map(|share| (share * all, *all)))
+            .fold((0.0, 0.0), |sum: (f64, f64), (failed, all)| (sum.0 + failed, sum.1 + all))
+    };
+    let begin = primary.rise.begin;
+    let (hour, before) = (begin.saturating_sub(60), begin.saturating_sub(1));
+    let quiet = Some(sums(then, hour, before)).filter(|(_, all)| *all >= 1.0);
+    let (quiet_failed, quiet_all) = quiet.unwrap_or_else(|| sums(&primary.values, hour, before));
+    let (failed, all) = sums(then, begin, end);
+    log_bayes_factor(failed, all, quiet_failed, quiet_all) >= SURE
+}
+
+/// Probability that users were hurt; `sure` is that the rise that was found is no chance.
+fn reality(symptom: &Symptom, sure: f64, from_metrics: bool, with_logs: bool) -> f64 {
+    if symptom.primary.is_some() {
         if symptom.requests.is_some_and(|requests| requests < ENOUGH_REQUESTS) {
             // A few requests of which some failed: not enough to call it an incident, whatever the share.
-            return sure.min(0.25);
+            return sure.min(FEW);
         }
         // Logs are a sample, chosen by somebody's log level.
         return if symptom.from_logs && from_metrics { sure.min(0.7) } else { sure.min(0.995) };
@@ -313,9 +334,13 @@ fn reality(symptom: &Symptom, from_metrics: bool, with_logs: bool, strongest: Op
         // Nothing was read that could have shown it, but for lines that somebody chose to write.
         return if with_logs { 0.6 } else { 0.5 };
     }
-    let hint = strongest.map_or(0.0, |one| one.rise.strength / trouble::SIGNIFICANT).clamp(0.0, 1.0);
-    let quiet = if symptom.requests.is_none_or(|requests| requests < ENOUGH_REQUESTS) { 0.22 } else { 0.08 };
-    quiet + 0.1 * hint
+    if symptom.requests.is_none_or(|requests| requests < ENOUGH_REQUESTS) {
+        return FEW;
+    }
+    // What no count shows, and what the counts leave open: half of the alerts that show nothing clear are taken for
+    // something before the counts are looked at.
+    let open = 0.5 * symptom.unmoved;
+    1.0 - (1.0 - QUIET) * (1.0 - sure.max(open / (1.0 + open)))
 }
 
 impl Symptom {

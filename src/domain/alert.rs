@@ -133,6 +133,11 @@ impl Alert {
         }
     }
 
+    /// Whether it fired because something is too little: what it measured lies below its threshold.
+    pub fn is_about_too_little(&self) -> bool {
+        self.value.zip(self.threshold).is_some_and(|(value, threshold)| value < threshold)
+    }
+
     pub fn symptom(&self) -> Option<Symptom> {
         [self.metric.as_deref(), self.alert_name.as_deref()]
             .into_iter()

@@ -175,6 +175,15 @@ pub struct Change {
 }
 
 impl Change {
+    /// Epoch seconds from and until which it took effect, if it did.
+    pub fn took_effect(&self) -> Option<(i64, i64)> {
+        /// Seconds. No rollout takes longer; a later time is when somebody last looked at it.
+        const LONGEST_ROLLOUT: i64 = 2 * 3600;
+        let Effect::Took { from, until } = &self.effect else { return None };
+        let (from, until) = (from.as_second(), until.as_second());
+        Some((from, if until - from > LONGEST_ROLLOUT { from } else { until.max(from) }))
+    }
+
     /// What AWS shows to differ between what it left behind and what undoing it goes back to. What only a log line
     /// shows is no part of that; and the number of tasks stays as it is, because autoscaling may have made it.
     pub fn differences(&self) -> Vec<KeyChange> {

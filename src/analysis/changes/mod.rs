@@ -25,6 +25,7 @@ use jiff::{SignedDuration, Timestamp};
 use self::call::Call;
 pub(in crate::analysis) use self::ecs::settings as task_settings;
 pub(in crate::analysis) use self::lambda::steering as function_settings;
+pub(in crate::analysis) use self::network::DENIED;
 use self::relation::Owners;
 use crate::analysis::triggers::events;
 use crate::domain::change::{Change, ChangeKind, Effect, Relation};

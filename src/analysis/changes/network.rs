@@ -58,6 +58,39 @@ pub(super) fn route(call: &Call<'_>) -> Option<KeyChange> {
     Some(KeyChange { key: format!("route {to}"), before, after })
 }
 
+/// Value of a rule that refuses what it is about.
+pub(in crate::analysis) const DENIED: &str = "denied";
+
+/// The entry of a subnet's access list that a call makes or replaces, written like a security group's rule. What held
+/// before it is in no record.
+pub(super) fn list_entry(call: &Call<'_>) -> Option<KeyChange> {
+    if !call.verb.starts_with("Create") && !call.verb.starts_with("Replace") {
+        return None;
+    }
+    let after = match call.text(&["ruleAction"])?.as_str() {
+        "deny" => DENIED,
+        "allow" => "allowed",
+        _ => return None,
+    };
+    let direction = if call.text(&["egress"]).as_deref() == Some("true") { "egress" } else { "ingress" };
+    // By their numbers, as IANA assigns them.
+    let protocol = match call.text(&["aclProtocol", "protocol"])?.as_str() {
+        "6" | "tcp" => "tcp".to_owned(),
+        "17" | "udp" => "udp".to_owned(),
+        "-1" => "all".to_owned(),
+        other => other.to_owned(),
+    };
+    let port = |name: &str| call.field(&["portRange"]).and_then(|range| field(range, name)).and_then(scalar);
+    let ports = match (port("from"), port("to")) {
+        (Some(from), Some(to)) if from == to => format!(" {from}"),
+        (Some(from), Some(to)) => format!(" {from}-{to}"),
+        _ => String::new(),
+    };
+    let other = call.text(&["cidrBlock", "ipv6CidrBlock"]).map_or(String::new(), |other| format!(" {other}"));
+    let key = format!("{direction} {protocol}{ports}{other}");
+    Some(KeyChange { key, before: None, after: Some(after.to_owned()) })
+}
+
 /// The rules of a security group that a call allows or takes away.
 pub(super) fn rules(call: &Call<'_>) -> Vec<KeyChange> {
     let direction = if call.verb.contains("Egress") { "egress" } else { "ingress" };

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::call::{Call, field, function_name, scalar, settings};
 use super::kinds::{by_hand, kind, only_labels, without_effect};
-use super::network::{record_sets, route, rules, takes_away};
+use super::network::{list_entry, record_sets, route, rules, takes_away};
 use super::{DEPLOYMENT_GAP, World, appconfig, lambda, of_call, parameters};
 use crate::domain::change::{Change, ChangeKind, Effect, KeyChange};
 
@@ -327,6 +327,9 @@ fn keys(call: &Call<'_>, kind: &ChangeKind, names: &[&str]) -> Vec<KeyChange> {
         ChangeKind::Secret | ChangeKind::Stack => Vec::new(),
         _ if call.service == "codedeploy" => Vec::new(),
         ChangeKind::Network if call.verb.ends_with("Route") => route(call).into_iter().collect(),
+        ChangeKind::Network if call.verb.ends_with("NetworkAclEntry") && !takes_away(call) => {
+            list_entry(call).into_iter().collect()
+        }
         ChangeKind::Network if call.service == "ec2" && takes_away(call) => names
             .first()
             .map(|name| KeyChange {

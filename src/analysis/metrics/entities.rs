@@ -189,6 +189,14 @@ impl Metrics {
             });
             entity.tracks.push(track(one, grid));
         }
+        // Whom a firewall in front of the service turns away, the service would have served.
+        if let Some(own) = entities.get_mut(&(Role::Own, scope.service.clone())) {
+            let (before, behind): (Vec<Resource>, Vec<Resource>) = resources
+                .into_iter()
+                .partition(|resource| resource.own && resource.track.measure == Measure::Blocked);
+            own.tracks.extend(before.into_iter().map(|resource| resource.track));
+            resources = behind;
+        }
         let mut entities: Vec<Entity> = entities.into_values().collect();
         for entity in &mut entities {
             entity.tracks.sort_by(by_name);

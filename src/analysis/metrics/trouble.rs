@@ -46,9 +46,17 @@ impl Trouble {
 
     /// Big and sure enough to speak of.
     pub fn matters(&self) -> bool {
-        if self.rise.strength < SIGNIFICANT {
-            return false;
-        }
+        self.rise.strength >= SIGNIFICANT && self.is_large()
+    }
+
+    /// The odds that it is no chance. One nat less than [`SIGNIFICANT`] is even: to be called sure it has to be likelier
+    /// than that.
+    pub fn odds(&self) -> f64 {
+        libm::exp((self.rise.strength - SIGNIFICANT + 1.0).min(700.0))
+    }
+
+    /// Big enough to speak of, were it sure.
+    pub fn is_large(&self) -> bool {
         match self.manner {
             Manner::Failing => {
                 self.excess >= 3.0
@@ -80,12 +88,13 @@ pub fn troubles(entity: &Entity) -> Vec<Trouble> {
         .iter()
         .filter_map(|track| match track.measure {
             Measure::Failures => failing(entity, track),
-            Measure::Throttles => throttled(entity, track),
+            Measure::Throttles => failing(entity, track),
+            Measure::Blocked => failing(entity, track).filter(|trouble| goes_missing(entity, track, trouble)),
             Measure::Refusals => failing(entity, track).filter(|trouble| {
                 // Callers err all the time; a fault of ours makes many of them do so at once.
                 trouble.rise.during >= 0.05 && trouble.rise.during >= 3.0 * trouble.rise.before
             }),
-            Measure::Availability => unavailable(entity, track),
+            Measure::Availability => failing(entity, track),
             Measure::Latency => slow(track),
             _ => None,
         })
@@ -145,82 +154,107 @@ pub fn levels(entity: &Entity, manner: Manner, begin: usize, end: usize) -> Vec<
     entity.tracks.iter().filter_map(of_track).collect()
 }
 
-fn failing(entity: &Entity, track: &Track) -> Option<Trouble> {
-    let requests = entity.requests_for(track)?;
-    let shares = |failures: &[Option<f64>], requests: &[Option<f64>]| -> Vec<Option<f64>> {
-        failures
-            .iter()
-            .zip(requests)
-            .map(|(bad, all)| {
-                bad.zip(*all).filter(|(_, all)| *all > 0.0).map(|(bad, all)| (bad / all).clamp(0.0, 1.0))
-            })
-            .collect()
-    };
-    let busiest = entity.demand();
-    let old = |pick: fn(&Track) -> &Vec<Option<f64>>| {
-        busiest.map(|total| shares(pick(track), pick(total))).unwrap_or_default()
-    };
-    share_trouble(
-        track,
-        shares(&track.values, &requests),
-        &requests,
-        old(|track| &track.day_ago),
-        old(|track| &track.week_ago),
-    )
+/// Whether those who are turned away are missing behind the door: a firewall that keeps out who never came before does
+/// its work.
+fn goes_missing(entity: &Entity, track: &Track, trouble: &Trouble) -> bool {
+    /// The part of those turned away that has to be missing: the rest may be others, or the same who try again.
+    const PART: f64 = 0.3;
+    let Some(served) = entity.demand() else { return false };
+    let begin = trouble.rise.begin;
+    let hour = begin.saturating_sub(60);
+    let end = trouble.rise.end.unwrap_or(served.values.len());
+    let moved = |track: &Track| Some(track.mean(begin, end)? - track.mean(hour, begin)?);
+    matches!((moved(served), moved(track)), (Some(fewer), Some(more)) if -fewer >= PART * more)
 }
 
-/// Throttled calls are not among the invocations: both together are what callers tried.
-fn throttled(entity: &Entity, track: &Track) -> Option<Trouble> {
-    let requests = entity.requests_for(track)?;
-    let tried = |refused: &[Option<f64>], done: &[Option<f64>]| -> Vec<Option<f64>> {
-        refused
-            .iter()
-            .zip(done)
-            .map(|(refused, done)| refused.zip(*done).map(|(refused, done)| refused + done))
-            .collect()
-    };
-    let tried = tried(&track.values, &requests);
-    let shares: Vec<Option<f64>> = track
-        .values
+/// The odds that failures rose since a period by something that matters, against that they did not, by what was counted
+/// before and since; see [`steps::odds_of_rise`]. `None` where nothing counts failures.
+pub fn odds_since(entity: &Entity, begin: usize) -> Option<f64> {
+    let counted: Vec<(f64, f64)> = entity
+        .tracks
         .iter()
-        .zip(&tried)
-        .map(|(refused, tried)| {
-            refused.zip(*tried).filter(|(_, tried)| *tried > 0.0).map(|(refused, tried)| refused / tried)
+        .filter(|track| {
+            matches!(track.measure, Measure::Failures | Measure::Throttles | Measure::Availability)
+        })
+        .filter_map(|track| {
+            let (hits, tries) = counts(&shares(entity, track)?);
+            let since: f64 = tries.get(begin..).unwrap_or_default().iter().sum();
+            Some((since, steps::odds_of_rise(&hits, &tries, begin)))
         })
         .collect();
-    share_trouble(track, shares, &tried, Vec::new(), Vec::new())
+    // What counts few of the requests says little of the others, and is not asked.
+    let most = counted.iter().map(|(since, _)| *since).fold(0.0, f64::max);
+    counted.iter().filter(|(since, _)| 2.0 * since >= most).map(|(_, odds)| *odds).reduce(f64::max)
 }
 
-fn unavailable(entity: &Entity, track: &Track) -> Option<Trouble> {
-    let missing = |values: &[Option<f64>]| -> Vec<Option<f64>> {
-        values.iter().map(|value| value.map(|value| (1.0 - value / 100.0).clamp(0.0, 1.0))).collect()
-    };
+/// Shares of failed requests by period, and the requests.
+struct Shares {
+    failed: Vec<Option<f64>>,
+    requests: Vec<Option<f64>>,
+}
+
+fn part(bad: Option<f64>, all: Option<f64>) -> Option<f64> {
+    bad.zip(all).filter(|(_, all)| *all > 0.0).map(|(bad, all)| (bad / all).clamp(0.0, 1.0))
+}
+
+fn parts(bad: &[Option<f64>], all: &[Option<f64>]) -> Vec<Option<f64>> {
+    bad.iter().zip(all).map(|(bad, all)| part(*bad, *all)).collect()
+}
+
+/// Of an availability in percent.
+fn missing(values: &[Option<f64>]) -> Vec<Option<f64>> {
+    values.iter().map(|value| value.map(|value| (1.0 - value / 100.0).clamp(0.0, 1.0))).collect()
+}
+
+fn shares(entity: &Entity, track: &Track) -> Option<Shares> {
     let requests = entity.requests_for(track)?;
-    share_trouble(track, missing(&track.values), &requests, missing(&track.day_ago), missing(&track.week_ago))
+    Some(match track.measure {
+        Measure::Availability => Shares { failed: missing(&track.values), requests },
+        // Whoever was throttled or turned away is not among the requests: both together are what callers tried.
+        Measure::Throttles | Measure::Blocked => {
+            let both = |(refused, done): (&Option<f64>, &Option<f64>)| {
+                refused.zip(*done).map(|(refused, done)| refused + done)
+            };
+            let tried: Vec<Option<f64>> = track.values.iter().zip(&requests).map(both).collect();
+            Shares { failed: parts(&track.values, &tried), requests: tried }
+        }
+        _ => Shares { failed: parts(&track.values, &requests), requests },
+    })
 }
 
-fn share_trouble(
-    track: &Track,
-    shares: Vec<Option<f64>>,
-    requests: &[Option<f64>],
-    day_ago: Vec<Option<f64>>,
-    week_ago: Vec<Option<f64>>,
-) -> Option<Trouble> {
-    let tries: Vec<f64> =
-        shares.iter().zip(requests).map(|(share, all)| share.and(*all).unwrap_or(0.0)).collect();
-    let hits: Vec<f64> = shares.iter().zip(&tries).map(|(share, all)| share.unwrap_or(0.0) * all).collect();
+/// Failed requests and all of them, where both are known.
+fn counts(shares: &Shares) -> (Vec<f64>, Vec<f64>) {
+    let pairs = shares.failed.iter().zip(&shares.requests);
+    let tries: Vec<f64> = pairs.map(|(share, all)| share.and(*all).unwrap_or(0.0)).collect();
+    let hits = shares.failed.iter().zip(&tries).map(|(share, all)| share.unwrap_or(0.0) * all).collect();
+    (hits, tries)
+}
+
+fn failing(entity: &Entity, track: &Track) -> Option<Trouble> {
+    let shares = shares(entity, track)?;
+    let (day_ago, week_ago) = match track.measure {
+        Measure::Availability => (missing(&track.day_ago), missing(&track.week_ago)),
+        Measure::Throttles | Measure::Blocked => (Vec::new(), Vec::new()),
+        _ => {
+            let old = |pick: fn(&Track) -> &Vec<Option<f64>>| {
+                entity.demand().map(|total| parts(pick(track), pick(total))).unwrap_or_default()
+            };
+            (old(|track| &track.day_ago), old(|track| &track.week_ago))
+        }
+    };
+    let (hits, tries) = counts(&shares);
     let rise = steps::rise_in_share(&hits, &tries)?;
     let end = rise.end.unwrap_or(tries.len());
     let requests_during: f64 = tries[rise.begin..end].iter().sum();
     let excess = hits[rise.begin..end].iter().sum::<f64>() - requests_during * rise.before;
-    let steadiness = steps::steadiness(&shares, &rise);
+    let steadiness = steps::steadiness(&shares.failed, &rise);
     Some(Trouble {
         manner: Manner::Failing,
         rise,
         query: track.query(),
         metric: track.metric.clone(),
         stat: track.stat.clone(),
-        values: shares,
+        values: shares.failed,
         requests: tries,
         day_ago,
         week_ago,

@@ -145,8 +145,28 @@ pub fn summary(findings: &Findings<'_>, verdict: &Verdict) -> String {
 /// What users see, in one sentence.
 fn symptom(findings: &Findings<'_>) -> String {
     let symptom = findings.symptom;
-    let Some(primary) = &symptom.primary else { return "Nothing that users see has changed.".to_owned() };
     let now = findings.evidence.scope.now;
+    let Some(primary) = &symptom.primary else {
+        return symptom.faint.as_ref().map_or_else(
+            || "Nothing that users see has changed.".to_owned(),
+            |faint| {
+                let since = clock(symptom.grid.at(faint.rise.begin), now);
+                let (before, during) = (faint.rise.before, faint.rise.during);
+                let how = match faint.manner {
+                    Manner::Failing => {
+                        format!("{} of requests fail instead of {}", percent(during), percent(before))
+                    }
+                    Manner::Slow => format!(
+                        "{} latency is {} instead of {}",
+                        stat_word(&faint.stat),
+                        milliseconds(during),
+                        milliseconds(before)
+                    ),
+                };
+                format!("Since {since} UTC {how}, but that is so short or so few that it may be chance.")
+            },
+        );
+    };
     let since = clock(symptom.grid.at(symptom.begin), now);
     let failing = [Some(primary), symptom.second.as_ref()]
         .into_iter()

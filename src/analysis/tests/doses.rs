@@ -109,3 +109,31 @@ fn a_rise_that_all_neighbours_share_is_not_the_changes_own() {
     // One neighbour with an incident of its own is no control group.
     assert!(!says(&one, "rose as well in the same minutes"), "{one:#?}");
 }
+
+/// A service of few lines, whose tenant `umbrella` sends `share` of the requests from the onset on; `every`
+/// is the number of minutes between two lines.
+fn tenants(share: f64, every: usize) -> Report {
+    let mut incident = Incident::calm();
+    let rises = |minute: usize| if minute >= ONSET { 0.3 } else { 0.01 };
+    incident.metrics("checkout", |_| 1000.0, rises).lines(|minute, index| {
+        let heavy = minute >= ONSET && (index as f64) < share * 10.0;
+        let tenant =
+            if heavy { "umbrella" } else { ["acme", "initech", "umbrella", "hooli"][(minute + index) % 4] };
+        json!({"level": "INFO", "message": "order stored", "tenant": tenant}).to_string()
+    });
+    let mut kept = 0;
+    incident.evidence.logs.get_or_insert_default().retain(|_| {
+        kept += 1;
+        kept % every == 0
+    });
+    report(&incident)
+}
+
+#[test]
+fn a_tenant_who_takes_over_is_seen_in_few_lines_and_chance_is_not() {
+    let told = "The mix of work shifted";
+    assert!(says(&tenants(0.9, 9), told), "{:#?}", tenants(0.9, 9));
+    assert!(!says(&tenants(0.3, 9), told));
+    // A handful of lines says nothing, whatever they say.
+    assert!(!says(&tenants(0.9, 30), told));
+}

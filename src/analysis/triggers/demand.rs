@@ -1,6 +1,7 @@
 //! More work than usual, or other work than usual.
 
 use super::{Heavier, MixShift, Surge, Triggers, lag};
+use crate::analysis::canary::log_bayes_factor;
 use crate::analysis::logs::LogSurvey;
 use crate::analysis::logs::claims;
 use crate::analysis::metrics::entities::{Entity, mean};
@@ -128,6 +129,14 @@ fn is_size(name: &str) -> bool {
 
 /// A value of a field whose share of all lines rose by much at the onset.
 pub(super) fn mix(symptom: &Symptom, logs: &LogSurvey) -> Option<MixShift> {
+    /// Lines before, and since the onset, from which a share can be told.
+    const FEWEST_BEFORE: f64 = 50.0;
+    const FEWEST_SINCE: f64 = 15.0;
+    /// So many that a jump of a quarter is no chance.
+    const MANY: f64 = 50.0;
+    /// Nats, where they are fewer: a dozen values of a few dozen fields are looked at, and one in ten
+    /// incidents with so few lines may show such a jump by chance without it.
+    const SURE: f64 = 8.0;
     symptom.primary.as_ref()?;
     let (begin, len) = (symptom.begin, logs.grid.len);
     let sum = |counts: &[u32], from: usize, to: usize| -> f64 {
@@ -140,7 +149,7 @@ pub(super) fn mix(symptom: &Symptom, logs: &LogSurvey) -> Option<MixShift> {
         }
         let total = |from, to| field.held.iter().map(|held| sum(&held.periods, from, to)).sum::<f64>();
         let (before_all, during_all) = (total(0, begin), total(begin, len));
-        if before_all < 50.0 || during_all < 50.0 {
+        if before_all < FEWEST_BEFORE || during_all < FEWEST_SINCE {
             continue;
         }
         for held in &field.held {
@@ -152,8 +161,11 @@ pub(super) fn mix(symptom: &Symptom, logs: &LogSurvey) -> Option<MixShift> {
                 jump > best.during - best.before
                     || (jump >= best.during - best.before && (name, &value) < (&best.field, &best.value))
             });
+            let (hits, hits_before) = (sum(&held.periods, begin, len), sum(&held.periods, 0, begin));
+            let sure =
+                during_all >= MANY || log_bayes_factor(hits, during_all, hits_before, before_all) >= SURE;
             // From nothing to everything is a switch, not a mix.
-            if before >= 0.01 && during <= 0.97 && jump >= 0.25 && during >= 2.5 * before && larger {
+            if sure && before >= 0.01 && during <= 0.97 && jump >= 0.25 && during >= 2.5 * before && larger {
                 best = Some(MixShift { field: name.clone(), value, before, during });
             }
         }

@@ -24,7 +24,7 @@ pub(super) fn gauges(found: &mut Triggers, symptom: &Symptom, own: &Entity) {
         }
         read = true;
         // What rises and falls with demand is used, not used up; so is what does so every day.
-        if follows(&track.values, own) || usual(symptom, track) {
+        if follows(track, own) || usual(symptom, track) {
             continue;
         }
         if let Some(drain) = drain(
@@ -53,7 +53,7 @@ pub(super) fn resources(found: &mut Triggers, symptom: &Symptom, metrics: &Metri
             Measure::Gauge(gauge)
                 if *named
                     && track.values.iter().flatten().count() >= 20
-                    && !own.is_some_and(|own| follows(&track.values, own))
+                    && !own.is_some_and(|own| follows(track, own))
                     && !usual(symptom, track) =>
             {
                 let falling = counts_what_is_left(&track.metric);
@@ -71,11 +71,17 @@ pub(super) fn resources(found: &mut Triggers, symptom: &Symptom, metrics: &Metri
     }
 }
 
-/// Whether a gauge moves with demand: correlated by period, and demand itself moved.
-pub(super) fn follows(values: &[Option<f64>], own: &Entity) -> bool {
+/// Whether a gauge moves with demand: correlated by period, and demand itself moved. More work leaves less of what is
+/// left: a balance that falls while less is asked for is not used by those who ask.
+pub(super) fn follows(track: &entities::Track, own: &Entity) -> bool {
     let Some(offered) = own.offered() else { return false };
-    let pairs: Vec<(f64, f64)> =
-        values.iter().zip(&offered).filter_map(|(gauge, demand)| gauge.zip(*demand)).collect();
+    let way = if counts_what_is_left(&track.metric) { -1.0 } else { 1.0 };
+    let pairs: Vec<(f64, f64)> = track
+        .values
+        .iter()
+        .zip(&offered)
+        .filter_map(|(gauge, demand)| gauge.map(|gauge| way * gauge).zip(*demand))
+        .collect();
     if pairs.len() < 20 {
         return false;
     }
@@ -402,5 +408,38 @@ pub(super) fn memory_of_reports(found: &mut Triggers, symptom: &Symptom, logs: &
     {
         found.drain = Some(drain);
         found.gauges_calm = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::metrics::{Role, Track};
+
+    fn track(namespace: &str, metric: &str, measure: Measure, value: impl Fn(usize) -> f64) -> Track {
+        Track {
+            namespace: namespace.to_owned(),
+            metric: metric.to_owned(),
+            stat: "Average".to_owned(),
+            dimensions: Vec::new(),
+            measure,
+            values: (0..120).map(|index| Some(value(index))).collect(),
+            day_ago: Vec::new(),
+            week_ago: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn more_work_uses_more_and_leaves_less() {
+        let falls = |index: usize| 200.0 - index as f64;
+        let demand = track("AWS/Lambda", "Invocations", Measure::Requests, falls);
+        let own = Entity { name: "checkout".to_owned(), role: Role::Own, tracks: vec![demand] };
+        let gauge = |metric: &str, value: &dyn Fn(usize) -> f64| {
+            follows(&track("AWS/RDS", metric, Measure::Gauge(Gauge::Other), value), &own)
+        };
+        assert!(gauge("MemoryUsed", &falls));
+        // The less is asked for, the less of the balance should go.
+        assert!(!gauge("CPUCreditBalance", &falls));
+        assert!(gauge("CPUCreditBalance", &|index| index as f64));
     }
 }

@@ -57,7 +57,7 @@ pub(super) fn limits(found: &mut Triggers, symptom: &Symptom, metrics: &Metrics)
             continue;
         }
         if owner != Owner::Shared
-            && (own.is_some_and(|own| drains::follows(&track.values, own)) || drains::usual(symptom, track))
+            && (own.is_some_and(|own| drains::follows(track, own)) || drains::usual(symptom, track))
         {
             continue;
         }

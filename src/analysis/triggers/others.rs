@@ -47,7 +47,7 @@ pub(super) fn dependencies(found: &mut Triggers, symptom: &Symptom, metrics: &Me
                 };
                 let rate =
                     ratios::DEPENDENCY_HURTS * size * lag(symptom, first, last.min(symptom.last.max(first)));
-                let flood = found.demand_flat.and_then(|_| flood(symptom, entity, &trouble));
+                let flood = found.demand_flat.and_then(|flat| flood(symptom, entity, &trouble, flat));
                 found.outages.push(Outage { name: entity.name.clone(), trouble, rate, flood });
             }
             None => {
@@ -61,19 +61,22 @@ pub(super) fn dependencies(found: &mut Triggers, symptom: &Symptom, metrics: &Me
     found.outages.sort_by(|a, b| b.rate.total_cmp(&a.rate).then_with(|| a.name.cmp(&b.name)));
 }
 
-/// A dependency whose requests jump before it fails, while those of the service that calls it stay level.
-fn flood(symptom: &Symptom, entity: &Entity, trouble: &Trouble) -> Option<(f64, f64, usize)> {
+/// A dependency whose requests jump before it fails, while those of the service that calls it stay level (`demand`: since
+/// over before).
+fn flood(symptom: &Symptom, entity: &Entity, trouble: &Trouble, demand: f64) -> Option<(f64, f64, usize)> {
+    /// As many as clients and SDKs make of a call that fails.
+    const RETRIES: f64 = 3.0;
     let offered = entity.offered()?;
     let rise = steps::rise_in_level(&offered)?;
-    let (first, _) = rise.interval();
-    let (_, last) = trouble.rise.interval();
+    let (first, latest) = rise.interval();
+    let (failing, last) = trouble.rise.interval();
     // More calls after it began to fail are retries.
     let before_it_failed = first <= last && rise.begin <= trouble.rise.begin + 1;
     let near = rise.begin + symptom.grid.periods(45) >= symptom.first;
-    // Where both begin in the same minutes, more calls than three retries of each failed one must be seen.
+    // Where anything may have failed before there were more of them, they have to be more than all retries.
     let failed = if trouble.manner == Manner::Failing { trouble.rise.during.clamp(0.0, 1.0) } else { 0.0 };
-    let retried = 1.1 * (1.0 + failed + failed.powi(2) + failed.powi(3));
-    let clearly_first = rise.begin + 1 < trouble.rise.begin;
+    let retried = 1.1 * demand.max(1.0) * (1.0 + RETRIES * failed);
+    let clearly_first = latest < failing && latest < symptom.first;
     let enough = if clearly_first { 1.5 } else { retried.max(1.5) };
     (rise.ratio() >= enough && rise.strength >= trouble::SIGNIFICANT + 3.0 && before_it_failed && near)
         .then_some((rise.before, rise.during, rise.begin))

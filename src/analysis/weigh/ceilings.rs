@@ -32,7 +32,9 @@ pub(super) fn gate(rows: &mut Vec<Row>, symptom: &Symptom, over: bool, evidence:
         } else if symptom.sag.is_some() {
             (none, unknown) = (ratios::NONE_BESIDE_A_SAG, 1.0 - ratios::NONE_BESIDE_A_SAG);
         } else if symptom.log_noise.is_some() && symptom.measured {
-            (none, unknown) = (ratios::ONLY_TELEMETRY, 1.0 - ratios::ONLY_TELEMETRY);
+            // That no failures rose with the lines has to be seen: counts that are too few to show it leave it open.
+            none = ratios::ONLY_TELEMETRY.min(1.0 / (1.0 + symptom.unmoved)).min(1.0 - symptom.real);
+            unknown = 1.0 - none;
         }
     } else if over {
         none += ratios::OVER_ALREADY * (1.0 - none - recurring);

@@ -80,17 +80,25 @@ fn explain_cluster(
 
 /// The rate at which a change would have caused this outage.
 fn explanation(suspect: &Suspect<'_>, outage: &Outage, symptom: &Symptom, failure: &Failure) -> f64 {
+    let flooded = outage.flood.filter(|_| suspect.change.relation == Relation::Own);
     let near = match &suspect.change.relation {
         Relation::Dependency(name) if name.eq_ignore_ascii_case(&outage.name) => 1.0,
         // A change of the caller makes it call more, and what is called breaks under it: the called one is
         // the victim, which more calls at a level demand betray.
-        Relation::Own if outage.flood.is_some() => 1.0,
+        Relation::Own if flooded.is_some() => 1.0,
         Relation::Shared => 0.3,
         _ => return 0.0,
     };
     let Some((from, until)) = suspect.effect else { return 0.0 };
     let rise = &outage.trouble.rise;
-    let lag = symptom::lag_density(symptom.grid, &rise.posterior, from, until, ratios::change_lag);
+    let lag = match flooded {
+        // Code that calls more calls more as soon as it runs: the calls begin with it, whenever they break something.
+        Some((.., begin)) => {
+            let began = symptom.grid.second(begin) + symptom.grid.step;
+            ratios::trigger_lag((began - until.min(began).max(from)) as f64 / 60.0)
+        }
+        None => symptom::lag_density(symptom.grid, &rise.posterior, from, until, ratios::change_lag),
+    };
     let view = Failure { manner: Some(outage.trouble.manner), ..Failure::default() };
     let fit = suspect
         .change

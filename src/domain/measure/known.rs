@@ -76,6 +76,7 @@ const FAILURES: Known = Known::Count(Measure::Failures);
 const REFUSALS: Known = Known::Count(Measure::Refusals);
 const SUCCESSES: Known = Known::Count(Measure::Successes);
 const THROTTLES: Known = Known::Count(Measure::Throttles);
+const BLOCKED: Known = Known::Count(Measure::Blocked);
 /// Counts of something that is neither a request of its own nor its outcome.
 const WORK: Known = Known::Count(Measure::Other);
 const SECONDS: f64 = 1000.0;
@@ -168,6 +169,12 @@ const TABLE: &[(&[&str], Rows)] = &[
         (FAILURES, &["5XXError", "5xx", "IntegrationError", "ExecutionError"]),
         (WORK, &["CacheHitCount", "CacheMissCount", "DataProcessed", "ConnectCount"]),
         (Known::Times(MILLISECONDS), &["Latency", "IntegrationLatency"]),
+    ]),
+    // Classic rules publish under the shorter name.
+    (&["AWS/WAFV2", "WAF"], &[
+        (BLOCKED, &["BlockedRequests"]),
+        // What passes is counted again behind it.
+        (WORK, &["AllowedRequests", "CountedRequests", "PassedRequests", "CaptchaRequests", "ChallengeRequests"]),
     ]),
     (&["AWS/SQS"], &[
         (REQUESTS, &["NumberOfMessagesSent"]),

@@ -21,6 +21,8 @@ pub enum Measure {
     /// Percent of requests that succeeded.
     Availability,
     Throttles,
+    /// Callers that a firewall turned away, whom the service behind it never counted.
+    Blocked,
     Concurrency,
     Gauge(Gauge),
     /// How many instances, tasks, hosts or units there are. They follow from decisions and from what happened,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::clock;
 use super::names::Entry;
 use super::random::Random;
-use super::trail::{Call, Trail};
+use super::trail::{Actor, Call, Trail};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Platform {
@@ -230,22 +230,41 @@ impl Fleet {
                 Call::write(at, "lambda", "PublishVersion20150331", json!({"functionName": name}), response),
             ));
             at += random.whole(1, 30);
-            let request = if release.weight < 1.0 {
-                self.canary = Some((version.number, release.weight));
-                json!({"functionName": name, "name": self.alias, "functionVersion": self.live.to_string(), "routingConfig": {"additionalVersionWeights": {number: release.weight}}})
-            } else {
-                self.live = version.number;
-                json!({"functionName": name, "name": self.alias, "functionVersion": number, "routingConfig": {"additionalVersionWeights": {}}})
-            };
-            let response = json!({"aliasArn": format!("arn:aws:lambda:{}:{}:function:{}:{}", trail.region, trail.account, self.name, self.alias), "name": self.alias, "functionVersion": self.live.to_string(), "revisionId": random.uuid()});
-            event_ids.push(trail.record(
-                random,
-                &actor,
-                Call::write(at, "lambda", "UpdateAlias20150331", request, response),
-            ));
+            event_ids.push(self.route(random, trail, &actor, &name, at, (version.number, release.weight)));
         }
         self.versions.push(version);
         Shipped { event_ids, effective: at, ramp: random.whole(1, 20), version: label }
+    }
+
+    /// Gives the newest version a larger share of the traffic, in the end all of it; returns the event's id.
+    pub fn widen(&mut self, random: &mut Random, trail: &mut Trail, at: i64, weight: f64) -> String {
+        let actor = trail.pipeline(random);
+        let (name, number) = (self.name.clone(), self.current().number);
+        self.route(random, trail, &actor, &name, at, (number, weight))
+    }
+
+    /// Moves the alias: a version and its share of the traffic.
+    fn route(
+        &mut self,
+        random: &mut Random,
+        trail: &mut Trail,
+        actor: &Actor,
+        name: &str,
+        at: i64,
+        (number, weight): (i64, f64),
+    ) -> String {
+        let weights = if weight < 1.0 {
+            self.canary = Some((number, weight));
+            json!({number.to_string(): weight})
+        } else {
+            self.live = number;
+            self.canary = None;
+            json!({})
+        };
+        let live = self.live.to_string();
+        let request = json!({"functionName": name, "name": self.alias, "functionVersion": live, "routingConfig": {"additionalVersionWeights": weights}});
+        let response = json!({"aliasArn": format!("arn:aws:lambda:{}:{}:function:{}:{}", trail.region, trail.account, self.name, self.alias), "name": self.alias, "functionVersion": live, "revisionId": random.uuid()});
+        trail.record(random, actor, Call::write(at, "lambda", "UpdateAlias20150331", request, response))
     }
 
     /// Goes back to the version before the last one; returns when that takes effect and how fast.

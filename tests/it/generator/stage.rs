@@ -339,6 +339,10 @@ impl Stage {
         self.refit(Platform::Alias);
     }
 
+    pub fn become_unversioned(&mut self) {
+        self.refit(Platform::Latest);
+    }
+
     pub fn become_tasks(&mut self) {
         self.refit(Platform::Ecs);
     }
@@ -351,6 +355,9 @@ impl Stage {
         let mut first = self.fleet.current();
         if platform != Platform::Latest && first.number < 5 {
             first.number = self.random.whole(5, 160);
+        }
+        if platform == Platform::Latest {
+            first.number = 1;
         }
         let timeout_ms = if platform == Platform::Ecs { 60_000.0 } else { first.timeout as f64 * 1000.0 };
         let memory = first.memory as f64;

@@ -273,6 +273,19 @@ fn a_route_that_is_replaced_and_a_gateway_that_is_deleted_take_a_way_away() {
 }
 
 #[test]
+fn an_entry_of_an_access_list_is_read_like_a_rule() {
+    let mut case = Case::new();
+    let entry = |action: &str| {
+        json!({"networkAclId": "acl-1", "ruleNumber": 50, "aclProtocol": "6", "ruleAction": action, "egress": true,
+            "cidrBlock": "0.0.0.0/0", "portRange": {"from": 443, "to": 443}})
+    };
+    case.call("deny", "12:00:00", "ec2", "CreateNetworkAclEntry", entry("deny"), Value::Null);
+    case.call("allow", "12:01:00", "ec2", "ReplaceNetworkAclEntry", entry("allow"), Value::Null);
+    assert_eq!(keys(&case.with("deny")), [("egress tcp 443 0.0.0.0/0", None, Some("denied"))]);
+    assert_eq!(keys(&case.with("allow")), [("egress tcp 443 0.0.0.0/0", None, Some("allowed"))]);
+}
+
+#[test]
 fn what_aws_takes_away_by_itself_is_nobodys_change() {
     let mut case = Case::new();
     case.call("retired", "12:00:00", "ecs", "TaskRetirement", Value::Null, Value::Null)

@@ -6,6 +6,7 @@
 pub mod disguises;
 mod fleet_changes;
 mod releases;
+mod steps;
 mod world;
 
 use super::stage::Stage;
@@ -74,7 +75,7 @@ const fn family(
 
 /// One hundred incidents: 38 caused by a change, 62 not.
 pub const FAMILIES: &[Family] = &[
-    family("pool-shrunk", 3, releases::pool_shrunk, Disguise::Words),
+    family("pool-shrunk", 2, releases::pool_shrunk, Disguise::Words),
     family("pool-shrunk-until-peak", 2, releases::pool_shrunk_until_peak, Disguise::Words),
     family("handler-timeout-cut", 2, releases::handler_timeout_cut, Disguise::Words),
     family("client-timeout-cut", 2, releases::client_timeout_cut, Disguise::Words),
@@ -85,7 +86,9 @@ pub const FAMILIES: &[Family] = &[
     family("batch-raised", 1, releases::batch_raised, Disguise::Words),
     family("defect-shipped", 3, releases::defect_shipped, Disguise::Words),
     family("defect-without-words", 1, releases::defect_without_words, Disguise::Words),
-    family("canary-defect", 3, releases::canary_defect, Disguise::Words),
+    family("canary-defect", 2, releases::canary_defect, Disguise::Words),
+    family("canary-in-steps", 1, steps::canary_in_steps, Disguise::Words),
+    family("value-in-the-logs", 1, releases::value_in_the_logs, Disguise::Words),
     family("leak-shipped", 1, releases::leak_shipped, Disguise::Words),
     family("trail-late", 1, releases::trail_late, Disguise::Words),
     family("two-releases", 1, releases::two_releases, Disguise::Words),
@@ -99,7 +102,8 @@ pub const FAMILIES: &[Family] = &[
     family("database-limited", 1, fleet_changes::database_limited, Disguise::Words),
     family("concurrency-reserved", 1, fleet_changes::concurrency_reserved, Disguise::Words),
     family("dependency-released", 1, fleet_changes::dependency_released, Disguise::Words),
-    family("dependency-outage", 7, world::dependency_outage, Disguise::Any),
+    family("dependency-outage", 6, world::dependency_outage, Disguise::Any),
+    family("outage-during-canary", 1, steps::outage_during_canary, Disguise::Words),
     family("dependency-slow", 4, world::dependency_slow, Disguise::Any),
     family("third-party-outage", 3, world::third_party_outage, Disguise::Any),
     family("surge", 6, world::surge, Disguise::Any),

@@ -388,3 +388,18 @@ pub fn undone_already(stage: &mut Stage) -> Truth {
         max_confidence: 1.0,
     }
 }
+
+/// A function that keeps no versions: AWS has forgotten what the value was, and the service's own lines still say it.
+pub fn value_in_the_logs(stage: &mut Stage) -> Truth {
+    stage.become_unversioned();
+    let (role, mut truth) = if stage.random.chance(0.5) {
+        (Role::Pool, pool_shrunk(stage))
+    } else {
+        (Role::ClientTimeout, client_timeout_cut(stage))
+    };
+    let entry = stage.fleet.current().config.into_iter().find(|entry| entry.role == role);
+    stage.echo = entry.map(|entry| entry.key);
+    truth.config_keys = stage.echo.iter().cloned().collect();
+    truth.max_confidence = 1.0;
+    truth
+}
