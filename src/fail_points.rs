@@ -74,6 +74,12 @@ pub enum Point {
     ClickArrived = 29,
     /// The form that asks why is open, and its press is not acknowledged.
     FormOpened = 30,
+    /// The end of a test is asked for and decided, and its job is not finished.
+    EndAsked = 31,
+    /// That a test is over is stored, and nobody was told.
+    TrialOver = 32,
+    /// What was counted in a test is stored, and nobody was told.
+    TrialRead = 33,
 }
 
 impl Point {
@@ -94,11 +100,14 @@ impl Point {
     /// Those that every step and every message comes by.
     pub const ALL_ALONG: [Self; 3] = [Self::Leaving, Self::Arrived, Self::StepDone];
 
-    /// All of them.
+    /// All of them but those of a test, whose stories are told in one process.
     pub fn all() -> impl Iterator<Item = Self> {
         let others = Self::OF_OTHER_STORIES.into_iter().chain(Self::ALL_ALONG);
         Self::UNTIL_A_CLICK.into_iter().chain(Self::OF_A_RECOVERY).chain(others)
     }
+
+    /// Those that every approved test comes by, once it has begun.
+    pub const OF_A_TRIAL: [Self; 3] = [Self::EndAsked, Self::TrialOver, Self::TrialRead];
 
     /// Those that every approved change that helps comes by.
     pub const OF_A_RECOVERY: [Self; 15] = [

@@ -12,9 +12,10 @@ use incident_commander::domain::plan::{NOTHING_EXPECTED, Plan};
 use incident_commander::domain::recovery::{self, Beside, Word};
 use incident_commander::domain::report::Symptoms;
 use incident_commander::domain::scorecard::{self, Judged, Scorecard, Voices};
+use incident_commander::domain::trial::{Count, Design, Trial};
 use incident_commander::intake::command::COMMANDS;
 use incident_commander::slack::answers::{self, ListLine, MuteLine, TimeRead};
-use incident_commander::slack::approvals::{self, Asked, DecidedView, OwnerAsked};
+use incident_commander::slack::approvals::{self, Asked, DecidedView, OwnerAsked, Running};
 use incident_commander::slack::messages::{self, Headline, Message, ResultView};
 use incident_commander::slack::storm::{self, StormView, Waiting};
 use incident_commander::slack::{digest, evidence, feedback, home, questions, views};
@@ -178,7 +179,7 @@ pub fn after_the_verdict(sample: &Sample, plan: &Plan) -> Vec<Message> {
     let mut said = vec![
         result(Some(&alone), None),
         result(None, Some("the earlier value is not known any more")),
-        approvals::approved_alone(sample.id, id::ON_CALL, reason),
+        approvals::approved_alone(sample.id, plan, id::ON_CALL, reason),
         messages::notice(
             sample.id,
             "The rollback was not carried out: what it changes has moved since the plan was made.",
@@ -193,7 +194,58 @@ pub fn after_the_verdict(sample: &Sample, plan: &Plan) -> Vec<Message> {
         said.push(approvals::undo_offer(sample.id, &asked(undone, now, true), Some(&expired)));
     }
     said.push(evidence::message(sample.id, sample.report()));
+    said.extend(of_a_test(sample));
     said
+}
+
+/// A small test: asked for, begun, ended, and read.
+fn of_a_test(sample: &Sample) -> Vec<Message> {
+    let now = sample.evidence.scope.now;
+    let design = Design {
+        function: sample.service().to_owned(),
+        alias: "live".to_owned(),
+        current: "42".to_owned(),
+        earlier: "41".to_owned(),
+        change: format!("configuration change of {} from version 41 to version 42", sample.service()),
+        other: "parameter change of /checkout/limit".to_owned(),
+        if_change: 0.01,
+        if_other: 0.4,
+        needed: 7,
+        expected: 24,
+    };
+    let plan = Plan::trying(design.clone(), design.step(), None);
+    let result = messages::result(&ResultView {
+        id: sample.id,
+        round: 1,
+        voices: Voices::default(),
+        report: sample.report(),
+        plan: Some(asked(&plan, now, false)),
+        not_offered: None,
+        decided: None,
+    });
+    let words = format!("Test begun: {}.", plan.what);
+    let running = |ended| {
+        let running = Running { approval: APPROVAL, words: &words, until: now + minutes(5), ended };
+        approvals::running(sample.id, &running)
+    };
+    let how = "The test is ended, and its result follows in a minute or two.";
+    let count = |failures, requests| Count { requests, failures };
+    let trial = Trial {
+        design,
+        begun_at: now,
+        ended_at: now + minutes(5),
+        earlier_count: count(0.0, 26.0),
+        current_count: count(190.0, 475.0),
+    };
+    vec![
+        result,
+        running(None),
+        running(Some((now + minutes(5), how))),
+        messages::notice(
+            sample.id,
+            &format!("{} The hypotheses are weighed anew with it.", trial.describe()),
+        ),
+    ]
 }
 
 pub fn card() -> Scorecard {

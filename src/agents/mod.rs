@@ -191,6 +191,7 @@ async fn read_all(
         appconfig: deploys.appconfig,
         releases: deploys.releases,
         snapshots: Vec::new(),
+        trials: Vec::new(),
         gaps,
         cost: None,
     }

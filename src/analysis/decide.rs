@@ -7,6 +7,7 @@
 
 use super::ratios;
 use super::suspects::{Schema, Suspect};
+use super::trial::Proposal;
 use super::triggers::Triggers;
 use super::weigh::{Weighed, indistinct};
 use crate::domain::change::Effect;
@@ -17,7 +18,14 @@ use crate::domain::report::{Action, ActionKind, Cause};
 /// An undecided cause that is at least this likely is worth a look.
 const LOOK_AT: f64 = 0.05;
 
-pub fn decide(weighed: &Weighed, suspects: &[Suspect<'_>], triggers: &Triggers, scope: &Scope) -> Action {
+/// `proposal`: a test that tells two changes apart that fit equally well, or why there is none.
+pub fn decide(
+    weighed: &Weighed,
+    suspects: &[Suspect<'_>],
+    triggers: &Triggers,
+    scope: &Scope,
+    proposal: Option<&Result<Proposal, String>>,
+) -> Action {
     let watch = |reason: &str| Action { kind: ActionKind::Watch, target: None, reason: reason.to_owned() };
     let Some(leader) = weighed.rows.first() else {
         return watch("Nothing was found that could be acted on.");
@@ -32,7 +40,7 @@ pub fn decide(weighed: &Weighed, suspects: &[Suspect<'_>], triggers: &Triggers, 
             let Some(suspect) = leader.suspect.and_then(|index| suspects.get(index)) else {
                 return watch("The change that is blamed is not known well enough to undo it.");
             };
-            let about = about_change(suspect, suspects, weighed, leader.probability);
+            let about = about_change(suspect, suspects, weighed, leader.probability, proposal);
             match left_open(suspect, triggers, scope) {
                 Some(open) if about.kind == ActionKind::Rollback => watch(&format!(
                     "Nothing but its time speaks for the change, and {open}. Look there before it is undone."
@@ -121,6 +129,7 @@ fn about_change(
     suspects: &[Suspect<'_>],
     weighed: &Weighed,
     probability: f64,
+    proposal: Option<&Result<Proposal, String>>,
 ) -> Action {
     let change = suspect.change;
     let watch = |reason: String| Action { kind: ActionKind::Watch, target: None, reason };
@@ -133,10 +142,15 @@ fn about_change(
         return watch("The symptom is over; nothing needs to be undone now.".to_owned());
     }
     if indistinct(&weighed.rows) {
-        return watch(
-            "Two changes fit equally well and nothing tells them apart; undoing one of them is a guess."
-                .to_owned(),
-        );
+        let guess =
+            "Two changes fit equally well and nothing tells them apart; undoing one of them is a guess.";
+        return watch(match proposal {
+            Some(Ok(Proposal { design, .. })) => {
+                format!("{guess} A small test would tell: {}. {}", design.describe(), design.predicts())
+            }
+            Some(Err(why)) => format!("{guess} No small test is offered: {}.", redact::text(why)),
+            None => guess.to_owned(),
+        });
     }
     if probability <= ratios::OFFER {
         return watch(format!(
@@ -193,7 +207,7 @@ fn about_change(
 }
 
 /// A later change of the same resource that did something.
-fn newer_on_top(suspect: &Suspect<'_>, suspects: &[Suspect<'_>]) -> Option<String> {
+pub(super) fn newer_on_top(suspect: &Suspect<'_>, suspects: &[Suspect<'_>]) -> Option<String> {
     suspects
         .iter()
         .find(|other| {

@@ -28,6 +28,7 @@ pub mod steps;
 pub mod suspects;
 pub mod symptom;
 pub mod templates;
+pub mod trial;
 pub mod triggers;
 pub mod weigh;
 
@@ -49,6 +50,8 @@ pub struct Investigation {
     pub symptoms: Symptoms,
     /// The change that is blamed, with what undoing it means.
     pub change: Option<Change>,
+    /// A test that would tell two changes apart which fit equally well, where one would.
+    pub proposal: Option<trial::Proposal>,
 }
 
 /// Investigates. Pure and deterministic: the same evidence gives the same report, whatever the order
@@ -68,7 +71,8 @@ pub fn investigate(evidence: &Evidence) -> Investigation {
     }
     let mut suspects = suspects::suspects(&changes, &symptom, &failure, logs.as_ref(), evidence);
     let weighed = weigh::weigh(&mut suspects, &symptom, &triggers, &failure, evidence);
-    let action = decide::decide(&weighed, &suspects, &triggers, &evidence.scope);
+    let proposal = trial::propose(&weighed, &suspects, &symptom, metrics.as_ref(), evidence);
+    let action = decide::decide(&weighed, &suspects, &triggers, &evidence.scope, proposal.as_ref());
     let findings = narrate::Findings {
         evidence,
         metrics: metrics.as_ref(),
@@ -89,6 +93,7 @@ pub fn investigate(evidence: &Evidence) -> Investigation {
         report: narrate::report(&findings, action),
         symptoms: narrate::chart::symptoms(&findings),
         change,
+        proposal: proposal.and_then(Result::ok),
     }
 }
 

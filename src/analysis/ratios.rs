@@ -11,6 +11,10 @@ pub const CAP: f64 = 10.0;
 /// experiment, the strongest evidence there is short of undoing the change.
 pub const SPLIT_CAP: f64 = 30.0;
 
+/// The same where the earlier version, tried with a share of the traffic, fails as well, and the errors tell of what
+/// versions share (a pool, a time limit, load): the version that serves may have used it up for both.
+pub const TRIAL_SHARED: f64 = 0.5;
+
 /// What it adds that a new error repeats the new value itself, a name that was nowhere before: no other
 /// cause puts it there, so it is no soft evidence. With [`CAP`] one to fifty.
 pub const QUOTED: f64 = 5.0;

@@ -13,10 +13,12 @@ use super::nearness;
 use super::ratios;
 use super::settings;
 use super::symptom::Symptom;
+use super::trial::{self, Tried};
 use super::triggers::{Triggers, events};
 use super::words;
 use crate::domain::change::{Change, ChangeKind, FieldSays, KeyChange, LogField, Relation};
 use crate::domain::evidence::Evidence;
+use crate::domain::trial::TELLS;
 
 /// Seconds. A rollout that takes longer goes out in steps.
 const STEPWISE: i64 = 10 * 60;
@@ -60,6 +62,8 @@ pub struct Suspect<'c> {
     /// Callers over what they share: see [`keys::starved`].
     pub starved: Option<Starved>,
     pub split: Option<Split>,
+    /// The version before it was given a share of the traffic, to see.
+    pub tried: Option<Tried<'c>>,
     /// Failures against the share of traffic that it got.
     pub dose: Option<Dose>,
     pub reversal: Option<Reversal>,
@@ -118,8 +122,10 @@ impl Suspect<'_> {
         self.fits.iter().any(|fit| fit.decisive) && reads(self.change)
     }
 
+    /// Versions served in the same minutes, by chance or in a test, and this one fails where the others do not.
     pub fn has_split(&self) -> bool {
         self.split.as_ref().is_some_and(|split| split.ratio >= 3.0)
+            || self.tried.as_ref().is_some_and(|tried| tried.ratio >= TELLS)
     }
 
     pub fn reversed(&self) -> bool {
@@ -224,7 +230,7 @@ pub fn suspects<'c>(
     symptom: &Symptom,
     failure: &Failure,
     logs: Option<&LogSurvey>,
-    evidence: &Evidence,
+    evidence: &'c Evidence,
 ) -> Vec<Suspect<'c>> {
     changes.iter().map(|change| suspect(change, symptom, failure, logs, evidence)).collect()
 }
@@ -234,7 +240,7 @@ fn suspect<'c>(
     symptom: &Symptom,
     failure: &Failure,
     logs: Option<&LogSurvey>,
-    evidence: &Evidence,
+    evidence: &'c Evidence,
 ) -> Suspect<'c> {
     let effect = change.took_effect();
     let real = symptom.primary.is_some();
@@ -276,7 +282,10 @@ fn suspect<'c>(
         // However well it would explain failures of its own service, nothing carries it over to this one.
         mechanism = mechanism.min(1.0);
     }
-    let split = logs.filter(|_| real).and_then(|logs| canary::split(change, effect, symptom, logs));
+    let tried = trial::of(change, failure, &evidence.trials).filter(|_| real);
+    // What was logged in a test is what was counted in it.
+    let logs_of_split = logs.filter(|_| real && tried.is_none());
+    let split = logs_of_split.and_then(|logs| canary::split(change, effect, symptom, logs));
     let dose = canary::dose(change, effect, symptom, failure);
     let reversal = change.undone_at.filter(|_| real).map(|at| reversal(at, symptom));
     let mut suspect = Suspect {
@@ -288,6 +297,7 @@ fn suspect<'c>(
         mechanism,
         starved,
         split,
+        tried,
         dose,
         reversal,
         names_error,
@@ -330,6 +340,9 @@ pub fn soft(suspect: &Suspect<'_>) -> f64 {
     }
     if let Some(split) = &suspect.split {
         product *= split.ratio;
+    }
+    if let Some(tried) = &suspect.tried {
+        product *= tried.ratio;
     }
     if let Some(dose) = &suspect.dose {
         product *= dose.ratio;

@@ -20,6 +20,7 @@ use super::ledger;
 use super::sharing::{Brought, aligned};
 use crate::domain::evidence::{Gap, Series};
 use crate::domain::measure::statistics;
+use crate::domain::trial::{Count, Design};
 
 const ACTION: &str = "cloudwatch:GetMetricData";
 /// AWS's own limits for one call.
@@ -175,6 +176,41 @@ pub async fn recent(
         .enumerate()
         .map(|(index, query)| series(query, points.remove(&index).unwrap_or_default()))
         .collect())
+}
+
+/// Requests and failures by minute of one version behind an alias, as Lambda counts them by the version that it executed.
+/// Minutes without a request are left out.
+///
+/// # Errors
+/// When CloudWatch cannot be read until the deadline.
+pub async fn executed(
+    clients: &Clients,
+    design: &Design,
+    version: &str,
+    (since, until): (Timestamp, Timestamp),
+    now: Timestamp,
+    deadline: Instant,
+) -> Result<Vec<(Timestamp, Count)>, ReadError> {
+    let query = |name: &str| Query {
+        metric: Metric {
+            namespace: "AWS/Lambda".to_owned(),
+            name: name.to_owned(),
+            dimensions: design.dimensions(version),
+        },
+        stat: "Sum".to_owned(),
+        period: 60,
+    };
+    // The minute in which it began is counted whole.
+    let begin = Timestamp::from_second(since.as_second().div_euclid(60) * 60).unwrap_or(since);
+    let read = recent(clients, &[query("Invocations"), query("Errors")], begin, now, deadline).await?;
+    let [requests, errors] = read.as_slice() else { return Ok(Vec::new()) };
+    let failed: BTreeMap<Timestamp, f64> = errors.points.iter().copied().collect();
+    let minutes = requests.points.iter().filter(|(at, requests)| *at <= until && *requests > 0.0);
+    let counts = minutes.map(|(at, requests)| {
+        let failures = failed.get(at).copied().unwrap_or_default();
+        (*at, Count { requests: *requests, failures })
+    });
+    Ok(counts.collect())
 }
 
 fn series(query: &Query, points: BTreeMap<Timestamp, f64>) -> Series {

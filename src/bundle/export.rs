@@ -10,7 +10,7 @@ use std::path::{Component, Path};
 
 use serde_json::{Map, Value, json};
 
-use super::{BundleError, appconfig, ecs, lambda, metrics, parameters, releases, snapshots};
+use super::{BundleError, appconfig, ecs, lambda, metrics, parameters, releases, snapshots, trials};
 use crate::domain::alert::Alert;
 use crate::domain::evidence::{Evidence, LogEvent};
 
@@ -69,6 +69,7 @@ pub fn to_files(evidence: &Evidence) -> BTreeMap<String, Vec<u8>> {
         put(name, value);
     }
     put("snapshots.json", snapshots::export(&evidence.snapshots));
+    put("trials.json", trials::export(&evidence.trials));
     files
 }
 

@@ -16,6 +16,7 @@ pub mod parameters;
 pub mod releases;
 mod snapshots;
 pub mod trail;
+mod trials;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -190,6 +191,7 @@ fn assemble<'a>(names: &'a BTreeSet<String>, open: Open<'a>) -> Result<Evidence,
     let appconfig = appconfig::read(&mut reading, now);
     let releases = releases::read(&mut reading, now);
     let snapshots = snapshots::read(&mut reading, now);
+    let trials = trials::read(&mut reading, now);
 
     let mut gaps = reading.gaps;
     gaps.sort();
@@ -207,6 +209,7 @@ fn assemble<'a>(names: &'a BTreeSet<String>, open: Open<'a>) -> Result<Evidence,
         appconfig,
         releases,
         snapshots,
+        trials,
         gaps,
         cost,
     })

@@ -199,6 +199,30 @@ const NAMES: &[&str] = &[
     "appconfig/deployments.json",
 ];
 
+#[test]
+fn tests_that_were_made_read_back_and_what_nobody_can_have_counted_weighs_nothing() {
+    let trial = |failures: f64, ended_at: &str| {
+        serde_json::json!({
+            "function": "checkout", "alias": "live", "current": "2", "earlier": "1", "change": "alias move of checkout",
+            "other": "parameter change of /checkout/limit", "if_change": 0.01, "if_other": 0.4, "needed": 10,
+            "expected": 16, "begun_at": "2026-02-06T12:10:00Z", "ended_at": ended_at,
+            "earlier_count": { "requests": 24.0, "failures": failures },
+            "current_count": { "requests": 475.0, "failures": 190.0 },
+        })
+    };
+    // Sound; more failures than requests; later than the bundle's own clock.
+    let told = [
+        trial(1.0, "2026-02-06T12:15:00Z"),
+        trial(25.0, "2026-02-06T12:15:00Z"),
+        trial(1.0, "2099-01-01T00:00:00Z"),
+    ];
+    let text = serde_json::json!({ "Trials": told }).to_string();
+    let evidence = from_files(&files(&[("trials.json", &text)])).unwrap();
+    assert_eq!(evidence.trials.len(), 1);
+    assert_eq!(reasons(&evidence, "trials"), ["trials.json: 1 of 3 are none"]);
+    assert_eq!(from_files(&to_files(&evidence)).unwrap(), evidence);
+}
+
 /// Words that make the readers' branches likely, among anything else.
 fn json_value() -> impl Strategy<Value = Value> {
     let word = prop::sample::select(vec![

@@ -148,6 +148,8 @@ pub enum Refusal {
     MessageUnknown,
     #[error("Trying a plan is for approvers of this service and for who asked for the investigation.")]
     MayNotTry,
+    #[error("The test is over, or is just being ended.")]
+    TrialOver,
     #[error("This press arrived a second time; it counts once.")]
     Replayed,
     #[error(
@@ -179,6 +181,7 @@ impl Refusal {
             Self::ApprovedIt => "approved_it",
             Self::MessageUnknown => "message_unknown",
             Self::MayNotTry => "may_not_try",
+            Self::TrialOver => "trial_over",
             Self::Replayed => "replayed",
             Self::TooOld => "too_old",
             Self::NotKnown => "not_known",
@@ -238,12 +241,28 @@ pub fn may_break_glass(
 /// The first reason why not, as a sentence for the person.
 pub fn may_decide(click: &Click<'_>, request: &Request<'_>, rules: &Rules) -> Result<(), Refusal> {
     still_open(click, request)?;
+    is_approver(click.user, rules)
+}
+
+fn is_approver(user: &str, rules: &Rules) -> Result<(), Refusal> {
     match &rules.approvers {
         Err(group) => Err(Refusal::GroupUnknown(group.clone())),
         Ok(approvers) if approvers.is_empty() => Err(Refusal::NobodyMayApprove),
-        Ok(approvers) if !approvers.contains(click.user) => Err(Refusal::NotAnApprover),
+        Ok(approvers) if !approvers.contains(user) => Err(Refusal::NotAnApprover),
         Ok(_) => Ok(()),
     }
+}
+
+/// Whether somebody may end a test before its time: any approver, and who may approve alone. Who asked or made the
+/// change may too: ending it restores what was there.
+///
+/// # Errors
+/// The reason why not, as a sentence for the person.
+pub fn may_end(user: &str, rules: &Rules) -> Result<(), Refusal> {
+    if matches!(&rules.break_glass, Ok(people) if people.contains(user)) {
+        return Ok(());
+    }
+    is_approver(user, rules)
 }
 
 /// Whether somebody may have AWS looked at for a plan: any approver, who may approve alone, and who asked.
@@ -386,6 +405,16 @@ mod tests {
         assert_eq!(may_break_glass(&click("U-alone"), &request(), &closed, reason), Err(Refusal::NoGlass));
         // Who may approve alone is no approver by that.
         assert_eq!(may_approve(&click("U-alone"), &request(), &rules()), Err(Refusal::NotAnApprover));
+    }
+
+    #[test]
+    fn a_test_is_ended_by_any_approver_and_by_who_may_approve_alone_and_by_nobody_else() {
+        for user in ["U-ok", "U-asked", "U-author", "U-alone"] {
+            assert_eq!(may_end(user, &rules()), Ok(()), "{user}");
+        }
+        assert_eq!(may_end("U-stranger", &rules()), Err(Refusal::NotAnApprover));
+        let unknown = Rules { approvers: Err("S222".into()), ..rules() };
+        assert_eq!(may_end("U-ok", &unknown), Err(Refusal::GroupUnknown("S222".into())));
     }
 
     #[test]

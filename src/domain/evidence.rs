@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::alert::Alert;
 use super::cost::Usage;
 use super::snapshot::Snapshot;
+use super::trial::Trial;
 
 /// Everything that is known about one incident at one moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +36,8 @@ pub struct Evidence {
     pub releases: Releases,
     /// What the bot itself recorded of the service's configuration, in order of resource and time.
     pub snapshots: Vec<Snapshot>,
+    /// Tests that the bot made in this incident, in order of time.
+    pub trials: Vec<Trial>,
     /// What could not be read, or only in part.
     pub gaps: Vec<Gap>,
     /// What reading it used; `None` where nobody counted.

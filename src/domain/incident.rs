@@ -56,6 +56,8 @@ pub enum State {
     Reported,
     AwaitingApproval,
     RollingBack,
+    /// A test is under way: a share of the traffic goes to the earlier version.
+    Trying,
     Verifying,
     Recovered,
     NotRecovered,
@@ -64,11 +66,12 @@ pub enum State {
 }
 
 impl State {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Investigating,
         Self::Reported,
         Self::AwaitingApproval,
         Self::RollingBack,
+        Self::Trying,
         Self::Verifying,
         Self::Recovered,
         Self::NotRecovered,
@@ -81,6 +84,7 @@ impl State {
             Self::Reported => "reported",
             Self::AwaitingApproval => "awaiting_approval",
             Self::RollingBack => "rolling_back",
+            Self::Trying => "trying",
             Self::Verifying => "verifying",
             Self::Recovered => "recovered",
             Self::NotRecovered => "not_recovered",
@@ -109,6 +113,9 @@ impl State {
             (Self::RollingBack, E::Applied) => Self::Verifying,
             // Drift or a refusal by AWS: nothing was changed, the verdict still stands.
             (Self::RollingBack, E::NotApplied) => Self::Reported,
+            (Self::RollingBack, E::TrialBegun) => Self::Trying,
+            // With its result it is investigated anew.
+            (Self::Trying, E::TrialOver) => Self::Reported,
             // A rollback that did not help may be taken back, by an approval of its own: it stays a rollback
             // that did not help, whatever becomes of that.
             (Self::NotRecovered, E::Approved) => Self::RollingBack,
@@ -121,7 +128,7 @@ impl State {
                 Self::Reported | Self::AwaitingApproval | Self::Recovered | Self::NotRecovered,
                 E::InvestigatedAgain,
             ) => Self::Investigating,
-            (Self::RollingBack, E::Closed) | (Self::Resolved, _) => {
+            (Self::RollingBack | Self::Trying, E::Closed) | (Self::Resolved, _) => {
                 return Err(Misfit { state: self, event });
             }
             (_, E::Closed) => Self::Resolved,
@@ -153,6 +160,10 @@ pub enum Event {
     Expired,
     Applied,
     NotApplied,
+    /// A share of the traffic goes to the earlier version.
+    TrialBegun,
+    /// All of it is back, and what was counted is known.
+    TrialOver,
     /// A rollback that did not help was taken back, or that was tried and nothing was changed.
     TakenBack,
     Recovered,
@@ -180,7 +191,7 @@ pub struct TimelineEvent {
 mod tests {
     use super::*;
 
-    const EVENTS: [Event; 12] = [
+    const EVENTS: [Event; 14] = [
         Event::Concluded { with_plan: true },
         Event::Concluded { with_plan: false },
         Event::Approved,
@@ -188,6 +199,8 @@ mod tests {
         Event::Expired,
         Event::Applied,
         Event::NotApplied,
+        Event::TrialBegun,
+        Event::TrialOver,
         Event::TakenBack,
         Event::Recovered,
         Event::NotRecovered,
@@ -222,8 +235,10 @@ mod tests {
 
     #[test]
     fn a_change_under_way_cannot_be_closed_over() {
-        assert!(State::RollingBack.after(Event::Closed).is_err());
-        assert!(State::RollingBack.after(Event::InvestigatedAgain).is_err());
+        for state in [State::RollingBack, State::Trying] {
+            assert!(state.after(Event::Closed).is_err(), "{state:?}");
+            assert!(state.after(Event::InvestigatedAgain).is_err(), "{state:?}");
+        }
     }
 
     #[test]

@@ -25,5 +25,6 @@ pub mod rollback;
 pub mod scorecard;
 pub mod snapshot;
 pub mod surge;
+pub mod trial;
 mod wording;
 pub mod words;

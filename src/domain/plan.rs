@@ -10,12 +10,34 @@ use super::recovery::percent;
 use super::report::Symptoms;
 use super::rollback::RollbackTarget;
 use super::rollback::words::goes;
+use super::trial::{self, Design};
 
 /// A plan names so many differences one by one; a message has its limits, and nobody reads more before pressing.
 const DIFFERENCES_MAX: usize = 12;
 
+/// What a plan is for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is")]
+pub enum Aim {
+    /// A change is undone, or that is taken back.
+    #[default]
+    Undo,
+    /// A share of the traffic goes to the earlier version for a while.
+    Try(Design),
+    /// That is ended.
+    EndTrial,
+}
+
+impl Aim {
+    fn is_undo(&self) -> bool {
+        *self == Self::Undo
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
+    #[serde(default, skip_serializing_if = "Aim::is_undo")]
+    pub aim: Aim,
     /// What the call carries, values as they are: for the call alone, never shown.
     pub target: RollbackTarget,
     /// The same with secrets left out; absent in plans of earlier releases.
@@ -67,6 +89,7 @@ impl Plan {
     ) -> Self {
         let shown = target.with_values(show);
         Self {
+            aim: Aim::Undo,
             what: shown.describe(),
             call: shown.call().to_owned(),
             effects: shown.effects(),
@@ -81,6 +104,59 @@ impl Plan {
             service: None,
             shown: Some(shown),
             target,
+        }
+    }
+
+    /// The plan that tries this design; `target` is its step with all that AWS knows of it.
+    pub fn trying(design: Design, target: RollbackTarget, author: Option<String>) -> Self {
+        let Design { alias, current, earlier, .. } = &design;
+        let effects = vec![
+            format!(
+                "{} through {alias} goes to version {earlier}, the rest stays on version {current}.",
+                trial::share()
+            ),
+            format!(
+                "After {} all of it goes to version {current} again, by itself. An approver can end it sooner.",
+                trial::minutes()
+            ),
+        ];
+        let begin = target.as_command();
+        let end = target.reversed().map(|end| end.without_revision()).unwrap_or_default();
+        Self {
+            what: design.describe(),
+            effects,
+            stays_wrong: vec!["What is wrong stays wrong: a test only tells two causes apart.".into()],
+            command: format!("{begin}\n# after {}:\n{end}", trial::minutes()),
+            ..Self::of(target, author, design.predicts(), &|_, value| value.to_owned())
+        }
+        .with_aim(Aim::Try(design))
+    }
+
+    /// The plan that ends a test; `target` leads back to what was there before it.
+    pub fn ending(design: &Design, target: RollbackTarget) -> Self {
+        let Design { function, alias, current, .. } = design;
+        Self {
+            what: format!("{function}:{alias}, all traffic to version {current} again"),
+            stays_wrong: Vec::new(),
+            ..Self::of(target, None, String::new(), &|_, value| value.to_owned())
+        }
+        .with_aim(Aim::EndTrial)
+    }
+
+    fn with_aim(self, aim: Aim) -> Self {
+        Self { aim, ..self }
+    }
+
+    /// What it is called in a sentence about it.
+    pub fn noun(&self) -> &'static str {
+        if self.design().is_some() { "test" } else { "rollback" }
+    }
+
+    /// What is tried, where it is a test.
+    pub fn design(&self) -> Option<&Design> {
+        match &self.aim {
+            Aim::Try(design) => Some(design),
+            Aim::Undo | Aim::EndTrial => None,
         }
     }
 
@@ -106,13 +182,16 @@ impl Plan {
             })
             .collect();
         self.code_differs = code;
+        // Of a test the rest of the traffic meets nothing of it.
+        let (whom, the) = if self.design().is_some() { ("For that share ", "the") } else { ("", "The") };
         let named = self.differs.iter().take(DIFFERENCES_MAX);
-        self.effects.extend(named.map(|one| goes(&one.key, one.after.as_deref(), one.before.as_deref())));
+        let named = named.map(|one| goes(&one.key, one.after.as_deref(), one.before.as_deref()));
+        self.effects.extend(named.map(|goes| format!("{whom}{goes}")));
         if let Some(more @ 1..) = self.differs.len().checked_sub(DIFFERENCES_MAX) {
             self.effects.push(format!("And {more} more settings go back."));
         }
         if code {
-            self.effects.push("The code goes back with it.".into());
+            self.effects.push(format!("{whom}{the} code goes back with it."));
         }
         if self.differs.is_empty() && !code {
             self.effects.push("What differs between the two could not be read.".into());
@@ -214,6 +293,52 @@ mod tests {
             to_weights: [].into(),
             revision_id: "r".into(),
         }
+    }
+
+    #[test]
+    fn a_test_says_what_it_does_for_how_long_and_what_either_cause_predicts() {
+        let design = Design {
+            function: "checkout".into(),
+            alias: "live".into(),
+            current: "39".into(),
+            earlier: "38".into(),
+            change: "alias move of checkout".into(),
+            other: "parameter change of /checkout/limit".into(),
+            if_change: 0.01,
+            if_other: 0.4,
+            needed: 7,
+            expected: 16,
+        };
+        let differs = [KeyChange { key: "POOL".into(), before: Some("10".into()), after: Some("5".into()) }];
+        let show = |_: &str, value: &str| value.to_owned();
+        let plan = Plan::trying(design.clone(), design.step(), None).differing(&differs, true, &show);
+        assert_eq!(
+            plan.effects,
+            [
+                "5 % of the traffic through live goes to version 38, the rest stays on version 39.",
+                "After 5 minutes all of it goes to version 39 again, by itself. An approver can end it sooner.",
+                "For that share POOL goes from 5 to 10.",
+                "For that share the code goes back with it."
+            ]
+        );
+        assert_eq!(
+            (plan.what.as_str(), plan.call.as_str()),
+            (design.describe().as_str(), "lambda:UpdateAlias")
+        );
+        assert!(
+            plan.expected.contains("about 1.0 % of the requests to version 38 fail"),
+            "{}",
+            plan.expected
+        );
+        for part in
+            ["'AdditionalVersionWeights={\"38\"=0.05}'", "# after 5 minutes", "'AdditionalVersionWeights={}'"]
+        {
+            assert!(plan.command.contains(part), "{part}: {}", plan.command);
+        }
+        let stored: Plan = serde_json::from_str(&serde_json::to_string(&plan).unwrap()).unwrap();
+        assert_eq!(stored, plan);
+        let end = Plan::ending(&design, design.step().reversed().unwrap());
+        assert_eq!(end.effects[0], "All traffic through live goes to version 39.");
     }
 
     #[test]

@@ -25,6 +25,8 @@ const PLAN_LINE_MAX: usize = 1_000;
 /// Longer commands hold a whole configuration; nobody types them from a form.
 const COMMAND_MAX: usize = 2_000;
 
+/// Slack's limit for a button's label, in characters; the title of its confirmation asks with it.
+const LABEL_MAX: usize = 74;
 /// Slack's limit for the text of a confirmation, in characters.
 const CONFIRM_TEXT_MAX: usize = 300;
 
@@ -43,16 +45,15 @@ pub struct Asked<'a> {
 
 /// The buttons of a plan that waits.
 pub fn buttons(asked: &Asked<'_>) -> Vec<Value> {
-    let label = if asked.undoing { "Take it back" } else { "Roll back" };
-    let mut approve = button("rollback_approve", label, asked.approval);
+    let (label, short) = match asked.plan.design() {
+        Some(design) => (cut(&design.label(), LABEL_MAX), "Try it"),
+        None if asked.undoing => ("Take it back".to_owned(), "Take it back"),
+        None => ("Roll back".to_owned(), "Roll back"),
+    };
+    let mut approve = button("rollback_approve", &label, asked.approval);
     approve["style"] = json!("danger");
     let text = format!("{}. {}", asked.plan.what, asked.plan.effects.join(" "));
-    approve["confirm"] = json!({
-        "title": { "type": "plain_text", "text": format!("{label}?") },
-        "text": { "type": "plain_text", "text": cut(&text, CONFIRM_TEXT_MAX) },
-        "confirm": { "type": "plain_text", "text": label },
-        "deny": { "type": "plain_text", "text": "Not now" },
-    });
+    approve["confirm"] = confirm(&label, &text, short);
     let mut all = vec![
         approve,
         button("rollback_reject", "Reject", asked.approval),
@@ -62,6 +63,52 @@ pub fn buttons(asked: &Asked<'_>) -> Vec<Value> {
         all.push(button("rollback_break_glass", "Approve alone", asked.approval));
     }
     all
+}
+
+fn confirm(title: &str, text: &str, label: &str) -> Value {
+    json!({
+        "title": { "type": "plain_text", "text": format!("{title}?") },
+        "text": { "type": "plain_text", "text": cut(text, CONFIRM_TEXT_MAX) },
+        "confirm": { "type": "plain_text", "text": label },
+        "deny": { "type": "plain_text", "text": "Not now" },
+    })
+}
+
+/// A test that was begun.
+#[derive(Debug, Clone, Copy)]
+pub struct Running<'a> {
+    /// The id of the approval that it was begun under: what its button carries.
+    pub approval: &'a str,
+    /// That it was begun, in words.
+    pub words: &'a str,
+    /// When it ends by itself.
+    pub until: Timestamp,
+    /// When and how it ended, once it did.
+    pub ended: Option<(Timestamp, &'a str)>,
+}
+
+/// `action_id` of the button that ends a test.
+pub const END_TRIAL: &str = "trial_end";
+
+/// A test under way, with a button that ends it; or how it ended.
+pub fn running(id: IncidentId, view: &Running<'_>) -> Message {
+    let text = shorten(&escape(view.words), PLAN_LINE_MAX, "(cut)");
+    let mut blocks = vec![section(&text)];
+    match view.ended {
+        Some((at, how)) => {
+            let how = format!("{} ({})", shorten(&escape(how), PLAN_LINE_MAX, "(cut)"), clock(at));
+            blocks.push(context(&how));
+        }
+        None => {
+            let until = clock(view.until);
+            blocks.push(context(&format!("It ends by itself at {until}; an approver can end it now.")));
+            let mut end = button(END_TRIAL, "End it now", view.approval);
+            let what = format!("All of the traffic goes back at once. By itself that happens at {until}.");
+            end["confirm"] = confirm("End the test now", &what, "End it now");
+            blocks.push(json!({ "type": "actions", "elements": [end] }));
+        }
+    }
+    Message { text: format!("{id}: {text}"), blocks, about: None }.of(Kind::Notice, id)
 }
 
 /// The form that asks why: for a rejection, or for an approval alone. `metadata` says what was pressed where.
@@ -93,8 +140,9 @@ pub fn plan_view(asked: &Asked<'_>, id: IncidentId, open: bool) -> Value {
 }
 
 /// What everybody in the thread learns when somebody approved alone: an edited message notifies nobody.
-pub fn approved_alone(id: IncidentId, by: &str, reason: &str) -> Message {
-    let text = format!("<@{by}> approved the rollback alone (break-glass). Reason: {}", escape(reason));
+pub fn approved_alone(id: IncidentId, plan: &Plan, by: &str, reason: &str) -> Message {
+    let noun = plan.noun();
+    let text = format!("<@{by}> approved the {noun} alone (break-glass). Reason: {}", escape(reason));
     Message::plain(text).of(Kind::Notice, id)
 }
 

@@ -163,8 +163,9 @@ pub fn state_in_words(state: State) -> (&'static str, &'static str) {
     match state {
         State::Investigating => ("🔎", "investigating"),
         State::Reported => ("📌", "verdict given, nothing to approve"),
-        State::AwaitingApproval => ("⏸️", "waiting for approval of the rollback"),
+        State::AwaitingApproval => ("⏸️", "waiting for approval"),
         State::RollingBack => ("↩️", "rolling back"),
+        State::Trying => ("🧪", "a small test is under way"),
         State::Verifying => ("⏳", "the change is undone, watching whether that helps"),
         State::Recovered => ("✅", "recovered"),
         State::NotRecovered => ("❗", "not recovered"),
@@ -252,7 +253,7 @@ pub fn headline(view: &Headline<'_>) -> Message {
     let text = format!("{} {service}: {state}", view.id);
     let mut blocks = vec![section(&lines.join("\n")), context(&small)];
     // A change under way is ended first.
-    if view.state.is_open() && view.state != State::RollingBack {
+    if view.state.is_open() && !matches!(view.state, State::RollingBack | State::Trying) {
         blocks.push(json!({ "type": "actions", "elements": [close(view.id)] }));
     }
     Message { text, blocks, about: None }.of(Kind::Headline, view.id)

@@ -15,9 +15,13 @@ use crate::domain::approval::Decision;
 use crate::domain::audit::{BOT, Entry, What, digest_of};
 use crate::domain::execution::{self, Answer, Effect, Sent};
 use crate::domain::incident::{Event, IncidentId, State};
-use crate::domain::plan::Plan;
+use crate::domain::plan::{Aim, Plan};
 use crate::domain::recovery::Word;
 use crate::domain::rollback::RollbackTarget;
+use crate::domain::trial;
+
+/// The end of a test that was not made is tried again after this time: AWS may refuse it for a moment only.
+const END_AGAIN: SignedDuration = SignedDuration::from_mins(1);
 
 #[derive(Debug, Clone)]
 pub struct Approval {
@@ -61,12 +65,22 @@ impl Approval {
         })
     }
 
+    /// Whether this effect means that what was approved acts. A test that somebody else makes is not the bot's to end,
+    /// and one of which nobody knows may have begun.
+    pub fn is_applied(&self, effect: Effect) -> bool {
+        match (self.plan.design().is_some(), effect) {
+            (true, Effect::ByAnother) => false,
+            (true, Effect::Unknown) => true,
+            _ => effect.is_in_place(),
+        }
+    }
+
     /// Whether its call left and no answer is known, so that it may yet arrive.
     fn may_arrive(&self) -> bool {
         matches!(self.answer, None | Some(Answer::None { .. }))
     }
 
-    fn entry(&self, actor: &str, at: Timestamp, what: What) -> Entry {
+    pub(super) fn entry(&self, actor: &str, at: Timestamp, what: What) -> Entry {
         Entry {
             at,
             incident: Some(self.incident),
@@ -176,7 +190,7 @@ impl Decided<'_> {
         Self { decision, by: None, reason: None, click: None, break_glass: false }
     }
 
-    fn as_row(&self) -> What {
+    pub(super) fn as_row(&self) -> What {
         What::Decided {
             decision: self.decision.as_str().to_owned(),
             click: self.click.map(str::to_owned),
@@ -361,14 +375,14 @@ impl Store {
         if done.rows_affected() != 1 || !waiting {
             return Ok(Claim::Lost);
         }
-        let (event, what) = match decided.decision {
-            Decision::Approved if decided.break_glass => (Event::Approved, "rollback approved alone"),
-            Decision::Approved => (Event::Approved, "rollback approved"),
-            Decision::Rejected => (Event::Rejected, "rollback rejected"),
-            Decision::Expired | Decision::Superseded => (Event::Expired, "approval expired"),
+        let noun = approval.plan.noun();
+        let (event, mut line) = match decided.decision {
+            Decision::Approved if decided.break_glass => (Event::Approved, format!("{noun} approved alone")),
+            Decision::Approved => (Event::Approved, format!("{noun} approved")),
+            Decision::Rejected => (Event::Rejected, format!("{noun} rejected")),
+            Decision::Expired | Decision::Superseded => (Event::Expired, "approval expired".to_owned()),
         };
         move_state(&mut transaction, approval.incident, event).await?;
-        let mut line = what.to_owned();
         if let Some(by) = decided.by {
             line.push_str(&format!(" by <@{by}>"));
         }
@@ -482,11 +496,11 @@ impl Store {
         self.audit(&approval.entry(by.unwrap_or(BOT), now, what)).await
     }
 
-    /// Saves what became of the change: applied, and then verification follows; or not. False where that
-    /// was saved before.
+    /// Saves what became of the change: applied, and then verification follows, or the end of a test; or not. False
+    /// where that was saved before.
     pub async fn note_outcome(&self, approval: &Approval, ended: &Ended, now: Timestamp) -> Result<bool> {
         let Ended { effect, words, look_again } = ended;
-        let in_place = effect.is_in_place();
+        let in_place = approval.is_applied(*effect);
         let mut transaction = self.begin().await?;
         let done = sqlx::query(
             "UPDATE approvals SET applied_at = ?2, outcome = ?3, effect = ?4 WHERE id = ?1 AND outcome IS NULL",
@@ -501,12 +515,17 @@ impl Store {
             return Ok(false);
         }
         let undoing = approval.undoes.is_some();
-        let event = match (undoing, in_place) {
-            (true, _) => Event::TakenBack,
-            (false, true) => Event::Applied,
-            (false, false) => Event::NotApplied,
+        let event = match (&approval.plan.aim, undoing, in_place) {
+            // What AWS shows then says whether the test is over.
+            (Aim::EndTrial, ..) => None,
+            (Aim::Try(_), _, true) => Some(Event::TrialBegun),
+            (Aim::Undo, true, _) => Some(Event::TakenBack),
+            (Aim::Undo, false, true) => Some(Event::Applied),
+            (_, _, false) => Some(Event::NotApplied),
         };
-        move_state(&mut transaction, approval.incident, event).await?;
+        if let Some(event) = event {
+            move_state(&mut transaction, approval.incident, event).await?;
+        }
         note(&mut transaction, approval.incident, now, words).await?;
         let what = What::Ended { applied: effect.was_made(), effect: Some(*effect), words: words.clone() };
         append(&mut transaction, &approval.entry(BOT, now, what)).await?;
@@ -514,9 +533,22 @@ impl Store {
             let job = JobKind::Settle { approval: approval.id.clone() };
             super::jobs::enqueue(&mut transaction, &job, Some(approval.incident), now).await?;
         }
-        if in_place {
-            let job = JobKind::Verify { approval: approval.id.clone() };
-            super::jobs::enqueue(&mut transaction, &job, Some(approval.incident), now).await?;
+        let sent_at = approval.sent_at.unwrap_or(now);
+        let later = |at: Timestamp, wait: SignedDuration| at.saturating_add(wait).unwrap_or(now);
+        let follows = match (&approval.plan.aim, &approval.undoes) {
+            (Aim::EndTrial, Some(trial)) => {
+                let wait = if in_place { SignedDuration::ZERO } else { END_AGAIN };
+                Some((JobKind::EndTrial { approval: trial.clone(), pressed: None }, later(now, wait)))
+            }
+            (Aim::Try(_), _) if in_place => {
+                let end = JobKind::EndTrial { approval: approval.id.clone(), pressed: None };
+                Some((end, later(sent_at, trial::LASTS)))
+            }
+            (Aim::Undo, _) if in_place => Some((JobKind::Verify { approval: approval.id.clone() }, now)),
+            _ => None,
+        };
+        if let Some((job, at)) = follows {
+            super::jobs::enqueue(&mut transaction, &job, Some(approval.incident), at).await?;
         }
         if *look_again && !undoing {
             let why = "the plan did not hold any more when it was carried out";

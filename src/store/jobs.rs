@@ -45,6 +45,14 @@ pub enum JobKind {
     Verify { approval: String },
     /// See whose hand changed what is there, where no answer told.
     Settle { approval: String },
+    /// End a test: its time is over, or somebody wants it to.
+    EndTrial {
+        approval: String,
+        #[serde(default)]
+        pressed: Option<EndPressed>,
+    },
+    /// Read what was counted in a test that is over.
+    ReadTrial { approval: String },
     /// An approval nobody decided.
     Expire { approval: String },
     /// Close an incident of which nothing new was heard.
@@ -78,6 +86,8 @@ impl JobKind {
             Self::RollBack { .. } => "roll_back",
             Self::Verify { .. } => "verify",
             Self::Settle { .. } => "settle",
+            Self::EndTrial { .. } => "end_trial",
+            Self::ReadTrial { .. } => "read_trial",
             Self::Expire { .. } => "expire",
             Self::CloseQuiet => "close_quiet",
             Self::LookAgain { .. } => "look_again",
@@ -88,6 +98,15 @@ impl JobKind {
             Self::Record { .. } => "record",
         }
     }
+}
+
+/// Who ends a test before its time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndPressed {
+    /// Slack user id.
+    pub by: String,
+    /// Slack's delivery of the click.
+    pub click: String,
 }
 
 /// A click as Slack told it, stored before it is acknowledged.
@@ -110,9 +129,12 @@ pub struct ClickedButton {
 }
 
 impl ClickedButton {
-    /// Whether its button decides about an approval.
+    /// Whether its button decides about an approval or what was begun under one.
     pub fn decides(&self) -> bool {
-        matches!(self.action_id.as_str(), "rollback_approve" | "rollback_reject" | "rollback_break_glass")
+        matches!(
+            self.action_id.as_str(),
+            "rollback_approve" | "rollback_reject" | "rollback_break_glass" | "trial_end"
+        )
     }
 
     /// The row of the trail that tells why it does not count.

@@ -27,6 +27,7 @@ mod snapshots;
 mod states;
 mod storms;
 mod together;
+mod trials;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -45,7 +46,7 @@ pub use delete::Deleted;
 pub use feedback::{Feedback, NewFeedback};
 pub use figures::Figures;
 pub use incidents::{Incident, IncidentRow};
-pub use jobs::{ClickedButton, INVESTIGATIONS_AT_ONCE, Job, JobKind};
+pub use jobs::{ClickedButton, EndPressed, INVESTIGATIONS_AT_ONCE, Job, JobKind};
 pub use log_counts::GroupCounts;
 pub use mutes::{Held, Mute, NewMute};
 pub use outbox::{
@@ -55,6 +56,7 @@ pub use questions::{Chosen, Doubt, GivenAnswer, Question, Settled};
 pub use resolve::{Resolve, Resolved};
 pub use states::Closing;
 pub use storms::{STORM_FROM, Throng};
+pub use trials::TrialEnd;
 
 /// How long a statement waits for a lock that another process holds (`incidents list` beside `serve`).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

@@ -194,6 +194,16 @@ impl Store {
         Ok(found.is_some())
     }
 
+    /// Channel and timestamp of the message that is shown for this purpose.
+    pub async fn place_of(&self, incident: IncidentId, purpose: &str) -> Result<Option<(String, String)>> {
+        let place: Option<(String, Option<String>)> =
+            sqlx::query_as("SELECT channel, ts FROM outbox WHERE key = ?1")
+                .bind(key(incident, purpose))
+                .fetch_optional(&self.readers)
+                .await?;
+        Ok(place.and_then(|(channel, ts)| Some((channel, ts?))))
+    }
+
     /// The approval whose button the message of this purpose carries.
     pub async fn approval_on(&self, incident: IncidentId, purpose: &str) -> Result<Option<String>> {
         let found: Option<Option<String>> =

@@ -6,7 +6,7 @@ use super::headline::note;
 use super::{Bench, Done, feedback, report, roll_back};
 use crate::domain::approval::{self, Authorship, Click, Decision, Known, Refusal, Request, Rules};
 use crate::domain::audit::Entry;
-use crate::domain::incident::IncidentId;
+use crate::domain::incident::{IncidentId, State};
 use crate::domain::machine;
 use crate::domain::redact;
 use crate::domain::scorecard::Word;
@@ -14,7 +14,7 @@ use crate::fail_points::Point;
 use crate::slack::approvals;
 use crate::slack::evidence;
 use crate::slack::messages::Message;
-use crate::store::{Approval, Claim, ClickedButton, Decided, GRACE};
+use crate::store::{Approval, Claim, ClickedButton, Decided, EndPressed, GRACE, JobKind};
 
 /// Answers one click.
 ///
@@ -27,6 +27,7 @@ pub async fn decide(bench: &Bench, click: &ClickedButton) -> anyhow::Result<Done
         "rollback_approve" => change(bench, click, Press::Approve).await?,
         "rollback_reject" => change(bench, click, Press::Reject).await?,
         "rollback_break_glass" => change(bench, click, Press::BreakGlass).await?,
+        approvals::END_TRIAL => end_now(bench, click).await?,
         "show_plan" => show_plan(bench, click).await?,
         "try_plan" => try_plan(bench, click).await?,
         "show_evidence" => show_evidence(bench, click).await?,
@@ -233,6 +234,35 @@ async fn authorship(bench: &Bench, approval: &Approval, user: &str) -> Authorshi
         Err(()) => Err(()),
     };
     approval::authorship(arn, &known, user, address)
+}
+
+/// Ends a test before its time, which restores what was there before it.
+async fn end_now(bench: &Bench, click: &ClickedButton) -> anyhow::Result<()> {
+    if let Some(sentence) = bench.store.refusal_of(&click.delivery).await?.filter(|_| click.is_known()) {
+        return tell(bench, click, &Message::plain(sentence)).await;
+    }
+    let trial = bench.store.approval(&click.value).await?.filter(|one| one.plan.design().is_some());
+    let Some(trial) = trial else { return refuse(bench, click, None, &Refusal::NotKnown).await };
+    let Some(row) = bench.store.incident_row(trial.incident).await? else { return Ok(()) };
+    let place = bench.store.place_of(row.id, &super::trial::purpose(&trial)).await?;
+    let is_here = place.is_some_and(|(channel, ts)| channel == click.channel && ts == click.message_ts);
+    let runs = row.state == State::Trying && bench.store.trial_end(&trial).await?.is_none();
+    let service = trial.plan.service.as_deref().unwrap_or(&row.service);
+    let mut rules = rules(bench, service, Press::Reject).await;
+    rules.break_glass = people(bench, &bench.settings.config.approvals.break_glass).await;
+    let allowed = match (is_here, runs) {
+        (false, _) => Err(Refusal::WrongMessage),
+        (true, false) => Err(Refusal::TrialOver),
+        (true, true) => approval::may_end(&click.user, &rules),
+    };
+    if let Err(refusal) = allowed {
+        return refuse(bench, click, Some(&trial), &refusal).await;
+    }
+    let pressed = EndPressed { by: click.user.clone(), click: click.delivery.clone() };
+    let job = JobKind::EndTrial { approval: trial.id.clone(), pressed: Some(pressed) };
+    bench.store.enqueue(&job, Some(row.id), bench.clock.now()).await?;
+    bench.wake.notify_one();
+    Ok(())
 }
 
 async fn show_plan(bench: &Bench, click: &ClickedButton) -> anyhow::Result<()> {

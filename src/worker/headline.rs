@@ -2,6 +2,7 @@
 
 use super::{Bench, Done, delivery};
 use crate::domain::incident::IncidentId;
+use crate::domain::plan::Aim;
 use crate::slack::SlackError;
 use crate::slack::messages::{self, Headline};
 use crate::store::HEADLINE;
@@ -32,6 +33,8 @@ pub async fn refresh(
         .await?
         .into_iter()
         .rev()
+        // What a test came to says more than that it was ended.
+        .filter(|approval| approval.plan.aim != Aim::EndTrial)
         .find_map(|approval| approval.outcome)
         .filter(|_| !row.awaits_verdict);
     let aside = row.awaits_verdict && bench.store.is_investigation_aside(id).await?;

@@ -64,6 +64,7 @@ pub async fn investigate(bench: &Bench, id: IncidentId) -> anyhow::Result<Done> 
     bench.metrics.observe("gathering", started.elapsed().as_secs_f64());
     let evidence = add_delivered(bench, evidence).await?;
     let mut evidence = record::add_recorded(bench, &row.service, evidence).await?;
+    evidence.trials = bench.store.trials_of(id).await?;
     let masks = redact::evidence(&mut evidence);
     let files = bundle::to_files(&evidence);
     let span = tracing::error_span!("verdict", incident = %id);

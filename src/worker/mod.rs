@@ -23,6 +23,7 @@ mod storm;
 mod take_back;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod verify;
 
 use std::any::Any;
@@ -217,6 +218,12 @@ async fn note_failure(bench: &Bench, job: &Job, error: &anyhow::Error) -> Result
         if let Err(trouble) = verify::tell_trouble(bench, approval, error).await {
             tracing::error!(job = job.id, %trouble, "a look that fails cannot be told");
         }
+        return bench.store.again(job.id, now.saturating_add(END_AGAIN).unwrap_or(now)).await;
+    }
+    if matches!(job.kind, JobKind::EndTrial { .. } | JobKind::ReadTrial { .. }) && job.is_last_attempt() {
+        // Traffic is on a version where it does not belong: that is never put aside.
+        tracing::error!(job = job.id, error = %format!("{error:#}"), "a test cannot be followed up");
+        bench.metrics.count("steps_failed");
         return bench.store.again(job.id, now.saturating_add(END_AGAIN).unwrap_or(now)).await;
     }
     let dead = bench.store.fail(job, &format!("{error:#}"), now).await?;

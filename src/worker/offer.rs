@@ -9,9 +9,10 @@ use tokio::time::Instant;
 
 use super::Bench;
 use crate::analysis::Investigation;
+use crate::analysis::trial::Proposal;
 use crate::aws::rollback::{self, Obstacle};
 use crate::config::Config;
-use crate::domain::change::Relation;
+use crate::domain::change::{Change, Relation};
 use crate::domain::machine;
 use crate::domain::plan::{Plan, expected_effect};
 use crate::domain::redact;
@@ -29,7 +30,10 @@ pub enum Offer {
 
 /// The plan for what the report recommends, where it can be carried out now.
 pub async fn plan(bench: &Bench, service: &str, investigation: &Investigation) -> Offer {
-    let Investigation { report, symptoms, change } = investigation;
+    let Investigation { report, symptoms, change, proposal } = investigation;
+    if let Some(proposal) = proposal {
+        return test(bench, proposal).await;
+    }
     if report.action.kind != ActionKind::Rollback {
         return Offer::Not(None);
     }
@@ -46,11 +50,7 @@ pub async fn plan(bench: &Bench, service: &str, investigation: &Investigation) -
         let what = target.with_values(&shown).describe();
         return Offer::Not(Some(format!("{reason}. What would be undone: {what}")));
     }
-    let author = change.actor.as_ref().filter(|actor| {
-        // Histories name an author's ARN and nothing else.
-        !actor.automation && !actor.arn.is_empty() && !machine::is_one(&actor.arn)
-    });
-    let author = author.map(|actor| actor.arn.clone());
+    let author = author_of(change);
     match tried(bench, target).await {
         Ok((target, tried)) => {
             let mut plan = Plan::of(target, author, expected_effect(symptoms), &shown).differing(
@@ -64,6 +64,32 @@ pub async fn plan(bench: &Bench, service: &str, investigation: &Investigation) -
         }
         Err(obstacle) => Offer::Not(Some(in_words(&obstacle))),
     }
+}
+
+/// The plan for a test that tells two changes apart, where it can be made now.
+async fn test(bench: &Bench, proposal: &Proposal) -> Offer {
+    let Proposal { design, change } = proposal;
+    match tried(bench, &design.step()).await {
+        Ok((target, tried)) => {
+            let mut plan = Plan::trying(design.clone(), target, author_of(change)).differing(
+                &change.differences(),
+                change.code_changed,
+                &shown,
+            );
+            plan.tried = Some(tried);
+            Offer::Plan(Box::new(plan))
+        }
+        Err(obstacle) => Offer::Not(Some(in_words(&obstacle))),
+    }
+}
+
+/// ARN of the person who made a change; `None` for a machine, and where AWS names nobody.
+fn author_of(change: &Change) -> Option<String> {
+    let author = change.actor.as_ref().filter(|actor| {
+        // Histories name an author's ARN and nothing else.
+        !actor.automation && !actor.arn.is_empty() && !machine::is_one(&actor.arn)
+    });
+    author.map(|actor| actor.arn.clone())
 }
 
 /// Who owns a service, where that is another team than the one whose incident it is.

@@ -245,7 +245,7 @@ async fn tell_alone(bench: &Bench, approval: &Approval) -> anyhow::Result<()> {
         return Ok(());
     };
     if !bench.store.is_owed(row.id, &purpose).await? {
-        let message = approved_alone(row.id, by, reason);
+        let message = approved_alone(row.id, &approval.plan, by, reason);
         delivery::owe(bench, row.id, channel, &purpose, &message, None).await?;
     }
     Ok(())

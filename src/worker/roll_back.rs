@@ -10,13 +10,14 @@ use jiff::SignedDuration;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::{Bench, Done, delivery, headline};
+use super::{Bench, Done, delivery, headline, trial};
 use crate::aws::ReadError;
 use crate::aws::rollback::{self, Obstacle, Outcome, State, Traced};
 use crate::domain::approval::Decision;
 use crate::domain::audit::What;
 use crate::domain::execution::{self, APPLY_WITHIN, Answer, Effect, Finding, Guard, Hand, Next, Seen, Sent};
 use crate::domain::incident::State as IncidentState;
+use crate::domain::plan::Aim;
 use crate::domain::redact;
 use crate::fail_points::Point;
 use crate::slack::messages;
@@ -38,13 +39,9 @@ impl Step {
         Self::Ended(Ended { effect, words, look_again: false })
     }
 
-    /// The world is not as the plan has it: the investigation looks again.
-    fn moved(effect: Effect, words: &str) -> Self {
-        Self::Ended(Ended {
-            effect,
-            words: format!("{words} The investigation looks again."),
-            look_again: true,
-        })
+    /// The world is not as the plan has it: it is looked at again, which is told with it.
+    fn moved(effect: Effect, words: String) -> Self {
+        Self::Ended(Ended { effect, words, look_again: true })
     }
 }
 
@@ -55,14 +52,21 @@ pub async fn roll_back(bench: &Bench, approval: &str) -> anyhow::Result<Done> {
         return Ok(Done::Finished);
     }
     if approval.outcome.is_none() {
-        if row.state != IncidentState::RollingBack {
+        if row.state != under_way(&approval) {
             return Ok(Done::Finished);
         }
         bench.fail_points.pass(Point::Approved).await;
-        let ended = match carry_out(bench, &approval).await? {
+        let mut ended = match carry_out(bench, &approval).await? {
             Step::Ended(ended) => ended,
             Step::Open(wait) => return Ok(Done::Again(wait)),
         };
+        if ended.look_again {
+            let then = match approval.plan.aim {
+                Aim::EndTrial => "Whether the test is over is looked at again.",
+                Aim::Undo | Aim::Try(_) => "The investigation looks again.",
+            };
+            ended.words = format!("{} {then}", ended.words);
+        }
         note_outcome(bench, &approval, &ended).await?;
         bench.fail_points.pass(Point::OutcomeStored).await;
         approval.outcome = Some(ended.words);
@@ -73,6 +77,14 @@ pub async fn roll_back(bench: &Bench, approval: &str) -> anyhow::Result<Done> {
     Ok(Done::Finished)
 }
 
+/// How the incident of an approved change stands until its outcome is known.
+fn under_way(approval: &Approval) -> IncidentState {
+    match approval.plan.aim {
+        Aim::EndTrial => IncidentState::Trying,
+        Aim::Undo | Aim::Try(_) => IncidentState::RollingBack,
+    }
+}
+
 /// Ends an approval whose step fails again and again, in words: an incident does not stay 'rolling back'.
 ///
 /// # Errors
@@ -80,7 +92,7 @@ pub async fn roll_back(bench: &Bench, approval: &str) -> anyhow::Result<Done> {
 pub async fn give_up(bench: &Bench, approval: &str, error: &anyhow::Error) -> anyhow::Result<()> {
     let Some(mut approval) = bench.store.approval(approval).await? else { return Ok(()) };
     let Some(row) = bench.store.incident_row(approval.incident).await? else { return Ok(()) };
-    if approval.outcome.is_none() && row.state == IncidentState::RollingBack {
+    if approval.outcome.is_none() && row.state == under_way(&approval) {
         let why = redact::text(&format!("{error:#}"));
         let what = &approval.plan.what;
         let ended = match (&approval.answer, approval.sent_at) {
@@ -112,7 +124,9 @@ pub async fn give_up(bench: &Bench, approval: &str, error: &anyhow::Error) -> an
 }
 
 async fn note_outcome(bench: &Bench, approval: &Approval, ended: &Ended) -> anyhow::Result<()> {
-    if bench.store.note_outcome(approval, ended, bench.clock.now()).await? {
+    let stored = bench.store.note_outcome(approval, ended, bench.clock.now()).await?;
+    // A test is no rollback.
+    if stored && approval.plan.aim == Aim::Undo {
         let in_place = ended.effect.is_in_place();
         bench.metrics.count(if in_place { "rollbacks_applied" } else { "rollbacks_not_applied" });
     }
@@ -123,8 +137,19 @@ async fn note_outcome(bench: &Bench, approval: &Approval, ended: &Ended) -> anyh
 /// Says in the thread what became of it, once, also where an earlier run did not come to that.
 async fn tell(bench: &Bench, approval: &Approval, row: &IncidentRow) -> anyhow::Result<()> {
     let words = approval.outcome.as_deref().unwrap_or_default();
-    let purpose = format!("outcome/{}", approval.id);
     let in_vain = approval.effect.is_some_and(|effect| !effect.is_in_place());
+    if approval.plan.design().is_some() && approval.effect.is_some_and(|effect| approval.is_applied(effect)) {
+        if !bench.store.is_owed(row.id, &trial::purpose(approval)).await? {
+            trial::show(bench, approval, row, None).await?;
+            headline::refresh(bench, row.id, &[], Some(words)).await?;
+        }
+        return Ok(());
+    }
+    let purpose = match (&approval.plan.aim, &approval.undoes) {
+        // Its end is tried until it is made, and that it was not made is said once.
+        (Aim::EndTrial, Some(trial)) if in_vain => format!("not_ended/{trial}"),
+        _ => format!("outcome/{}", approval.id),
+    };
     if in_vain && !bench.store.is_owed(row.id, &purpose).await? {
         whisper(bench, approval, row, words).await;
     }
@@ -219,7 +244,7 @@ async fn look_and_send(bench: &Bench, approval: &Approval) -> anyhow::Result<Ste
             bench.metrics.dependency("aws", false);
             Ok(Step::Open(ASK_AGAIN))
         }
-        Err(obstacle) => Ok(Step::moved(Effect::NotMade, &format!("Nothing was changed: {obstacle}."))),
+        Err(obstacle) => Ok(Step::moved(Effect::NotMade, format!("Nothing was changed: {obstacle}."))),
     }
 }
 
@@ -275,7 +300,12 @@ async fn send(bench: &Bench, approval: &Approval) -> anyhow::Result<Step> {
 
 /// What the bot's call did, in words.
 fn made(approval: &Approval) -> &'static str {
-    if approval.undoes.is_some() { "Taken back" } else { "Rolled back" }
+    match approval.plan.aim {
+        Aim::Try(_) => "Test begun",
+        Aim::EndTrial => "Test ended",
+        Aim::Undo if approval.undoes.is_some() => "Taken back",
+        Aim::Undo => "Rolled back",
+    }
 }
 
 /// AWS's answer as it is kept, secrets masked.
@@ -302,7 +332,7 @@ fn in_words(answer: &Answer) -> String {
 
 fn refused(answer: &Answer) -> Step {
     match answer {
-        Answer::Moved { what } => Step::moved(Effect::NotMade, &format!("Nothing was changed: {what}.")),
+        Answer::Moved { what } => Step::moved(Effect::NotMade, format!("Nothing was changed: {what}.")),
         other => Step::ended(
             Effect::NotMade,
             match other {
@@ -348,7 +378,7 @@ async fn after_made(bench: &Bench, approval: &Approval) -> anyhow::Result<Step> 
 
 fn overtaken(told: &str) -> Step {
     let words = format!("The change was made, and something else changed it since: {told}.");
-    Step::moved(Effect::Overtaken, &words)
+    Step::moved(Effect::Overtaken, words)
 }
 
 /// What became of a call that left and whose answer is not known.
@@ -391,6 +421,10 @@ async fn read_back(bench: &Bench, approval: &Approval, sent: Sent) -> anyhow::Re
     let because = traced.map(|told| format!(" ({told})")).unwrap_or_default();
     Ok(match effect {
         Effect::Made => Step::ended(effect, format!("{}: {what} (read back from AWS).", made(approval))),
+        Effect::ByAnother if approval.plan.design().is_some() => Step::moved(
+            effect,
+            format!("Somebody else makes the same test, which is theirs to end{because}: {what}."),
+        ),
         Effect::ByAnother => Step::ended(
             effect,
             format!(
@@ -405,15 +439,15 @@ async fn read_back(bench: &Bench, approval: &Approval, sent: Sent) -> anyhow::Re
         ),
         Effect::Overtaken => overtaken(&told),
         Effect::NotMade if seen == Seen::Untouched => {
-            Step::moved(effect, &format!("{how} and did not take place: {what}."))
+            Step::moved(effect, format!("{how} and did not take place: {what}."))
         }
         Effect::NotMade => Step::moved(
             effect,
-            &format!("The change did not take place, and something else moved: {told}{because}."),
+            format!("The change did not take place, and something else moved: {told}{because}."),
         ),
         Effect::Unclear => Step::moved(
             effect,
-            &format!("{how}. By now: {told}. Whether it was made in between is not known{because}."),
+            format!("{how}. By now: {told}. Whether it was made in between is not known{because}."),
         ),
         Effect::Unknown => Step::ended(
             effect,

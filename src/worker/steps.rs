@@ -1,11 +1,11 @@
 //! The story of an incident, step by step.
 //!
 //! investigate → report → (somebody clicks) decide → roll back → verify → the headline says how it
-//! ended. Each step is one verb in a file of its own; each reads what is stored, acts, and saves.
+//! ended. Where a test was approved: … decide → roll back → trial → investigate. Each step is one verb in a file of its own; each reads what is stored, acts, and saves.
 
 use super::{
     Bench, Done, decide, headline, investigate, look_again, mute, question, record, report, roll_back,
-    settle, storm, verify,
+    settle, storm, trial, verify,
 };
 use crate::domain::approval::Decision;
 use crate::domain::incident::{IncidentId, State};
@@ -24,6 +24,10 @@ pub async fn run(bench: &Bench, job: &Job) -> anyhow::Result<Done> {
         (JobKind::Decide { click }, _) => Box::pin(decide::decide(bench, click)).await,
         (JobKind::RollBack { approval }, Some(_)) => Box::pin(roll_back::roll_back(bench, approval)).await,
         (JobKind::Verify { approval }, Some(_)) => Box::pin(verify::verify(bench, approval)).await,
+        (JobKind::EndTrial { approval, pressed }, Some(_)) => {
+            Box::pin(trial::end(bench, approval, pressed.as_ref())).await
+        }
+        (JobKind::ReadTrial { approval }, Some(_)) => Box::pin(trial::read(bench, approval)).await,
         (JobKind::Settle { approval }, Some(_)) => Box::pin(settle::settle(bench, approval)).await,
         (JobKind::Headline, Some(id)) => Box::pin(headline::refresh(bench, id, &[], None)).await,
         (JobKind::LookAgain { round, times }, Some(id)) => {

@@ -11,6 +11,7 @@ use incident_commander::demo::aws::{Fault, Identity, Mutation};
 use incident_commander::demo::slack::workspace::id;
 use incident_commander::domain::approval::Decision;
 use incident_commander::domain::execution::{Guard, guard};
+use incident_commander::domain::incident::State;
 use incident_commander::domain::rollback::RollbackTarget;
 use incident_commander::fail_points::Point;
 use incident_commander::worker::{Bench, step_once};
@@ -21,6 +22,7 @@ use serde_json::json;
 use crate::aws_account::{ACCOUNT, Account, FUNCTION, environment};
 use crate::aws_kinds::{deploy_flags, deploy_service, move_service, put_limit};
 use crate::crashes::{APPROVE, REJECT, asked, die_at};
+use crate::trials::{as_test, shared_out};
 use crate::truth::{concurrency_back, configuration_back, environment_back};
 use crate::ward::{Ward, trail};
 
@@ -35,10 +37,12 @@ enum Kind {
     Revision,
     Parameter,
     Configuration,
+    /// A share of the traffic to the earlier version, and back after five minutes.
+    Trial,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Alias,
         Self::Environment,
         Self::VariablesAndSettings,
@@ -47,6 +51,7 @@ impl Kind {
         Self::Revision,
         Self::Parameter,
         Self::Configuration,
+        Self::Trial,
     ];
 
     fn target(self) -> Option<fn(&Account) -> RollbackTarget> {
@@ -59,6 +64,7 @@ impl Kind {
             Self::Revision => Some(|account| deploy_service(account, "11:00:00")),
             Self::Parameter => Some(|account| put_limit(account, "String")),
             Self::Configuration => Some(|account| deploy_flags(account, 0, "2026-02-06T12:00:00Z")),
+            Self::Trial => Some(shared_out),
         }
     }
 }
@@ -89,6 +95,11 @@ fn drift(ward: &Ward, kind: Kind, drift: Drift) {
             let half = || [("1".to_owned(), 0.5)].into();
             let (version, weights) = drift.pick(("1", [].into()), ("2", [].into()), ("2", half()));
             world.update_alias(FUNCTION, "live", version, &weights, &bob, now).unwrap();
+        }
+        Kind::Trial => {
+            let share = |share: f64| [("1".to_owned(), share)].into();
+            let weights = drift.pick(share(0.05), [].into(), share(0.5));
+            world.update_alias(FUNCTION, "live", "2", &weights, &bob, now).unwrap();
         }
         Kind::Environment => {
             let pool = environment(drift.pick("10", "5", "7"));
@@ -181,6 +192,7 @@ struct Coverage {
     changed: usize,
     decided: usize,
     in_vain: usize,
+    tried: usize,
     crashed: usize,
     hung: usize,
 }
@@ -218,6 +230,9 @@ async fn die_waiting(ward: &Ward, bench: Bench, call: &str) -> (Bench, bool) {
 async fn play(kind: Kind, story: &[Happening], coverage: &Mutex<Coverage>) {
     let (ward, mut bench) = asked(|set| {
         set.target = kind.target();
+        if kind == Kind::Trial {
+            set.plan = as_test;
+        }
         set.config.approvals.break_glass = vec![id::ON_CALL.into()];
     })
     .await;
@@ -293,14 +308,27 @@ async fn play(kind: Kind, story: &[Happening], coverage: &Mutex<Coverage>) {
         Guard::Aws => 130,
     };
     ward.live(&bench, long).await;
+    if kind == Kind::Trial {
+        // Until it is ended, counted and weighed.
+        for _ in 0..40 {
+            ward.pass(19);
+            ward.live(&bench, 1).await;
+        }
+    }
     let approval = ward.of(&bench).await;
-    let made: Vec<_> =
-        ward.changes(&bench.store).await.into_iter().filter(|one| one.error_code.is_none()).collect();
+    let all = ward.changes(&bench.store).await.into_iter().filter(|one| one.error_code.is_none());
+    // A session is named after its approval.
+    let of = |id: &str, one: &Mutation| one.arn.contains(&id[..8]);
+    let (made, ended_by): (Vec<_>, Vec<_>) = all.partition(|one| of(&approval.id, one));
     assert!(made.len() <= 1, "two effects: {made:?}");
+    assert!(ended_by.len() <= made.len() && (kind == Kind::Trial || ended_by.is_empty()), "{ended_by:?}");
+    let row = bench.store.incident_row(approval.incident).await.unwrap().unwrap();
+    assert!(!matches!(row.state, State::Trying | State::RollingBack), "{:?}", row.state);
     let decisions = trail(&bench.store, &["decided"]).await;
     assert!(decisions.iter().filter(|row| row["click"].is_string()).count() <= 1, "{decisions:?}");
     let ended = trail(&bench.store, &["ended"]).await;
-    assert!(ended.len() <= 1, "{ended:?}");
+    let ends = bench.store.ends_of(&approval).await.unwrap();
+    assert!(ended.len() <= 1 + ends.len(), "{ended:?}");
     let may = |user: &str, action: &str| user != id::STRANGER && action != "rollback_break_glass";
     if pressed.iter().any(|(_, user, action)| may(user, action)) {
         assert!(approval.decision.is_some(), "a decision was lost");
@@ -325,6 +353,7 @@ async fn play(kind: Kind, story: &[Happening], coverage: &Mutex<Coverage>) {
     }
     let mut coverage = coverage.lock().unwrap();
     coverage.changed += made.len();
+    coverage.tried += ended_by.len();
     coverage.decided += usize::from(approval.decision.is_some());
     coverage.in_vain += usize::from(approval.decision == Some(Decision::Approved) && made.is_empty());
 }

@@ -56,5 +56,6 @@ mod storm;
 mod teams;
 mod three_seconds;
 mod throng;
+mod trials;
 mod truth;
 mod ward;

@@ -23,6 +23,7 @@ use incident_commander::domain::report::{
 };
 use incident_commander::domain::rollback::RollbackTarget;
 use incident_commander::domain::scorecard::{self, Judged, Voices, Word};
+use incident_commander::domain::trial::Design;
 use incident_commander::intake::command::COMMANDS;
 use incident_commander::slack::answers::{self, ListLine, MuteLine, TimeRead};
 use incident_commander::slack::approvals::{self, DecidedView, OwnerAsked};
@@ -160,7 +161,29 @@ fn a_report(from: &Outside) -> Report {
     }
 }
 
+/// A small test of what comes from outside.
+fn a_test(from: &Outside) -> Plan {
+    let design = Design {
+        function: from.name(),
+        alias: from.name(),
+        current: from.name(),
+        earlier: from.name(),
+        change: from.text(),
+        other: from.text(),
+        if_change: 0.01,
+        if_other: 0.4,
+        needed: 7,
+        expected: 16,
+    };
+    let target = design.step();
+    let differs = from.list(|from| KeyChange { key: from.name(), before: from.maybe(), after: from.maybe() });
+    Plan::trying(design, target, from.maybe()).differing(&differs, true, &|_, value| value.to_owned())
+}
+
 fn a_plan(from: &Outside) -> Plan {
+    if from.turn().is_multiple_of(3) {
+        return a_test(from);
+    }
     let target = match from.turn() % 2 {
         0 => RollbackTarget::LambdaConcurrency { function: from.name(), from: Some(1), to: None },
         _ => RollbackTarget::LambdaConfiguration {
@@ -200,6 +223,8 @@ fn everything(from: &Outside) -> Vec<(&'static str, Surface, Value)> {
         reason: from.maybe().as_deref(),
         break_glass: from.turn().is_multiple_of(2),
     });
+    let begun = from.text();
+    let running = |ended| approvals::Running { approval: "a-1", words: &begun, until: noon(), ended };
     let state = from.one_of(&State::ALL);
     let line = |from: &Outside| ListLine {
         id: ID,
@@ -333,7 +358,9 @@ fn everything(from: &Outside) -> Vec<(&'static str, Surface, Value)> {
         ("muted", answers::muted(&service, noon(), true)),
         ("help", answers::help(COMMANDS)),
         ("plan", approvals::plan(ID, &plan, noon())),
-        ("approved_alone", approvals::approved_alone(ID, "U0ALEX", &figures)),
+        ("approved_alone", approvals::approved_alone(ID, &plan, "U0ALEX", &figures)),
+        ("running", approvals::running(ID, &running(None))),
+        ("running", approvals::running(ID, &running(Some((from.at(), &figures))))),
         ("owner_asked", approvals::owner_asked(ID, &owner(false, None))),
         ("owner_asked", approvals::owner_asked(ID, &owner(true, Some(&decided)))),
         ("undo_offer", approvals::undo_offer(ID, &asked(true), None)),

@@ -41,6 +41,8 @@ pub struct Set {
     pub expires_after: SignedDuration,
     /// What is to be undone: makes it in the account, and says how it goes back. Absent: an alias's move.
     pub target: Option<fn(&Account) -> RollbackTarget>,
+    /// What the plan is made into: a small test, where it is no rollback.
+    pub plan: fn(Plan) -> Plan,
     /// The service whose change it is, where that is another than the incident's.
     pub service: Option<String>,
     /// Errors and invocations in each minute from 12:20 on, by its number.
@@ -88,6 +90,7 @@ impl Ward {
             author: None,
             expires_after: SignedDuration::from_mins(30),
             target: None,
+            plan: |plan| plan,
             service: None,
             afterwards: |_| (0.0, 100.0),
         };
@@ -118,15 +121,13 @@ impl Ward {
         let origin = Origin { requested_by: set.requested_by, ..Origin::default() };
         let accepted = store.accept(NewAlert { alert: alert.clone(), origin }, clock.now()).await.unwrap();
         let incident = accepted.incident().unwrap();
-        let plan = Plan {
-            service: set.service,
-            ..Plan::of(
-                target(&account, set.target).await,
-                set.author,
-                "The error rate goes back.".into(),
-                &|_, value| value.to_owned(),
-            )
-        };
+        let plan = Plan::of(
+            target(&account, set.target).await,
+            set.author,
+            "The error rate goes back.".into(),
+            &|_, value| value.to_owned(),
+        );
+        let plan = Plan { service: set.service, ..(set.plan)(plan) };
         let conclusion = conclusion(alert, plan, set.expires_after);
         assert!(store.conclude(incident, 1, &conclusion, clock.now()).await.unwrap());
         let approval = store.pending_approval(incident).await.unwrap().unwrap().id;
@@ -294,6 +295,7 @@ fn conclusion(alert: Alert, plan: Plan, expires_after: SignedDuration) -> Conclu
         appconfig: None,
         releases: Releases::default(),
         snapshots: Vec::new(),
+        trials: Vec::new(),
         gaps: Vec::new(),
         cost: None,
     };

@@ -46,6 +46,8 @@ class Kinds:
             Environment={"Variables": {"LIMIT": OLD, "KEPT": "yes"}},
         )
         self.functions.get_waiter("function_active_v2").wait(FunctionName="mail")
+        version = self.functions.publish_version(FunctionName="mail")["Version"]
+        self.functions.create_alias(FunctionName="mail", Name="live", FunctionVersion=version)
         self.ecs.create_cluster(clusterName=CLUSTER)
         self.ecs.create_service(
             cluster=CLUSTER, serviceName="refunds", taskDefinition=self.register(OLD), desiredCount=1
@@ -91,6 +93,8 @@ class Kinds:
         environment = {"Variables": {"LIMIT": NEW, "KEPT": "yes"}}
         self.functions.update_function_configuration(FunctionName="mail", Environment=environment)
         self.functions.update_function_configuration(FunctionName="mail", Timeout=5)
+        version = self.functions.publish_version(FunctionName="mail")["Version"]
+        self.functions.update_alias(FunctionName="mail", Name="live", FunctionVersion=version)
         self.functions.put_function_concurrency(FunctionName="mail", ReservedConcurrentExecutions=5)
 
     def now(self, kind):
@@ -122,6 +126,11 @@ class Kinds:
     def now_settings(self):
         return str(self.functions.get_function_configuration(FunctionName="mail")["Timeout"])
 
+    def now_share(self):
+        """Of a small test: what goes to the earlier version."""
+        alias = self.functions.get_alias(FunctionName="mail", Name="live")
+        return str(alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {}))
+
     def now_concurrency(self):
         return str(self.functions.get_function_concurrency(FunctionName="mail").get("ReservedConcurrentExecutions"))
 
@@ -148,6 +157,21 @@ GIVEN = [
         "5",
     ),
     ("concurrency", {"kind": "lambda_concurrency", "function": "mail", "from": 5, "to": None}, "None", "5"),
+    (
+        "share",
+        {
+            "kind": "lambda_alias",
+            "function": "mail",
+            "alias": "live",
+            "from_version": "2",
+            "to_version": "2",
+            "from_weights": {},
+            "to_weights": {"1": 0.05},
+            "revision_id": "",
+        },
+        "{'1': 0.05}",
+        "{}",
+    ),
 ]
 
 
@@ -180,5 +204,5 @@ def roll_back_all(kinds, check, binary, config, environment):
     taken = run(binary, config, environment, *given)
     check(
         len(taken) == len(backs) and all(kinds.now(kind) == new for kind, _, new in backs),
-        "all six are taken back, read back",
+        "all seven are taken back, read back",
     )

@@ -21,6 +21,7 @@ mod undone;
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use self::call::Call;
 pub(in crate::analysis) use self::ecs::settings as task_settings;
@@ -30,6 +31,7 @@ use self::relation::Owners;
 use crate::analysis::triggers::events;
 use crate::domain::change::{Change, ChangeKind, Effect, Relation};
 use crate::domain::evidence::{Actor, Evidence, TaskDefinition};
+use crate::domain::trial::{Design, Trial};
 
 /// Calls of one deployment follow one another within this time.
 const DEPLOYMENT_GAP: SignedDuration = SignedDuration::from_mins(15);
@@ -95,7 +97,7 @@ impl<'a> World<'a> {
             .flatten()
             .filter(|record| !record.read_only && !events::is_of_the_provider(record))
             .map(Call::new)
-            .filter(|call| !kinds::is_noise(call))
+            .filter(|call| !kinds::is_noise(call) && !evidence.trials.iter().any(|trial| is_of(trial, call)))
             .collect();
         calls.sort_by_key(|call| call.record.at);
         let earliest = evidence.trail.iter().flatten().map(|record| record.at).min();
@@ -165,6 +167,31 @@ impl<'a> World<'a> {
         }
         grouped
     }
+}
+
+/// Whether a call began or ended this test: by its time and by what it asked for. It changed nothing that lasts.
+fn is_of(trial: &Trial, call: &Call<'_>) -> bool {
+    /// A call leaves before its answer is noted; and clocks differ.
+    const AROUND: SignedDuration = SignedDuration::from_mins(2);
+    let Design { function, alias, current, earlier, .. } = &trial.design;
+    let names = |names: &[&str], wanted: &str| {
+        call.text(names).is_some_and(|text| call::function_name(&text) == wanted)
+    };
+    let weights =
+        call.field(&["routingConfig"]).and_then(|routing| call::field(routing, "additionalVersionWeights"));
+    let versions: Vec<&String> =
+        weights.and_then(Value::as_object).into_iter().flat_map(serde_json::Map::keys).collect();
+    let near = |at: Timestamp| call.record.at.duration_since(at).abs() <= AROUND;
+    call.service == "lambda"
+        && call.verb == "UpdateAlias"
+        && names(&["functionName"], function)
+        && names(&["name"], alias)
+        && call.text(&["functionVersion"]).as_ref() == Some(current)
+        && match versions.as_slice() {
+            [] => near(trial.ended_at),
+            [one] => *one == earlier && near(trial.begun_at),
+            _ => false,
+        }
 }
 
 /// A change of which nothing is known yet but what, where and when.

@@ -8,6 +8,7 @@ use crate::analysis::suspects::Suspect;
 use crate::domain::change::{Effect, FieldSays, LogField, Relation};
 use crate::domain::redact;
 use crate::domain::report::{Cause, Cleared};
+use crate::domain::trial::Word;
 
 /// Most changes that are listed; in a busy account the rest are strangers'.
 const LISTED: usize = 20;
@@ -108,6 +109,16 @@ fn reason(findings: &Findings<'_>, suspect: &Suspect<'_>, onset: i64) -> String 
     if suspect.only_inert {
         let keys: Vec<&str> = change.keys.iter().map(|key| key.key.as_str()).collect();
         return format!("It changed only {}, which no request depends on.", keys.join(", "));
+    }
+    if let Some(tried) = &suspect.tried
+        && tried.trial.word() == Word::ClearsIt
+    {
+        return format!(
+            "The version before it fails as well: in the test from {} to {} UTC {}.",
+            clock(tried.trial.begun_at, now),
+            clock(tried.trial.ended_at, now),
+            tried.trial.counted()
+        );
     }
     if let Some(split) = &suspect.split
         && split.ratio < 0.5

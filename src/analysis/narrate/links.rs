@@ -9,6 +9,7 @@ use super::Findings;
 use crate::domain::console;
 use crate::domain::evidence::{Scope, Series};
 use crate::domain::report::Agent;
+use crate::domain::trial::{Design, Trial};
 
 /// So much of ordinary life is shown before the onset.
 const METRICS_BEFORE: SignedDuration = SignedDuration::from_hours(1);
@@ -39,6 +40,23 @@ pub(super) fn link(findings: &Findings<'_>, source: Agent, query: Option<&str>) 
             console::logs(&scope.region, groups, LOGS_QUERY, since(findings, LOGS_BEFORE), scope.now)
         }
     }
+}
+
+/// What was counted in a test: both counts of both versions.
+pub(super) fn of_trial(trial: &Trial, scope: &Scope) -> Option<String> {
+    let Design { earlier, current, .. } = &trial.design;
+    let counted =
+        [(earlier, "Errors"), (earlier, "Invocations"), (current, "Errors"), (current, "Invocations")];
+    let series = counted.map(|(version, metric)| Series {
+        namespace: "AWS/Lambda".to_owned(),
+        metric: metric.to_owned(),
+        dimensions: trial.design.dimensions(version),
+        stat: "Sum".to_owned(),
+        period: 60,
+        points: Vec::new(),
+    });
+    let from = trial.begun_at.saturating_sub(LOGS_BEFORE).unwrap_or(trial.begun_at);
+    console::graph(&scope.region, &series, from, trial.ended_at)
 }
 
 fn is_own(series: &Series, scope: &Scope) -> bool {

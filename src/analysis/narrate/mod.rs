@@ -148,6 +148,17 @@ fn timeline(findings: &Findings<'_>) -> Vec<TimelineEntry> {
             });
         }
     }
+    for trial in &findings.evidence.trials {
+        let design = &trial.design;
+        entries.push(TimelineEntry {
+            at: trial.begun_at,
+            what: redact::text(&format!("A test begins: {}", design.describe())),
+        });
+        entries.push(TimelineEntry {
+            at: trial.ended_at,
+            what: format!("The test of version {} ends", design.earlier),
+        });
+    }
     if let Some(onset) = onset(findings.symptom) {
         entries.push(TimelineEntry { at: onset.at, what: "The symptom begins".to_owned() });
     }

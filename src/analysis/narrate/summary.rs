@@ -11,6 +11,7 @@ use crate::analysis::weigh::indistinct;
 use crate::domain::change::ChangeKind;
 use crate::domain::redact;
 use crate::domain::report::{Cause, Verdict};
+use crate::domain::trial::TELLS;
 
 /// So many keys are told in the sentence; the facts and the table hold all.
 const TOLD_KEYS: usize = 4;
@@ -242,9 +243,14 @@ fn deployment(findings: &Findings<'_>, suspect: &Suspect<'_>, symptom: &str) -> 
         let (calls, room) = (starved.callers.after, starved.pool.after);
         format!("; {} callers cannot share a pool of {}", figure(calls), figure(room))
     });
+    let tried = suspect.tried.as_ref().filter(|tried| tried.ratio >= TELLS);
     let proof = match (&suspect.split, &suspect.reversal) {
         (_, Some(reversal)) if reversal.minutes.is_some() => {
             format!("; it was undone at {} UTC, and the symptom ended", clock(reversal.at, now))
+        }
+        _ if tried.is_some() => {
+            let earlier = tried.map_or("", |tried| tried.trial.design.earlier.as_str());
+            format!("; a share of the traffic went to version {earlier} as a test, and it did not fail there")
         }
         (Some(split), _) if split.ratio >= 3.0 => {
             format!("; in the same minutes {} fails and the others do not", version(&split.new_version))

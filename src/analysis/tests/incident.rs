@@ -64,6 +64,7 @@ impl Incident {
                 appconfig: None,
                 releases: Releases::default(),
                 snapshots: Vec::new(),
+                trials: Vec::new(),
                 gaps: Vec::new(),
                 cost: None,
             },

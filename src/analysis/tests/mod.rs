@@ -8,6 +8,7 @@ mod incident;
 mod parties;
 mod properties;
 mod settings;
+mod trials;
 
 use incident::{Incident, MINUTES, ONSET, at};
 

@@ -110,6 +110,7 @@ async fn answer(Extract(world): Extract<AwsWorld>, request: Request) -> Response
     }
     let encoded = encode(protocol, outcome, &request_id);
     match fault {
+        Some(Fault::Silence) => std::future::pending().await,
         Some(Fault::LostAnswer) => broken(encoded.status, encoded.content_type, Vec::new()),
         Some(Fault::Truncated) => {
             let half = encoded.body[..encoded.body.len() / 2].to_vec();

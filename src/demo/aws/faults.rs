@@ -23,6 +23,8 @@ pub enum Fault {
     Reset,
     /// The call is carried out, and the connection breaks before its answer arrives.
     LostAnswer,
+    /// The call is carried out, and no answer ever comes.
+    Silence,
     /// The connection breaks in the middle of the answer.
     Truncated,
     /// A complete HTTP answer with half of its body.

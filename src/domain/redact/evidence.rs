@@ -26,7 +26,8 @@ pub fn evidence(evidence: &mut Evidence) -> Masks {
         releases,
         snapshots,
         gaps,
-        // Neither holds a value of anybody's: names, times and figures.
+        // None of them holds a value of anybody's: names, times and figures.
+        trials: _,
         scope: _,
         series: _,
         cost: _,

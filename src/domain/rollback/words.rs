@@ -139,6 +139,15 @@ impl RollbackTarget {
         }
     }
 
+    /// The same for a time whose revision nobody knows yet.
+    pub fn without_revision(&self) -> String {
+        let command = self.as_command();
+        let Some((before, after)) = command.split_once(" --revision-id ") else { return command };
+        // A revision is one word.
+        let rest = after.find(' ').map_or("", |end| &after[end..]);
+        format!("{before}{rest}")
+    }
+
     /// What will be different afterwards, a sentence each.
     pub fn effects(&self) -> Vec<String> {
         match self {
@@ -380,6 +389,28 @@ mod tests {
             revision_id: "r".into(),
         };
         assert!(target.as_command().ends_with("--memory-size 512"), "{}", target.as_command());
+    }
+
+    #[test]
+    fn a_command_for_later_names_no_revision() {
+        let alias = RollbackTarget::LambdaAlias {
+            function: "f".into(),
+            alias: "live".into(),
+            from_version: "2".into(),
+            to_version: "1".into(),
+            from_weights: BTreeMap::new(),
+            to_weights: BTreeMap::new(),
+            revision_id: "r-1".into(),
+        };
+        assert!(alias.as_command().contains("r-1") && !alias.without_revision().contains("revision"));
+        let configuration = RollbackTarget::LambdaConfiguration {
+            function: "f".into(),
+            keys: BTreeMap::new(),
+            settings: [("Timeout".to_owned(), ("3".to_owned(), "10".to_owned()))].into(),
+            revision_id: "r-1".into(),
+        };
+        let later = "aws lambda update-function-configuration --function-name f --timeout 10";
+        assert_eq!(configuration.without_revision(), later);
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod changes;
 mod logs;
 mod others;
 mod symptoms;
+mod trials;
 
 use jiff::Timestamp;
 
@@ -47,6 +48,7 @@ pub fn items(findings: &Findings<'_>) -> Vec<EvidenceItem> {
     let mut writer = Writer { findings, items: Vec::new() };
     symptoms::symptoms(&mut writer);
     changes::changes(&mut writer);
+    trials::trials(&mut writer);
     logs::errors(&mut writer);
     others::demand(&mut writer);
     others::dependencies(&mut writer);
