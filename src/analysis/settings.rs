@@ -16,7 +16,7 @@ use super::logs::claims;
 use super::logs::values::{FewValues, Held, Value};
 use super::{triggers, words};
 use crate::domain::change::{Change, ChangeKind, Effect, FieldSays, KeyChange, LogField, Relation};
-use crate::domain::evidence::Evidence;
+use crate::domain::evidence::{Evidence, FunctionVersion};
 
 /// How long after a change took effect a program may go on with what it read before, in minutes:
 /// parameters are kept for some minutes, tasks are replaced one by one.
@@ -75,8 +75,13 @@ pub fn complete(changes: &mut [Change], logs: &LogSurvey, evidence: &Evidence) {
                     other == name && (key.is_some() || theirs.place == step.place && theirs.moved())
                 })
             });
-            if step.moved() && !anothers && hides(&changes[at], evidence) && is_setting(name, step) {
-                add(&mut changes[at], name, step);
+            if !step.moved() || anothers {
+                continue;
+            }
+            if let Some(key) = variable(&changes[at], evidence, name, step) {
+                add(&mut changes[at], &key, name, step);
+            } else if hides(&changes[at], evidence) && is_setting(name, step) {
+                add(&mut changes[at], name, name, step);
             }
         }
     }
@@ -253,35 +258,56 @@ fn same(one: &str, other: &str) -> bool {
     }
 }
 
-/// Adds a key that nothing but the field tells of, by the field's own name.
-fn add(change: &mut Change, field: &str, step: &Step) {
+/// Adds a key of which nothing but the field tells what it was.
+fn add(change: &mut Change, key: &str, field: &str, step: &Step) {
     let Some((before, lines)) = &step.before else { return };
     change.keys.push(KeyChange {
-        key: field.to_owned(),
+        key: key.to_owned(),
         before: Some(before.clone()),
         after: Some(step.after.0.clone()),
     });
     change.shown.push(LogField {
-        key: field.to_owned(),
+        key: key.to_owned(),
         field: field.to_owned(),
         lines: (*lines, step.after.1),
         says: FieldSays::Alone,
     });
 }
 
+/// The versions of a function that were read.
+fn versions<'e>(change: &Change, evidence: &'e Evidence) -> impl Iterator<Item = &'e FunctionVersion> {
+    let history = evidence.functions.get(&change.resource);
+    history.and_then(|history| history.versions.as_ref()).into_iter().flatten()
+}
+
+/// Whether what a function was before or since is not known, where its versions would tell.
+fn forgets(change: &Change, evidence: &Evidence) -> bool {
+    let read = |name: &Option<String>| {
+        name.as_ref().is_some_and(|name| versions(change, evidence).any(|known| known.version == *name))
+    };
+    !(read(&change.from_version) && read(&change.to_version))
+}
+
+/// The function's variable that a field is: AWS holds the value that the field has since, under the same name, and no
+/// longer the one before. Whatever the name says, it is a setting.
+fn variable(change: &Change, evidence: &Evidence, field: &str, step: &Step) -> Option<String> {
+    let of_function =
+        matches!(change.kind, ChangeKind::LambdaCode | ChangeKind::LambdaConfig | ChangeKind::LambdaAlias);
+    if !of_function || !forgets(change, evidence) {
+        return None;
+    }
+    let now = change.to_version.as_deref().unwrap_or("$LATEST");
+    versions(change, evidence)
+        .filter(|known| known.version == now)
+        .flat_map(|known| &known.environment)
+        .find(|(key, value)| plain(key) == plain(field) && same(value, &step.after.0))
+        .map(|(key, _)| key.clone())
+}
+
 /// Whether the change may have set more than AWS shows.
 fn hides(change: &Change, evidence: &Evidence) -> bool {
     match change.kind {
-        ChangeKind::LambdaConfig | ChangeKind::LambdaAlias => {
-            let read = |version: &Option<String>| {
-                version.as_ref().is_some_and(|version| {
-                    let history = evidence.functions.get(&change.resource);
-                    let versions = history.and_then(|history| history.versions.as_ref());
-                    versions.is_some_and(|versions| versions.iter().any(|known| known.version == *version))
-                })
-            };
-            !(read(&change.from_version) && read(&change.to_version))
-        }
+        ChangeKind::LambdaConfig | ChangeKind::LambdaAlias => forgets(change, evidence),
         ChangeKind::EcsDeployment => {
             let read = |name: &Option<String>| {
                 name.as_ref().is_some_and(|name| {

@@ -1,9 +1,12 @@
 //! Settings that only the service's own lines show, and what looks like one and is none.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::incident::{Incident, ONSET, at};
 use crate::analysis::{Investigation, investigate};
+use crate::domain::evidence::FunctionVersion;
 use crate::domain::report::{Cause, Report};
 
 /// The change takes effect here, a quarter of an hour before the trouble.
@@ -53,6 +56,27 @@ fn pool(minute: usize) -> usize {
 
 fn told(before: &str, after: &str) -> Vec<(String, Option<String>, Option<String>)> {
     vec![("db_pool_size".to_owned(), Some(before.to_owned()), Some(after.to_owned()))]
+}
+
+#[test]
+fn a_field_that_is_a_variable_of_the_function_is_a_setting_whatever_its_name_says() {
+    let of = |present: &str| {
+        let mut incident = incident(|minute| json!({"zopshaw_twosk": pool(minute), "request_id": minute}));
+        let history = incident.evidence.functions.entry("checkout".to_owned()).or_default();
+        history.versions.get_or_insert_default().push(FunctionVersion {
+            version: "$LATEST".to_owned(),
+            last_modified: Some(at(CHANGED as f64)),
+            code_sha256: "same".to_owned(),
+            description: String::new(),
+            revision_id: String::new(),
+            environment: BTreeMap::from([("ZOPSHAW_TWOSK".to_owned(), present.to_owned())]),
+            settings: BTreeMap::new(),
+        });
+        keys(&investigated(&incident).report)
+    };
+    assert_eq!(of("5"), [("ZOPSHAW_TWOSK".to_owned(), Some("10".to_owned()), Some("5".to_owned()))]);
+    // What AWS holds is another value: the field is something else under that name.
+    assert_eq!(of("40"), []);
 }
 
 #[test]
