@@ -152,7 +152,7 @@ async fn play(slow: bool) -> anyhow::Result<Played> {
     let begun = Instant::now();
     let until = tokio::time::Instant::now() + PATIENCE;
     let groups = &known.scope.resources.log_groups;
-    logs::read(&demo.bench().aws, groups, known.alert.at, known.scope.now, until).await;
+    logs::read(demo.bench().aws.own(), groups, known.alert.at, known.scope.now, until).await;
     let lines_alone = begun.elapsed();
     let row = demo.store().incident_row(incident).await?;
     let cost = row.and_then(|row| row.report).and_then(|report| report.cost);

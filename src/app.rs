@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::sns::Inbox;
-use crate::aws::{AwsSettings, Clients, Credentials};
+use crate::aws::{Accounts, AwsSettings, Credentials};
 use crate::clock::Clock;
 use crate::config::{ConfigError, Settings};
 use crate::fail_points::FailPoints;
@@ -53,6 +53,7 @@ pub fn aws_settings(settings: &Settings) -> AwsSettings {
         external_id: section.external_id.clone(),
         service_tag: section.service_tag.clone(),
         without: section.without.iter().map(|unused| unused.prefix()).collect(),
+        places: worker::places(&settings.config),
         ..AwsSettings::default()
     }
 }
@@ -69,7 +70,7 @@ pub async fn assemble(settings: &Settings, clock: Clock) -> anyhow::Result<Bench
     let (url, token) = (settings.slack_api_url.clone(), settings.slack_bot_token.clone());
     let slack = tokio::task::spawn_blocking(move || Slack::connect(url.as_deref(), token));
     let reached = aws_settings(settings);
-    let aws = tokio::spawn(async move { Clients::connect(&reached).await });
+    let aws = tokio::spawn(async move { Accounts::connect(&reached).await });
     let store = Store::open(&settings.database_url).await?;
     worker::notice_the_clock(&store, clock.now()).await?;
     store.release_leases(clock.now()).await?;
@@ -133,7 +134,7 @@ impl Bot {
         let metrics = bench.metrics.clone();
         let topics = &settings.config.aws.topics;
         let sns = (!topics.is_empty())
-            .then(|| Inbox::new(&aws_settings(&settings), topics, (*bench.aws).clone()))
+            .then(|| Inbox::new(&aws_settings(&settings), topics, bench.aws.own().clone()))
             .transpose()
             .context("preparing to take in messages of SNS")?;
         let identity = Arc::new(OnceLock::new());
@@ -178,7 +179,7 @@ impl Bot {
         let (aws, ended) = (bench.aws.clone(), stop.clone());
         tasks.push(tokio::spawn(async move {
             let within = tokio::time::Instant::now() + CALLER_WITHIN;
-            let _ = ended.run_until_cancelled(aws.caller(within)).await;
+            let _ = ended.run_until_cancelled(aws.warm_up(within)).await;
         }));
         tasks.push(tokio::spawn(http::listen::serve(
             listener,

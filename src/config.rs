@@ -206,6 +206,14 @@ pub struct Service {
     /// Services that it does not call, whose metrics are controls.
     #[serde(default)]
     pub peers: Vec<String>,
+    /// Where it runs; absent: the general Region.
+    pub region: Option<String>,
+    /// Assumed for reading, where it runs in another account; absent: the general role.
+    pub read_role_arn: Option<String>,
+    /// Assumed for an approved rollback of it; absent: its `read_role_arn`, else the general role.
+    pub write_role_arn: Option<String>,
+    /// What the owner of these roles wants to be told; absent: the general one.
+    pub external_id: Option<String>,
     /// Who is named where somebody has to be called, such as `#team-checkout`.
     pub owner: Option<String>,
     /// Where its incidents are told whose alert came from elsewhere; absent: `default_channel`.

@@ -174,6 +174,7 @@ pub fn after_the_verdict(sample: &Sample, plan: &Plan) -> Vec<Message> {
         expires_at: now + minutes(30),
         undoing: false,
         channel: id::ALERTS,
+        refused: None,
         decided: None,
     };
     let mut said = vec![
@@ -186,6 +187,13 @@ pub fn after_the_verdict(sample: &Sample, plan: &Plan) -> Vec<Message> {
         ),
         approvals::plan(sample.id, plan, now + minutes(30)),
         approvals::owner_asked(sample.id, &owner),
+        approvals::owner_asked(
+            sample.id,
+            &OwnerAsked {
+                refused: Some((id::CHECKOUT, "Slack refuses chat.postMessage: not_in_channel")),
+                ..owner
+            },
+        ),
     ];
     said.extend(figures(sample).map(|(word, figures)| messages::recovery(sample.id, word, &figures)));
     if let Some(undone) = &undone {

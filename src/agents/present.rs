@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::aws::discover::Finder;
-use crate::aws::{Clients, ServiceSettings, configs, containers, parameters};
+use crate::aws::{Clients, ServiceSettings, configs, configurations, containers, parameters};
 use crate::bundle::{self, ecs};
 use crate::domain::evidence::EcsRef;
 use crate::domain::snapshot::Present;
@@ -16,7 +16,7 @@ use crate::domain::snapshot::Present;
 /// Parameters that changed since then are read: Parameter Store keeps the history of the others.
 const CHANGED: Duration = Duration::from_hours(7 * 24);
 
-/// Reads functions, container services and parameters as they are now.
+/// Reads functions, container services, parameters and AppConfig's configurations as they are now.
 pub async fn present(
     clients: &Clients,
     service: &str,
@@ -45,11 +45,15 @@ pub async fn present(
     present.ecs_services =
         services.map(|(one, shown)| ecs::read_service(one.cluster, one.service, &shown, now)).collect();
     present.task_definitions = read.definitions.iter().flatten().filter_map(ecs::task_definition).collect();
-    if !clients.reads("ssm") {
-        return present;
+    if clients.reads("ssm") {
+        let names: (&[String], &[String]) = (finder.names(), &[]);
+        let read = parameters::read(clients, &settings.ssm_paths, names, now - CHANGED, deadline).await;
+        present.parameters =
+            read.versions.iter().flatten().filter_map(bundle::parameters::parameter).collect();
     }
-    let names: (&[String], &[String]) = (finder.names(), &[]);
-    let read = parameters::read(clients, &settings.ssm_paths, names, now - CHANGED, deadline).await;
-    present.parameters = read.versions.iter().flatten().filter_map(bundle::parameters::parameter).collect();
+    if clients.reads("appconfig") {
+        let read = configurations::present(clients, &settings.appconfig, finder.names(), deadline).await;
+        present.configurations = read.iter().map(|one| bundle::appconfig::deployment(one, now)).collect();
+    }
     present
 }

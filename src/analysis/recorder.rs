@@ -10,12 +10,16 @@ use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
-use super::changes::{function_settings, task_settings};
+use super::changes::{document, function_settings, task_settings};
+use crate::domain::evidence::AppConfigDeployment;
 use crate::domain::redact;
 use crate::domain::snapshot::{self, Present, Recorded};
 
 /// Bytes of a hash that are kept: enough to tell values of one key apart.
 const HASH: usize = 16;
+/// Bytes of a value that is kept as it is: as much as a parameter may hold. Of a whole file in AppConfig it is enough to
+/// know that it changed.
+const LONGEST: usize = 8 * 1024;
 
 /// The states of everything that is configured now, by resource.
 pub fn states(present: &Present, key: &[u8]) -> Vec<(String, BTreeMap<String, Recorded>)> {
@@ -69,6 +73,19 @@ pub fn states(present: &Present, key: &[u8]) -> Vec<(String, BTreeMap<String, Re
         };
         found.insert(snapshot::parameter(name), [(field.to_owned(), value)].into());
     }
+    // A deployment that goes on, or was rolled back, is not what is in force.
+    let mut in_force: BTreeMap<String, &AppConfigDeployment> = BTreeMap::new();
+    for deployment in present.configurations.iter().filter(|one| one.state == "COMPLETE") {
+        let known = in_force.entry(snapshot::configuration(deployment)).or_insert(deployment);
+        if known.number < deployment.number {
+            *known = deployment;
+        }
+    }
+    for (resource, deployment) in in_force {
+        let mut values = deployment.after.as_ref().map(document).unwrap_or_default();
+        values.insert("ConfigurationVersion".to_owned(), deployment.version.clone());
+        found.insert(resource, values);
+    }
     let sealed = |values: BTreeMap<String, String>| {
         values.into_iter().map(|(name, value)| (name.clone(), seal(&name, value, key))).collect()
     };
@@ -79,7 +96,8 @@ pub fn states(present: &Present, key: &[u8]) -> Vec<(String, BTreeMap<String, Re
 const CODE: &str = "CodeSha256";
 
 fn seal(name: &str, value: String, key: &[u8]) -> Recorded {
-    if name == CODE || redact::value(name, &value) == value {
+    let shown = name == CODE || redact::value(name, &value) == value;
+    if shown && value.len() <= LONGEST {
         return Recorded::Plain(value);
     }
     // HMAC takes a key of any length.
@@ -98,6 +116,41 @@ fn seal(name: &str, value: String, key: &[u8]) -> Recorded {
 mod tests {
     use super::*;
     use crate::domain::evidence::{FunctionHistory, FunctionVersion};
+
+    #[test]
+    fn of_appconfig_what_is_in_force_is_recorded_by_its_keys() {
+        let deployment = |number: i64, state: &str, content: serde_json::Value| AppConfigDeployment {
+            number,
+            application: "shop".to_owned(),
+            environment: "prod".to_owned(),
+            profile: "limits".to_owned(),
+            version: number.to_string(),
+            state: state.to_owned(),
+            started_at: None,
+            completed_at: None,
+            events: Vec::new(),
+            before: None,
+            after: Some(content),
+        };
+        let long = "x ".repeat(LONGEST);
+        let configurations = vec![
+            deployment(1, "COMPLETE", serde_json::json!({"pool": 5})),
+            deployment(
+                2,
+                "COMPLETE",
+                serde_json::json!({"pool": 10, "db": {"password": "hunter2"}, "text": long}),
+            ),
+            deployment(3, "ROLLED_BACK", serde_json::json!({"pool": 1})),
+        ];
+        let told = states(&Present { configurations, ..Present::default() }, b"key");
+        let [(resource, values)] = &told[..] else { panic!("{told:?}") };
+        assert_eq!(resource, "appconfig/shop/prod/limits");
+        assert_eq!(values["pool"], Recorded::Plain("10".to_owned()));
+        assert_eq!(values["ConfigurationVersion"], Recorded::Plain("2".to_owned()));
+        for sealed in ["db.password", "text"] {
+            assert!(matches!(values[sealed], Recorded::Secret { .. }), "{sealed}: {values:?}");
+        }
+    }
 
     fn present(password: &str) -> Present {
         let environment = [("POOL", "10"), ("DB_PASSWORD", password), ("DSN", "postgres://app:hunter2@db/x")];

@@ -309,9 +309,6 @@ async fn page(
     deadline: Instant,
 ) -> Result<aws_sdk_cloudtrail::operation::lookup_events::LookupEventsOutput, ReadError> {
     let trail = if question.global { &clients.global_trail } else { &clients.trail };
-    if !trail.lookups.turn(deadline).await {
-        return Err(ReadError::timed_out(ACTION));
-    }
     let attribute = LookupAttribute::builder()
         .attribute_key(question.key.clone())
         .attribute_value(&question.value)
@@ -326,5 +323,6 @@ async fn page(
         .end_time(DateTime::from_millis(question.until.as_millisecond()))
         .max_results(50)
         .set_next_token(token);
+    trail.limits.turn(ACTION, deadline).await?;
     within(deadline, ACTION, call.send()).await
 }

@@ -3,24 +3,28 @@
 //! Rule: the TLS provider is chosen here, explicitly: without a client of our own the SDK, built
 //! without its defaults, has none. The writing client is made for one change and never retries.
 
+use std::error::Error;
 use std::sync::Arc;
 
 use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_lambda::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use futures::future::BoxFuture;
 use serde_json::Value;
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
-use super::breakers::Breakers;
+use super::accounts::Grounds;
+use super::breakers::{self, Breakers};
 use super::changes::Answered;
 use super::configurations::Named;
 use super::discover::Metric;
 use super::errors::{ReadError, within};
 use super::metrics::Points;
-use super::pace::Pace;
+use super::pace::Limits;
 use super::partition::Partition;
 use super::settings::AwsSettings;
 use super::sharing::Sharing;
@@ -28,23 +32,6 @@ use super::signed::Signed;
 use crate::domain::evidence::{FunctionHistory, Gap};
 use crate::roots::roots;
 
-/// `LookupEvents` allows two calls a second; a little below, since clocks differ.
-const LOOKUPS_PER_SECOND: f64 = 1.9;
-/// `FilterLogEvents` allows about five.
-const FILTERS_PER_SECOND: f64 = 4.5;
-/// `DescribeServices` allows twenty a second, a hundred at once.
-const SERVICES_PER_SECOND: f64 = 18.0;
-const SERVICES_AT_ONCE: u32 = 80;
-/// AWS runs a hundred Insights queries at once for the whole account: some are left to people.
-pub(super) const QUERIES_AT_ONCE: usize = 80;
-/// Results of Insights queries that are taken in at the same time, of all incidents together.
-/// Ten thousand rows are some twenty megabytes while they are taken in.
-const RESULTS_AT_ONCE: usize = 5;
-/// Lambda's control plane takes fifteen calls a second of an account and Region, all of them together ('Lambda quotas'
-/// in its Developer Guide): a little below, and the dozen of one incident at once. The recorder takes two of them.
-const FUNCTIONS_PER_SECOND: f64 = 14.0;
-const FUNCTIONS_AT_ONCE: u32 = 12;
-const BACKGROUND_PER_SECOND: f64 = 2.0;
 /// How the sessions of assumed roles are called.
 const SESSION: &str = "incident-commander";
 
@@ -55,7 +42,8 @@ pub struct Caller {
     pub arn: String,
 }
 
-/// Everything that reads. Cheaply clonable; the pace of the limited calls is shared by all clones.
+/// Everything that reads in one Region with one role. Cheaply clonable; the pace of the limited calls is shared by all
+/// clones, and with whoever else reads in the same account and Region.
 #[derive(Debug, Clone)]
 pub struct Clients {
     pub(super) cloudwatch: aws_sdk_cloudwatch::Client,
@@ -72,14 +60,7 @@ pub struct Clients {
     sts: aws_sdk_sts::Client,
     /// CodeDeploy, CloudFormation, X-Ray and tags.
     pub(super) signed: Arc<Signed>,
-    pub(super) filters: Arc<Pace>,
-    pub(super) services: Arc<Pace>,
-    /// Calls of Lambda's control plane.
-    pub(super) functions: Arc<Pace>,
-    /// Calls that nobody waits for.
-    pub(super) background: Arc<Pace>,
-    /// Insights queries that may run, of all incidents together.
-    pub(super) queries: Arc<Semaphore>,
+    pub(super) limits: Arc<Limits>,
     /// Who may take a query's results in.
     pub(super) results: Arc<Semaphore>,
     /// What investigations that run at the same time ask for once.
@@ -98,18 +79,11 @@ pub struct Clients {
     read: SdkConfig,
 }
 
-/// CloudTrail in one Region, with the pace of its questions.
+/// CloudTrail in one Region, with the limits of that Region.
 #[derive(Debug, Clone)]
 pub(super) struct Trail {
     pub client: aws_sdk_cloudtrail::Client,
-    pub lookups: Arc<Pace>,
-}
-
-impl Trail {
-    fn new(config: &SdkConfig) -> Self {
-        let lookups = Arc::new(Pace::new(LOOKUPS_PER_SECOND, 1));
-        Self { client: aws_sdk_cloudtrail::Client::new(config), lookups }
-    }
+    pub limits: Arc<Limits>,
 }
 
 /// By what they are answers to.
@@ -167,6 +141,15 @@ impl Clients {
     /// # Errors
     /// [`ReadError::Credentials`] where no Region is configured anywhere.
     pub async fn connect(settings: &AwsSettings) -> Result<Self, ReadError> {
+        let base = Self::base(settings).await?;
+        Self::enter(&base, settings, &mut Grounds::default()).await
+    }
+
+    /// What the process itself has: its credentials, and how it reaches AWS.
+    ///
+    /// # Errors
+    /// [`ReadError::Credentials`] where the machine's certificates cannot be used.
+    pub(super) async fn base(settings: &AwsSettings) -> Result<SdkConfig, ReadError> {
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
             .tls_context(trusted()?)
@@ -198,7 +181,19 @@ impl Clients {
                 "configuration",
             ));
         }
-        let base = loader.load().await;
+        Ok(loader.load().await)
+    }
+
+    /// The clients of one role and Region, by the process's own credentials.
+    pub(super) async fn enter(
+        base: &SdkConfig,
+        settings: &AwsSettings,
+        grounds: &mut Grounds,
+    ) -> Result<Self, ReadError> {
+        let base = match &settings.region {
+            Some(region) => base.clone().into_builder().region(Region::new(region.clone())).build(),
+            None => base.clone(),
+        };
         let region = base.region().map(ToString::to_string).ok_or_else(|| ReadError::Credentials {
             message: "no AWS Region is configured (AWS_REGION, or `region` of the profile)".to_owned(),
         })?;
@@ -210,10 +205,14 @@ impl Clients {
         let mut unsigned = base.clone().into_builder();
         unsigned.set_credentials_provider(None);
         let unsigned = unsigned.build();
-        let trail = Trail::new(&read);
+        let limits = grounds.limits(settings.read_role_arn.as_deref(), &region);
+        let trail = Trail { client: aws_sdk_cloudtrail::Client::new(&read), limits: limits.clone() };
         let global = Partition::of(&region).global_region;
-        let global_trail = (global != region)
-            .then(|| Trail::new(&read.clone().into_builder().region(Region::new(global)).build()));
+        let global_trail = (global != region).then(|| {
+            let there = read.clone().into_builder().region(Region::new(global)).build();
+            let limits = grounds.limits(settings.read_role_arn.as_deref(), global);
+            Trail { client: aws_sdk_cloudtrail::Client::new(&there), limits }
+        });
         Ok(Self {
             cloudwatch: aws_sdk_cloudwatch::Client::new(&read),
             logs: aws_sdk_cloudwatchlogs::Client::new(&read),
@@ -227,13 +226,9 @@ impl Clients {
                 aws_sdk_sns::config::Builder::from(&unsigned).allow_no_auth().build(),
             ),
             sts: aws_sdk_sts::Client::new(&read),
-            signed: Arc::new(Signed::new(&read, &region, settings.endpoint_url.as_deref())),
-            filters: Arc::new(Pace::new(FILTERS_PER_SECOND, 4)),
-            services: Arc::new(Pace::new(SERVICES_PER_SECOND, SERVICES_AT_ONCE)),
-            functions: Arc::new(Pace::new(FUNCTIONS_PER_SECOND, FUNCTIONS_AT_ONCE)),
-            background: Arc::new(Pace::new(BACKGROUND_PER_SECOND, 1)),
-            queries: Arc::new(Semaphore::new(QUERIES_AT_ONCE)),
-            results: Arc::new(Semaphore::new(RESULTS_AT_ONCE)),
+            signed: Arc::new(Signed::new(&read, &region, settings.endpoint_url.as_deref(), limits.clone())),
+            limits,
+            results: grounds.results.clone(),
             shared: Arc::default(),
             breakers: Arc::default(),
             caller: Arc::new(OnceCell::new()),
@@ -256,12 +251,25 @@ impl Clients {
         self.service_tag.as_deref()
     }
 
-    /// Waits for a turn among the calls of Lambda's control plane.
-    ///
-    /// # Errors
-    /// Where the turn would come after the deadline.
-    pub(super) async fn function_turn(&self, action: &str, deadline: Instant) -> Result<(), ReadError> {
-        if self.functions.turn(deadline).await { Ok(()) } else { Err(ReadError::timed_out(action)) }
+    /// Makes a reading call in its turn below AWS's limits, and waits for it until the deadline.
+    pub(super) fn within<'a, T, E, R>(
+        &'a self,
+        deadline: Instant,
+        action: &'a str,
+        call: impl Future<Output = Result<T, SdkError<E, R>>> + Send + 'a,
+    ) -> BoxFuture<'a, Result<T, ReadError>>
+    where
+        T: Send + 'a,
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+        R: std::fmt::Debug + Send + Sync + 'static,
+    {
+        let call = within(deadline, action, call);
+        Box::pin(async move {
+            // A service that does not answer takes no turns.
+            breakers::admit(action)?;
+            self.limits.turn(action, deadline).await?;
+            call.await
+        })
     }
 
     /// Whether a service is read, or an action of it used: `appconfig`, `appconfig:ListApplications`.

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::clients::Clients;
-use super::errors::{ReadError, within};
+use super::errors::ReadError;
 use crate::domain::alert::parse_time;
 use crate::domain::evidence::{FunctionAlias, FunctionHistory, FunctionVersion, Gap};
 
@@ -56,23 +56,23 @@ pub async fn present(
     const LIST: &str = "lambda:ListVersionsByFunction";
     const LIMIT: &str = "lambda:GetFunctionConcurrency";
     let mut history = FunctionHistory::default();
-    if !clients.background.turn(deadline).await {
+    if !clients.limits.background.turn(deadline).await {
         return (history, None);
     }
     // The first of the list is `$LATEST`, in the same shape as in a whole history.
     let call = clients.lambda.list_versions_by_function().function_name(function).max_items(1);
-    if let Ok(page) = within(deadline, LIST, call.send()).await {
+    if let Ok(page) = clients.within(deadline, LIST, call.send()).await {
         let latest = page.versions().iter().filter_map(version).filter(|one| one.version == "$LATEST");
         history.versions = Some(latest.collect());
     }
-    if clients.background.turn(deadline).await {
+    if clients.limits.background.turn(deadline).await {
         history.aliases = aliases(clients, function, deadline).await.ok();
     }
-    if !clients.background.turn(deadline).await {
+    if !clients.limits.background.turn(deadline).await {
         return (history, None);
     }
     let call = clients.lambda.get_function_concurrency().function_name(function);
-    let limit = within(deadline, LIMIT, call.send()).await.ok();
+    let limit = clients.within(deadline, LIMIT, call.send()).await.ok();
     (history, limit.map(|answer| answer.reserved_concurrent_executions().map(i64::from)))
 }
 
@@ -107,9 +107,8 @@ async fn versions(
 ) -> Result<(Vec<FunctionVersion>, Option<ReadError>), ReadError> {
     let (mut versions, mut marker) = (Vec::new(), None);
     for _ in 0..PAGES {
-        clients.function_turn("lambda:ListVersionsByFunction", deadline).await?;
         let call = clients.lambda.list_versions_by_function().function_name(function).set_marker(marker);
-        let page = match within(deadline, "lambda:ListVersionsByFunction", call.send()).await {
+        let page = match clients.within(deadline, "lambda:ListVersionsByFunction", call.send()).await {
             Ok(page) => page,
             Err(error) if !versions.is_empty() => return Ok((versions, Some(error))),
             Err(error) => return Err(error),
@@ -130,9 +129,8 @@ async fn aliases(
 ) -> Result<Vec<FunctionAlias>, ReadError> {
     let (mut aliases, mut marker) = (Vec::new(), None);
     for _ in 0..PAGES {
-        clients.function_turn("lambda:ListAliases", deadline).await?;
         let call = clients.lambda.list_aliases().function_name(function).set_marker(marker);
-        let page = within(deadline, "lambda:ListAliases", call.send()).await?;
+        let page = clients.within(deadline, "lambda:ListAliases", call.send()).await?;
         aliases.extend(page.aliases().iter().filter_map(alias));
         marker = page.next_marker;
         if marker.is_none() {

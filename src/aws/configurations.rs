@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::answer::{Kept, list, text};
 use super::clients::Clients;
-use super::errors::{ReadError, within};
+use super::errors::ReadError;
 use super::settings::AppConfigRef;
 use crate::domain::alert::parse_time;
 use crate::domain::evidence::Gap;
@@ -155,7 +155,7 @@ async fn applications(clients: &Clients, deadline: Instant) -> Result<(Named, bo
     let (mut found, mut token) = (Vec::new(), None);
     for _ in 0..APPLICATION_PAGES {
         let call = clients.appconfig.list_applications().max_results(50).set_next_token(token);
-        let page = within(deadline, "appconfig:ListApplications", call.send()).await?;
+        let page = clients.within(deadline, "appconfig:ListApplications", call.send()).await?;
         found.extend(named(page.items().iter().map(|one| (one.name(), one.id()))));
         token = page.next_token;
         if token.is_none() {
@@ -174,7 +174,7 @@ async fn environments(
     for _ in 0..PAGES {
         let call = clients.appconfig.list_environments().application_id(application).max_results(50);
         let call = call.set_next_token(token);
-        let page = within(deadline, "appconfig:ListEnvironments", call.send()).await?;
+        let page = clients.within(deadline, "appconfig:ListEnvironments", call.send()).await?;
         found.extend(named(page.items().iter().map(|one| (one.name(), one.id()))));
         token = page.next_token;
         if token.is_none() {
@@ -188,6 +188,43 @@ fn named<'a>(
     items: impl Iterator<Item = (Option<&'a str>, Option<&'a str>)>,
 ) -> impl Iterator<Item = (String, String)> {
     items.filter_map(|(name, id)| Some((name?.to_owned(), id?.to_owned())))
+}
+
+/// What is in force: of each profile the newest deployment that was completed, with its content where that is known. Nobody
+/// waits for it, so that its calls leave AppConfig's limits to those who wait; what cannot be read is left out.
+pub async fn present(
+    clients: &Clients,
+    configured: &[AppConfigRef],
+    names: &[String],
+    deadline: Instant,
+) -> Vec<Value> {
+    let mut found = Vec::new();
+    let places = places(clients, configured, names, &mut Vec::new(), deadline).await.unwrap_or_default();
+    for place in &places {
+        if clients.limits.background.turn(deadline).await
+            && let Ok((listed, _)) = listed(clients, place, None, deadline).await
+            && let Ok(profile) = wanted_profile(clients, place, &listed, deadline).await
+        {
+            let mut newest: BTreeMap<&str, &Value> = BTreeMap::new();
+            // The newest come first.
+            for one in listed.iter().filter(|one| text(one, "State") == "COMPLETE") {
+                newest.entry(text(one, "ConfigurationName")).or_insert(one);
+            }
+            newest.retain(|name, _| profile.as_deref().is_none_or(|profile| profile == *name));
+            for one in newest.into_values().take(DEPLOYMENTS) {
+                if !clients.limits.background.turn(deadline).await {
+                    return found;
+                }
+                let Ok(mut deployment) = deployment(clients, place, one, deadline).await else { continue };
+                let (profile, version) =
+                    (text(&deployment, "ConfigurationProfileId"), text(&deployment, "ConfigurationVersion"));
+                let content = content(clients, &place.application.1, profile, version, deadline).await.ok();
+                place.name(&mut deployment, content, None);
+                found.push(deployment);
+            }
+        }
+    }
+    found
 }
 
 /// The name of a profile that is configured by its id: deployments are listed by names alone. What no id is
@@ -208,7 +245,7 @@ async fn profile_name(
         let call =
             clients.appconfig.list_configuration_profiles().application_id(application).max_results(50);
         let call = call.set_next_token(token);
-        let page = within(deadline, "appconfig:ListConfigurationProfiles", call.send()).await?;
+        let page = clients.within(deadline, "appconfig:ListConfigurationProfiles", call.send()).await?;
         let found = page.items().iter().find(|one| one.id() == Some(profile)).and_then(|one| one.name());
         if let Some(name) = found {
             return Ok(Some(name.to_owned()));
@@ -228,47 +265,8 @@ async fn deployments(
     since: Timestamp,
     deadline: Instant,
 ) -> Result<(Vec<Value>, Vec<Gap>), ReadError> {
-    const LIST: &str = "appconfig:ListDeployments";
-    const GET: &str = "appconfig:GetDeployment";
-    let (application, environment) = (&place.application.1, &place.environment.1);
-    let mut gaps = Vec::new();
-    let started = |one: &Value| parse_time(text(one, "StartedAt"));
-    let (mut listed, mut token) = (Vec::new(), None);
-    for page in 1.. {
-        let kept = Kept::default();
-        let call = clients
-            .appconfig
-            .list_deployments()
-            .application_id(application)
-            .environment_id(environment)
-            .max_results(50)
-            .set_next_token(token);
-        token = within(deadline, LIST, call.customize().interceptor(kept.clone()).send()).await?.next_token;
-        listed.extend(list(&mut kept.json(LIST)?, "Items"));
-        // The newest come first: what was in force before the window's first is read with it.
-        let reached = listed.last().and_then(started).is_some_and(|at| at < since);
-        if token.is_none() || reached {
-            break;
-        }
-        if page == PAGES {
-            let reason = format!(
-                "the newest {} deployments of {}/{} were looked through, and there are more",
-                listed.len(),
-                place.application.0,
-                place.environment.0
-            );
-            gaps.push(Gap::new("appconfig", reason));
-            break;
-        }
-    }
-    let named = |profile: &str| listed.iter().any(|one| text(one, "ConfigurationName") == profile);
-    let profile = match &place.profile {
-        Some(profile) if !named(profile) => {
-            let name = profile_name(clients, application, profile, deadline).await?;
-            Some(name.unwrap_or_else(|| profile.clone()))
-        }
-        other => other.clone(),
-    };
+    let (listed, mut gaps) = listed(clients, place, Some(since), deadline).await?;
+    let profile = wanted_profile(clients, place, &listed, deadline).await?;
     let wanted: Vec<&Value> = listed
         .iter()
         .filter(|one| started(one).is_none_or(|at| at >= since))
@@ -283,18 +281,7 @@ async fn deployments(
         );
         gaps.push(Gap::new("appconfig", reason));
     }
-    let asked = wanted.iter().take(DEPLOYMENTS).map(|one| async move {
-        let number = one.get("DeploymentNumber").and_then(Value::as_i64).unwrap_or_default();
-        let kept = Kept::default();
-        let call = clients
-            .appconfig
-            .get_deployment()
-            .application_id(application)
-            .environment_id(environment)
-            .deployment_number(i32::try_from(number).unwrap_or_default());
-        within(deadline, GET, call.customize().interceptor(kept.clone()).send()).await?;
-        kept.json(GET)
-    });
+    let asked = wanted.iter().take(DEPLOYMENTS).map(|one| deployment(clients, place, one, deadline));
     let mut found = Vec::new();
     for answer in futures::future::join_all(asked).await {
         found.push(answer?);
@@ -309,6 +296,7 @@ async fn deployments(
             }
         }
     }
+    let application = &place.application.1;
     let asked =
         versions.iter().map(|(profile, version)| content(clients, application, profile, version, deadline));
     let mut contents: BTreeMap<(String, String), Value> = BTreeMap::new();
@@ -328,14 +316,105 @@ async fn deployments(
         let of = |version: Option<&str>| contents.get(&(profile.clone(), version?.to_owned())).cloned();
         let after = of(Some(text(deployment, "ConfigurationVersion")));
         let before = of(in_force_before(deployment, &listed));
-        let names = [("ApplicationName", &place.application.0), ("EnvironmentName", &place.environment.0)];
+        place.name(deployment, after, before);
+    }
+    Ok((found, gaps))
+}
+
+fn started(deployment: &Value) -> Option<Timestamp> {
+    parse_time(text(deployment, "StartedAt"))
+}
+
+/// The deployments of an environment, newest first: a page that reaches back to `since` is the last, and without it the
+/// first page is.
+async fn listed(
+    clients: &Clients,
+    place: &Place,
+    since: Option<Timestamp>,
+    deadline: Instant,
+) -> Result<(Vec<Value>, Vec<Gap>), ReadError> {
+    const LIST: &str = "appconfig:ListDeployments";
+    let (mut listed, mut gaps, mut token) = (Vec::new(), Vec::new(), None);
+    for page in 1.. {
+        let kept = Kept::default();
+        let call = clients
+            .appconfig
+            .list_deployments()
+            .application_id(&place.application.1)
+            .environment_id(&place.environment.1)
+            .max_results(50)
+            .set_next_token(token);
+        token = clients
+            .within(deadline, LIST, call.customize().interceptor(kept.clone()).send())
+            .await?
+            .next_token;
+        listed.extend(list(&mut kept.json(LIST)?, "Items"));
+        // The newest come first: what was in force before the window's first is read with it.
+        let reached = since.is_none_or(|since| listed.last().and_then(started).is_some_and(|at| at < since));
+        if token.is_none() || reached {
+            break;
+        }
+        if page == PAGES {
+            let reason = format!(
+                "the newest {} deployments of {}/{} were looked through, and there are more",
+                listed.len(),
+                place.application.0,
+                place.environment.0
+            );
+            gaps.push(Gap::new("appconfig", reason));
+            break;
+        }
+    }
+    Ok((listed, gaps))
+}
+
+/// The one profile that the configuration names, by the name that deployments are listed by.
+async fn wanted_profile(
+    clients: &Clients,
+    place: &Place,
+    listed: &[Value],
+    deadline: Instant,
+) -> Result<Option<String>, ReadError> {
+    let named = |profile: &str| listed.iter().any(|one| text(one, "ConfigurationName") == profile);
+    match &place.profile {
+        Some(profile) if !named(profile) => {
+            let name = profile_name(clients, &place.application.1, profile, deadline).await?;
+            Ok(Some(name.unwrap_or_else(|| profile.clone())))
+        }
+        other => Ok(other.clone()),
+    }
+}
+
+/// A listed deployment with everything that AppConfig knows of it.
+async fn deployment(
+    clients: &Clients,
+    place: &Place,
+    listed: &Value,
+    deadline: Instant,
+) -> Result<Value, ReadError> {
+    const GET: &str = "appconfig:GetDeployment";
+    let number = listed.get("DeploymentNumber").and_then(Value::as_i64).unwrap_or_default();
+    let kept = Kept::default();
+    let call = clients
+        .appconfig
+        .get_deployment()
+        .application_id(&place.application.1)
+        .environment_id(&place.environment.1)
+        .deployment_number(i32::try_from(number).unwrap_or_default());
+    clients.within(deadline, GET, call.customize().interceptor(kept.clone()).send()).await?;
+    kept.json(GET)
+}
+
+impl Place {
+    /// Adds to a deployment what its ids are called, and its content where that is known.
+    fn name(&self, deployment: &mut Value, after: Option<Value>, before: Option<Value>) {
+        let names = [("ApplicationName", &self.application.0), ("EnvironmentName", &self.environment.0)];
         if let Some(members) = deployment.as_object_mut() {
             members.extend(names.map(|(key, name)| (key.to_owned(), json!(name))));
             members.extend(after.map(|content| ("ContentAfter".to_owned(), content)));
             members.extend(before.map(|content| ("ContentBefore".to_owned(), content)));
         }
     }
-    Ok((found, gaps))
 }
 
 /// The version that was in force when a deployment began: that of the newest one before it, of the same
@@ -369,7 +448,7 @@ async fn content(
         .application_id(application)
         .configuration_profile_id(profile)
         .version_number(number);
-    let answer = within(deadline, ACTION, call.send()).await?;
+    let answer = clients.within(deadline, ACTION, call.send()).await?;
     let bytes = answer.content().map(aws_sdk_appconfig::primitives::Blob::as_ref).unwrap_or_default();
     if bytes.len() > CONTENT {
         return Err(refused("it is larger than 256 KB"));

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::answer::{Kept, list, text};
 use super::clients::Clients;
-use super::errors::{ReadError, within};
+use super::errors::ReadError;
 use crate::domain::evidence::{EcsRef, Gap};
 
 /// What one call takes.
@@ -64,11 +64,8 @@ pub async fn find(clients: &Clients, names: &[String], deadline: Instant) -> (Ve
     let clusters = clusters.iter().take(CLUSTERS);
     let names = &names;
     let asked = clusters.map(|cluster| async move {
-        if !clients.services.turn(deadline).await {
-            return Err(ReadError::timed_out(DESCRIBE));
-        }
         let call = clients.ecs.describe_services().cluster(cluster).set_services(Some(names.clone()));
-        within(deadline, DESCRIBE, call.send()).await
+        clients.within(deadline, DESCRIBE, call.send()).await
     });
     let mut found = BTreeSet::new();
     for answer in futures::future::join_all(asked).await {
@@ -102,7 +99,7 @@ async fn shared_clusters(clients: &Clients, deadline: Instant) -> Result<(Vec<St
             let (mut found, mut token) = (Vec::new(), None);
             for _ in 0..CLUSTER_PAGES {
                 let call = clients.ecs.list_clusters().max_results(100).set_next_token(token);
-                let page = within(deadline, ACTION, call.send()).await?;
+                let page = clients.within(deadline, ACTION, call.send()).await?;
                 found.extend(page.cluster_arns().iter().cloned());
                 token = page.next_token;
                 if token.is_none() {
@@ -189,7 +186,7 @@ async fn services(
         let kept = Kept::default();
         let names = services.iter().map(|service| service.service.clone()).collect();
         let call = clients.ecs.describe_services().cluster(*cluster).set_services(Some(names));
-        within(deadline, ACTION, call.customize().interceptor(kept.clone()).send()).await?;
+        clients.within(deadline, ACTION, call.customize().interceptor(kept.clone()).send()).await?;
         kept.json(ACTION).map(|mut answer| list(&mut answer, "services"))
     });
     let (mut found, mut gaps) = (Vec::new(), Vec::new());
@@ -235,7 +232,7 @@ async fn history(
         .service(&service.service)
         .created_at(after)
         .max_results(100);
-    within(deadline, LIST, call.customize().interceptor(kept.clone()).send()).await?;
+    clients.within(deadline, LIST, call.customize().interceptor(kept.clone()).send()).await?;
     let deployments = list(&mut kept.json(LIST)?, "serviceDeployments");
     // What ran before the oldest of them is named by it, and by nothing else.
     let named: BTreeSet<String> = deployments
@@ -246,7 +243,7 @@ async fn history(
     let named: Vec<String> = named.into_iter().collect();
     let asked = named.chunks(REVISIONS_A_CALL).map(|arns| {
         let call = clients.ecs.describe_service_revisions().set_service_revision_arns(Some(arns.to_vec()));
-        within(deadline, DESCRIBE, call.send())
+        clients.within(deadline, DESCRIBE, call.send())
     });
     let mut definitions: BTreeMap<String, String> = BTreeMap::new();
     for answer in futures::future::join_all(asked).await {
@@ -330,7 +327,7 @@ async fn definitions(
     let asked = wanted.iter().map(|(family, revision)| async move {
         let kept = Kept::default();
         let call = clients.ecs.describe_task_definition().task_definition(format!("{family}:{revision}"));
-        within(deadline, ACTION, call.customize().interceptor(kept.clone()).send()).await?;
+        clients.within(deadline, ACTION, call.customize().interceptor(kept.clone()).send()).await?;
         kept.json(ACTION).map(|mut answer| answer["taskDefinition"].take())
     });
     let (mut read, mut gaps) = (Vec::new(), Vec::new());

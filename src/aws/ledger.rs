@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::errors::ReadError;
 use crate::domain::cost::Usage;
@@ -23,6 +24,9 @@ pub struct Called {
     /// Throttled ones among them.
     pub failures: u64,
     pub throttles: u64,
+    /// Calls that waited for their turn below AWS's limits, and how long together.
+    pub waits: u64,
+    pub waited: Duration,
 }
 
 /// What the process called since it started, by the service's IAM prefix: `lambda`.
@@ -48,6 +52,14 @@ pub(super) fn note(write: impl FnOnce(&mut Usage)) {
 pub(super) fn note_call(action: &str) {
     note(|usage| *usage.calls.entry(action.to_owned()).or_default() += 1);
     of_service(action, |called| called.calls += 1);
+}
+
+/// Writes down that a call waited for its turn.
+pub(super) fn note_wait(action: &str, waited: Duration) {
+    of_service(action, |called| {
+        called.waits += 1;
+        called.waited += waited;
+    });
 }
 
 /// Writes down why a call failed.
@@ -82,6 +94,8 @@ mod tests {
         note_call(action);
         note_failure(action, &ReadError::Throttled { action: action.to_owned() });
         note_failure(action, &ReadError::timed_out(action));
-        assert_eq!(called()["testonly"], Called { calls: 2, failures: 2, throttles: 1 });
+        note_wait(action, Duration::from_millis(500));
+        let waited = Duration::from_millis(500);
+        assert_eq!(called()["testonly"], Called { calls: 2, failures: 2, throttles: 1, waits: 1, waited });
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::clients::Clients;
 use super::discover::{Measured, Metric};
-use super::errors::{ReadError, within};
+use super::errors::ReadError;
 use super::ledger;
 use super::sharing::{Brought, aligned};
 use crate::domain::evidence::{Gap, Series};
@@ -317,7 +317,7 @@ async fn call(
             .scan_by(ScanBy::TimestampAscending)
             .set_next_token(token);
         ledger::note(|usage| usage.metrics_requested += asked.len() as u64);
-        let answer = within(deadline, ACTION, call.send()).await?;
+        let answer = clients.within(deadline, ACTION, call.send()).await?;
         for result in answer.metric_data_results() {
             let index = result.id().and_then(|id| id.strip_prefix('m')?.parse::<usize>().ok());
             let Some((index, query)) =

@@ -4,6 +4,7 @@
 //! [`ReadError`] with a plain reason, or a gap; retries are the SDK's own and nothing is wrapped around
 //! them; a change is sent once, and its outcome is read back.
 
+mod accounts;
 mod answer;
 mod breakers;
 pub mod changes;
@@ -28,8 +29,9 @@ mod sharing;
 mod signed;
 pub mod sns;
 
+pub use accounts::Accounts;
 pub use clients::{Caller, Clients, Writer};
 pub use errors::ReadError;
 pub use ledger::{called, counted};
 pub use partition::{Partition, arn};
-pub use settings::{AppConfigRef, AwsSettings, Credentials, LambdaRef, MetricRef, ServiceSettings};
+pub use settings::{AppConfigRef, AwsSettings, Credentials, LambdaRef, MetricRef, Place, ServiceSettings};

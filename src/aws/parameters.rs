@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::answer::{Kept, list, text};
 use super::clients::Clients;
-use super::errors::{ReadError, within};
+use super::errors::ReadError;
 use crate::domain::evidence::Gap;
 
 /// Pages of 50 that one listing is looked through.
@@ -193,7 +193,7 @@ async fn by_filter(
             .parameter_filters(filter.clone())
             .max_results(50)
             .set_next_token(token);
-        let page = within(deadline, ACTION, call.customize().interceptor(kept.clone()).send()).await;
+        let page = clients.within(deadline, ACTION, call.customize().interceptor(kept.clone()).send()).await;
         let page = match page {
             Ok(page) => page,
             Err(error) if !found.is_empty() => {
@@ -216,7 +216,8 @@ async fn history(clients: &Clients, name: &str, deadline: Instant) -> Result<Vec
     for _ in 0..HISTORY_PAGES {
         let kept = Kept::default();
         let call = clients.ssm.get_parameter_history().name(name).max_results(50).set_next_token(token);
-        let page = within(deadline, ACTION, call.customize().interceptor(kept.clone()).send()).await?;
+        let page =
+            clients.within(deadline, ACTION, call.customize().interceptor(kept.clone()).send()).await?;
         found.extend(list(&mut kept.json(ACTION)?, "Parameters"));
         token = page.next_token;
         if token.is_none() {

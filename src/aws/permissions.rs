@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::clients::Clients;
 use super::discover::tags;
-use super::errors::{ReadError, within};
+use super::errors::ReadError;
 use super::{graph, partition::arn, releases};
 
 /// What nothing is called.
@@ -73,7 +73,7 @@ fn trials(clients: &Clients, now: Timestamp, deadline: Instant) -> Vec<Trial<'_>
             let call = $call;
             trials.push((
                 $action,
-                Box::pin(async move { within(deadline, $action, call.send()).await.map(|_| ()) }),
+                Box::pin(async move { clients.within(deadline, $action, call.send()).await.map(|_| ()) }),
             ));
         };
     }
@@ -170,12 +170,8 @@ fn trials(clients: &Clients, now: Timestamp, deadline: Instant) -> Vec<Trial<'_>
     trials
 }
 
-/// In its turn: the limit belongs to the account, and a bot may be at work in it.
 async fn look_up(clients: &Clients, now: Timestamp, deadline: Instant) -> Result<(), ReadError> {
     const ACTION: &str = "cloudtrail:LookupEvents";
-    if !clients.trail.lookups.turn(deadline).await {
-        return Err(ReadError::timed_out(ACTION));
-    }
     let nothing = LookupAttribute::builder()
         .attribute_key(LookupAttributeKey::ResourceName)
         .attribute_value(NOTHING)
@@ -189,5 +185,5 @@ async fn look_up(clients: &Clients, now: Timestamp, deadline: Instant) -> Result
         .lookup_attributes(nothing)
         .start_time(DateTime::from_millis(start.as_millisecond()))
         .max_results(1);
-    within(deadline, ACTION, call.send()).await.map(|_| ())
+    clients.within(deadline, ACTION, call.send()).await.map(|_| ())
 }

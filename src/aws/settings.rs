@@ -26,6 +26,8 @@ pub struct AwsSettings {
     pub service_tag: Option<String>,
     /// Services that are not read, as IAM's actions begin: `appconfig`.
     pub without: Vec<&'static str>,
+    /// Where services live that are elsewhere.
+    pub places: Vec<Place>,
     /// How long a connection may take to be made.
     pub connect_timeout: Duration,
     /// How long one attempt may take, and all attempts of a call together.
@@ -48,6 +50,7 @@ impl Default for AwsSettings {
             external_id: None,
             service_tag: None,
             without: Vec::new(),
+            places: Vec::new(),
             // A regional endpoint answers within milliseconds; longer is a network that drops packets.
             connect_timeout: Duration::from_secs(3),
             // AWS answers within seconds or not at all; a second attempt must fit into the agents' deadlines.
@@ -57,6 +60,35 @@ impl Default for AwsSettings {
             initial_backoff: Duration::from_millis(500),
         }
     }
+}
+
+impl AwsSettings {
+    /// How AWS is reached at a place. A place with a reading role of its own is another account, where neither of the general
+    /// roles counts: changes are then made by its own writing role, or by that of reading.
+    #[must_use]
+    pub fn at(&self, place: &Place) -> Self {
+        let here = self.clone();
+        let (read_role_arn, write_role_arn) = match &place.read_role_arn {
+            Some(role) => (Some(role.clone()), place.write_role_arn.clone()),
+            None => (here.read_role_arn, place.write_role_arn.clone().or(here.write_role_arn)),
+        };
+        Self {
+            region: place.region.clone().or(here.region),
+            read_role_arn,
+            write_role_arn,
+            external_id: place.external_id.clone().or(here.external_id),
+            ..self.clone()
+        }
+    }
+}
+
+/// Where a service lives; what is absent is as for every other.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    pub region: Option<String>,
+    pub read_role_arn: Option<String>,
+    pub write_role_arn: Option<String>,
+    pub external_id: Option<String>,
 }
 
 /// An access key. Its secrets are never printed.
@@ -96,6 +128,10 @@ pub struct ServiceSettings {
     pub depends_on: Vec<String>,
     /// Services that do not call it: controls. Empty: other functions of the account.
     pub peers: Vec<String>,
+    /// Its account and Region, where these are its own.
+    pub place: Place,
+    /// Services that it calls and that live at another place, where they are not read.
+    pub elsewhere: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

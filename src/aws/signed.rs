@@ -4,7 +4,7 @@
 //! own signer with its own credentials; each is sent once and bounded in time and size. Nothing that changes
 //! anything is sent this way.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
@@ -23,6 +23,7 @@ use tokio::time::Instant;
 
 use super::errors::{ReadError, of_code};
 use super::ledger;
+use super::pace::Limits;
 use super::partition::Partition;
 
 /// Credentials that expire sooner than this are renewed first: a call is sent within seconds.
@@ -38,6 +39,7 @@ pub(super) struct Signed {
     config: SdkConfig,
     region: String,
     endpoint: Option<String>,
+    limits: Arc<Limits>,
     http: OnceLock<Client>,
     /// The SDK's clients keep theirs, and a role that is assumed anew for each call would be a call of its own.
     credentials: Mutex<Option<Credentials>>,
@@ -83,12 +85,13 @@ impl Protocol {
 }
 
 impl Signed {
-    pub fn new(config: &SdkConfig, region: &str, endpoint: Option<&str>) -> Self {
+    pub fn new(config: &SdkConfig, region: &str, endpoint: Option<&str>, limits: Arc<Limits>) -> Self {
         let endpoint = endpoint.map(|url| url.trim_end_matches('/').to_owned());
         Self {
             config: config.clone(),
             region: region.to_owned(),
             endpoint,
+            limits,
             http: OnceLock::new(),
             credentials: Mutex::default(),
         }
@@ -124,9 +127,14 @@ impl Signed {
     }
 
     async fn send(&self, asked: &Asked, deadline: Instant) -> Result<Bytes, ReadError> {
+        self.limits.turn(asked.action, deadline).await?;
         ledger::note_call(asked.action);
         let sent = tokio::time::timeout_at(deadline, Box::pin(self.exchange(asked))).await;
-        sent.unwrap_or_else(|_| Err(ReadError::timed_out(asked.action)))
+        let outcome = sent.unwrap_or_else(|_| Err(ReadError::timed_out(asked.action)));
+        if let Err(error) = &outcome {
+            ledger::note_failure(asked.action, error);
+        }
+        outcome
     }
 
     async fn exchange(&self, asked: &Asked) -> Result<Bytes, ReadError> {

@@ -70,9 +70,9 @@ async fn live(common: &Common, service: String, at: Option<&str>) -> anyhow::Res
     if at > now {
         return Err(Misuse(format!("{at} is in the future")).into());
     }
-    let clients = Clients::connect(&app::aws_settings(&settings)).await?;
-    let alert = Alert::about(service.clone(), at);
     let known = crate::worker::service_settings(&settings.config, &service);
+    let clients = Clients::connect(&app::aws_settings(&settings).at(&known.place)).await?;
+    let alert = Alert::about(service.clone(), at);
     let request = Request { incident: None, alert, now, service: known };
     let mut evidence = agents::gather(&clients, request, Deadlines::default(), |progress| {
         let agent = format!("{:?}", progress.agent).to_lowercase();

@@ -50,6 +50,38 @@ pub fn event(region: &str, id: &str) -> Option<String> {
     Some(format!("https://{host}/cloudtrailv2/home?region={region}#/events/{id}"))
 }
 
+/// A function's own page.
+pub fn function(region: &str, name: &str) -> Option<String> {
+    let host = host(region).filter(|_| is_plain(name))?;
+    Some(format!("https://{host}/lambda/home?region={region}#/functions/{name}"))
+}
+
+/// A page of a container service: its `deployments`, or its `events`.
+pub fn container_service(region: &str, cluster: &str, service: &str, page: &'static str) -> Option<String> {
+    let host = host(region).filter(|_| is_plain(cluster) && is_plain(service))?;
+    Some(format!("https://{host}/ecs/v2/clusters/{cluster}/services/{service}/{page}?region={region}"))
+}
+
+/// A parameter's history. The console escapes the slashes of its name twice.
+pub fn parameter(region: &str, name: &str) -> Option<String> {
+    let host = host(region).filter(|_| name.split('/').all(|part| part.is_empty() || is_plain(part)))?;
+    let name = name.replace('/', "%252F");
+    (!name.is_empty())
+        .then(|| format!("https://{host}/systems-manager/parameters/{name}/history?region={region}"))
+}
+
+/// What AWS tells of its own trouble to the account, in the partition where it has an address of its own.
+pub fn health(region: &str) -> Option<String> {
+    let common = host(region)?.ends_with(".console.aws.amazon.com");
+    common.then(|| "https://health.aws.amazon.com/health/home#/account/event-log".to_owned())
+}
+
+/// A name of letters that mean nothing in an address.
+fn is_plain(name: &str) -> bool {
+    let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    (1..=255).contains(&name.len()) && name.chars().all(letters) && name.chars().any(|c| c != '.')
+}
+
 /// A graph of some series over a window.
 pub fn graph<'a>(
     region: &str,
@@ -197,6 +229,26 @@ mod tests {
     }
 
     #[test]
+    fn a_resource_has_a_page_of_its_own() {
+        let region = "eu-central-1";
+        let on = |path: &str| Some(format!("https://eu-central-1.console.aws.amazon.com/{path}"));
+        assert_eq!(function(region, "checkout"), on("lambda/home?region=eu-central-1#/functions/checkout"));
+        assert_eq!(
+            container_service(region, "prod", "web", "events"),
+            on("ecs/v2/clusters/prod/services/web/events?region=eu-central-1")
+        );
+        assert_eq!(
+            parameter(region, "/checkout/limit"),
+            on("systems-manager/parameters/%252Fcheckout%252Flimit/history?region=eu-central-1")
+        );
+        assert!(health(region).is_some() && health("cn-north-1").is_none());
+        for hostile in ["", "..", "a b", "x#y", "a%2f", "<!channel>"] {
+            assert_eq!(function(region, hostile), None, "{hostile}");
+            assert_eq!(container_service(region, "prod", hostile, "events"), None, "{hostile}");
+        }
+    }
+
+    #[test]
     fn a_graph_names_metric_dimensions_statistic_and_window() {
         let series = errors(&[("FunctionName", "checkout"), ("Resource", "checkout:live")]);
         let url = graph("us-east-1", [&series], noon(), at("2026-02-06T13:00:00Z")).unwrap();
@@ -238,6 +290,9 @@ mod tests {
                 graph(&region, many, noon(), noon()),
                 logs(&region, &[name.clone(), value.clone()], "fields @message", noon(), noon()),
                 event(&region, &value),
+                function(&region, &name),
+                container_service(&region, &name, &value, "events"),
+                parameter(&region, &value),
             ];
             for url in urls.into_iter().flatten() {
                 prop_assert!(url.len() <= LENGTH_MAX);

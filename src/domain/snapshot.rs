@@ -9,7 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::change::KeyChange;
-use super::evidence::{EcsService, Evidence, FunctionHistory, ParameterVersion, TaskDefinition};
+use super::evidence::{
+    AppConfigDeployment, EcsService, Evidence, FunctionHistory, ParameterVersion, TaskDefinition,
+};
 
 /// Keys of what has no name of its own in AWS's answers to a look.
 pub const LIMIT: &str = "ReservedConcurrentExecutions";
@@ -29,6 +31,8 @@ pub struct Present {
     pub ecs_services: Vec<EcsService>,
     pub task_definitions: Vec<TaskDefinition>,
     pub parameters: Vec<ParameterVersion>,
+    /// Deployments of AppConfig; those that were completed are in force until the next of their profile is.
+    pub configurations: Vec<AppConfigDeployment>,
 }
 
 impl Present {
@@ -39,12 +43,18 @@ impl Present {
         let services = evidence.ecs_services.iter().filter(|service| {
             own.ecs.iter().any(|one| one.cluster == service.cluster && one.service == service.name)
         });
+        // What it calls has configurations too; an application of its own is configured, or called as it is.
+        let service = &evidence.scope.service;
+        let deployed = evidence.appconfig.iter().flatten();
+        let deployed =
+            deployed.filter(|one| own.appconfig.contains(&one.application) || one.application == *service);
         Self {
             functions: functions.map(|(name, history)| (name.clone(), history.clone())).collect(),
             limits: BTreeMap::new(),
             ecs_services: services.cloned().collect(),
             task_definitions: evidence.task_definitions.clone().unwrap_or_default(),
             parameters: evidence.parameters.clone().unwrap_or_default(),
+            configurations: deployed.cloned().collect(),
         }
     }
 }
@@ -52,7 +62,8 @@ impl Present {
 /// One state of one part of a resource, and when it was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// `lambda/checkout/environment`, `ecs/prod/checkout`, `ssm/checkout/limit`, as the functions below name them.
+    /// `lambda/checkout/environment`, `ecs/prod/checkout`, `ssm/checkout/limit`, `appconfig/shop/prod/flags`, as the functions
+    /// below name them.
     pub resource: String,
     /// When it was first and last seen so.
     pub first_at: Timestamp,
@@ -110,6 +121,11 @@ pub fn tasks(cluster: &str, service: &str) -> String {
 
 pub fn parameter(name: &str) -> String {
     format!("ssm/{}", name.trim_start_matches('/'))
+}
+
+/// What AppConfig serves of a profile in an environment: the version, and the content's values where it is known.
+pub fn configuration(deployment: &AppConfigDeployment) -> String {
+    format!("appconfig/{}/{}/{}", deployment.application, deployment.environment, deployment.profile)
 }
 
 /// What was seen of a resource last before a call at `at`, and first after it.

@@ -169,12 +169,14 @@ async fn metrics(State(edge): Shared) -> Response {
         Measured::new("start_time_seconds", edge.started_at.as_second() as f64),
     ];
     for (service, called) in crate::aws::called() {
-        for (name, count) in [
-            ("aws_calls", called.calls),
-            ("aws_failures", called.failures),
-            ("aws_throttles", called.throttles),
+        for (name, value) in [
+            ("aws_calls", called.calls as f64),
+            ("aws_failures", called.failures as f64),
+            ("aws_throttles", called.throttles as f64),
+            ("aws_waits", called.waits as f64),
+            ("aws_waited_seconds", called.waited.as_secs_f64()),
         ] {
-            measured.push(Measured { name, label: service.clone(), value: count as f64 });
+            measured.push(Measured { name, label: service.clone(), value });
         }
     }
     let body = edge.metrics.render(&measured);

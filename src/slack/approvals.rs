@@ -208,6 +208,8 @@ pub struct OwnerAsked<'a> {
     pub undoing: bool,
     /// Where the button is.
     pub channel: &'a str,
+    /// The owner's own channel, where Slack takes no message of the bot's, and its reason.
+    pub refused: Option<(&'a str, &'a str)>,
     pub decided: Option<&'a str>,
 }
 
@@ -231,7 +233,16 @@ pub fn owner_asked(id: IncidentId, asked: &OwnerAsked<'_>) -> Message {
             asked.expires_at.strftime("%Y-%m-%d %H:%M UTC")
         ),
     };
-    let blocks = vec![section(&text), section(&bullets(&facts)), context(&where_to)];
+    let mut blocks = vec![section(&text), section(&bullets(&facts)), context(&where_to)];
+    if let Some((elsewhere, why)) = asked.refused {
+        let told = if mention(asked.owner).starts_with('<') {
+            "so that it is said here"
+        } else {
+            "so that nobody of theirs has heard of it: please tell them"
+        };
+        let (elsewhere, why) = (mention(elsewhere), escape(why));
+        blocks.push(context(&format!("Slack takes no message of the bot's in {elsewhere} ({why}), {told}.")));
+    }
     Message { text, blocks, about: None }.of(Kind::Notice, id)
 }
 

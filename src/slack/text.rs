@@ -28,6 +28,21 @@ pub fn escape(text: &str) -> String {
     escaped
 }
 
+/// Keeps a number and its percent sign on one line, by a space that does not break. What stands in backticks is kept as
+/// it is: somebody may copy it.
+pub fn unbroken(text: &str) -> String {
+    let mut whole = String::with_capacity(text.len() + 8);
+    let (mut before, mut verbatim) = (' ', false);
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        verbatim ^= letter == '`';
+        let breaks = letter == ' ' && before.is_ascii_digit() && letters.peek() == Some(&'%');
+        whole.push(if breaks && !verbatim { '\u{a0}' } else { letter });
+        before = letter;
+    }
+    whole
+}
+
 /// Whoever did something: a Slack user as a mention, anybody else by name.
 pub fn who(by: &str) -> String {
     let is_user = by.starts_with(['U', 'W'])
@@ -79,6 +94,13 @@ mod tests {
     fn mentions_and_links_are_inert() {
         let escaped = escape("<!channel> see <https://evil|docs> & `x`");
         assert_eq!(escaped, "&lt;!channel&gt; see &lt;https://evil|docs&gt; &amp; \u{2bb}x\u{2bb}");
+    }
+
+    #[test]
+    fn a_number_stays_with_its_percent_sign_but_in_what_is_copied() {
+        assert_eq!(unbroken("from 0.2 % to 40 % of them"), "from 0.2\u{a0}% to 40\u{a0}% of them");
+        assert_eq!(unbroken("`5 %` of `a`, 7 %"), "`5 %` of `a`, 7\u{a0}%");
+        assert_eq!(unbroken("% of 5 s"), "% of 5 s");
     }
 
     #[test]

@@ -406,6 +406,16 @@ impl Store {
         self.put_off(parcel, at, true, false, error).await
     }
 
+    /// Why Slack took no message of this purpose that belongs to no incident; `None` where it did, or may yet.
+    pub async fn refusal(&self, purpose: &str) -> Result<Option<String>> {
+        let found: Option<Option<String>> =
+            sqlx::query_scalar("SELECT error FROM outbox WHERE key = ?1 AND state = 'dead'")
+                .bind(purpose)
+                .fetch_optional(&self.readers)
+                .await?;
+        Ok(found.map(Option::unwrap_or_default))
+    }
+
     /// It is not tried again: Slack will never take it as it is, or somebody deleted it.
     pub async fn give_up(&self, parcel: &Parcel, cause: Cause, error: &str) -> Result<()> {
         sqlx::query(

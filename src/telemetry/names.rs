@@ -79,6 +79,9 @@ pub const METRICS: &[Metric] = &[
         .by("service", &[]),
     counter("aws_failures", "Calls of AWS that failed, throttled ones among them.").by("service", &[]),
     counter("aws_throttles", "Calls of AWS that were throttled, also when repeated.").by("service", &[]),
+    counter("aws_waited_seconds", "How long calls of AWS waited for their turn, all together.")
+        .by("service", &[]),
+    counter("aws_waits", "Calls of AWS that waited for their turn below its limits.").by("service", &[]),
     gauge("build_info", "Always 1; the version that runs.").by("version", &[]),
     gauge("connections", "Connections that are open to the bot's listener."),
     counter("database_failures", "Times that the database could not be read or written."),

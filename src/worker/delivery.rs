@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
-use super::{Bench, DATABASE_AGAIN};
+use super::{Bench, DATABASE_AGAIN, report};
 use crate::domain::incident::IncidentId;
 use crate::fail_points::Point;
 use crate::slack::client::Mark;
@@ -379,6 +379,8 @@ async fn note_failure(
             error = said,
             "a message is given up"
         );
+        // Told before it is given up, so that whoever ends in between tells it again.
+        report::owner_not_reached(bench, &parcel.key, &said).await?;
         return bench.store.give_up(parcel, cause, &said).await;
     }
     let exponent = u32::try_from(parcel.attempts.clamp(1, 16) - 1).unwrap_or(0);

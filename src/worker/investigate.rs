@@ -11,11 +11,10 @@ use jiff::SignedDuration;
 use tokio::sync::Notify;
 
 use super::offer::{self, Offer};
-use super::{Bench, Done, headline, look_again, record};
+use super::{Bench, Done, headline, look_again, record, service_settings};
 use crate::agents::{self, AgentProgress, AgentState, Deadlines, Request};
 use crate::analysis;
 use crate::bundle;
-use crate::config::{self, Config};
 use crate::domain::evidence::Evidence;
 use crate::domain::incident::IncidentId;
 use crate::domain::redact;
@@ -48,7 +47,7 @@ pub async fn investigate(bench: &Bench, id: IncidentId) -> anyhow::Result<Done> 
     let gathered = {
         let board = board.clone();
         let metrics = bench.metrics.clone();
-        agents::gather(&bench.aws, request, Deadlines::default(), move |progress| {
+        agents::gather(bench.aws_of(&row.service), request, Deadlines::default(), move |progress| {
             measure(&metrics, &progress, started.elapsed());
             board.note(&progress);
         })
@@ -180,62 +179,5 @@ async fn show_progress(bench: &Bench, id: IncidentId, board: &Board) {
             tracing::debug!(incident = %id, error = %format!("{error:#}"), "progress could not be shown");
         }
         tokio::time::sleep(EDIT_EVERY).await;
-    }
-}
-
-/// What the configuration says of a service, for the agents.
-pub fn service_settings(config: &Config, name: &str) -> crate::aws::ServiceSettings {
-    let Some(service) = config.service(name) else {
-        return crate::aws::ServiceSettings { name: name.to_owned(), ..Default::default() };
-    };
-    let config::Service {
-        name,
-        aliases,
-        lambda,
-        ecs,
-        ssm_paths,
-        appconfig,
-        log_groups,
-        metrics,
-        depends_on,
-        peers,
-        ..
-    } = service;
-    crate::aws::ServiceSettings {
-        name: name.clone(),
-        aliases: aliases.clone(),
-        lambda: lambda
-            .iter()
-            .map(|lambda| crate::aws::LambdaRef {
-                function: lambda.function.clone(),
-                alias: lambda.alias.clone(),
-            })
-            .collect(),
-        ecs: ecs
-            .iter()
-            .map(|ecs| crate::domain::evidence::EcsRef {
-                cluster: ecs.cluster.clone(),
-                service: ecs.service.clone(),
-            })
-            .collect(),
-        ssm_paths: ssm_paths.clone(),
-        appconfig: appconfig
-            .iter()
-            .map(|one| crate::aws::AppConfigRef {
-                application: one.application.clone(),
-                environment: one.environment.clone(),
-                profile: one.profile.clone(),
-            })
-            .collect(),
-        log_groups: log_groups.clone(),
-        metrics: metrics
-            .iter()
-            .map(|metric| crate::aws::MetricRef {
-                namespace: metric.namespace.clone(),
-                dimensions: metric.dimensions.clone().into_iter().collect(),
-            })
-            .collect(),
-        depends_on: depends_on.clone(),
-        peers: peers.clone(),
     }
 }

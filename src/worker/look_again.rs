@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Bench, Done, delivery, headline, investigate, report};
+use super::{Bench, Done, delivery, headline, investigate, report, service_settings};
 use crate::domain::evidence::Evidence;
 use crate::domain::incident::IncidentId;
 use crate::domain::redact;
@@ -47,8 +47,8 @@ pub async fn look_again(bench: &Bench, id: IncidentId, round: i64, times: usize)
     let Some(before) = row.report.as_ref().filter(|_| current) else { return Ok(Done::Finished) };
     let known = bundle::from_files(&bench.store.evidence(id).await?)?;
     let alerted = known.alert.at;
-    let service = investigate::service_settings(&bench.settings.config, &row.service);
-    let evidence = agents::read_again(&bench.aws, known.clone(), &service, READ_WITHIN).await;
+    let service = service_settings(&bench.settings.config, &row.service);
+    let evidence = agents::read_again(bench.aws_of(&row.service), known.clone(), &service, READ_WITHIN).await;
     let mut evidence = investigate::add_delivered(bench, evidence).await?;
     // Configurations are as they were stored, masks and all; nothing is put back from here.
     redact::evidence(&mut evidence);

@@ -10,6 +10,7 @@ mod feedback;
 mod headline;
 mod housekeeping;
 mod investigate;
+mod known;
 mod look_again;
 mod mute;
 mod offer;
@@ -41,9 +42,9 @@ use tracing::Instrument as _;
 
 pub use self::delivery::{deliver_once, run as deliver};
 pub use self::housekeeping::{ClockWatch, notice_the_clock};
-pub use self::investigate::service_settings;
+pub use self::known::{place_of, places, service_settings};
 pub use self::record::look;
-use crate::aws::Clients;
+use crate::aws::{Accounts, Clients};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::domain::incident::IncidentId;
@@ -66,7 +67,7 @@ const DATABASE_AGAIN: Duration = Duration::from_secs(5);
 pub struct Bench {
     pub store: Store,
     pub slack: Slack,
-    pub aws: Arc<Clients>,
+    pub aws: Arc<Accounts>,
     pub settings: Arc<Settings>,
     pub clock: Clock,
     pub wake: Arc<Notify>,
@@ -79,6 +80,13 @@ pub struct Bench {
     pub fail_points: FailPoints,
     /// Cancelled where the process is to end.
     pub stop: CancellationToken,
+}
+
+impl Bench {
+    /// What AWS is read with where a service lives.
+    pub fn aws_of(&self, service: &str) -> &Clients {
+        self.aws.at(&place_of(&self.settings.config, service))
+    }
 }
 
 /// How a step ends, short of a failure.

@@ -32,7 +32,7 @@ pub enum Offer {
 pub async fn plan(bench: &Bench, service: &str, investigation: &Investigation) -> Offer {
     let Investigation { report, symptoms, change, proposal } = investigation;
     if let Some(proposal) = proposal {
-        return test(bench, proposal).await;
+        return test(bench, service, proposal).await;
     }
     if report.action.kind != ActionKind::Rollback {
         return Offer::Not(None);
@@ -51,7 +51,7 @@ pub async fn plan(bench: &Bench, service: &str, investigation: &Investigation) -
         return Offer::Not(Some(format!("{reason}. What would be undone: {what}")));
     }
     let author = author_of(change);
-    match tried(bench, target).await {
+    match tried(bench, service, target).await {
         Ok((target, tried)) => {
             let mut plan = Plan::of(target, author, expected_effect(symptoms), &shown).differing(
                 &change.differences(),
@@ -67,9 +67,9 @@ pub async fn plan(bench: &Bench, service: &str, investigation: &Investigation) -
 }
 
 /// The plan for a test that tells two changes apart, where it can be made now.
-async fn test(bench: &Bench, proposal: &Proposal) -> Offer {
+async fn test(bench: &Bench, service: &str, proposal: &Proposal) -> Offer {
     let Proposal { design, change } = proposal;
-    match tried(bench, &design.step()).await {
+    match tried(bench, service, &design.step()).await {
         Ok((target, tried)) => {
             let mut plan = Plan::trying(design.clone(), target, author_of(change)).differing(
                 &change.differences(),
@@ -115,13 +115,17 @@ pub(super) fn shown(key: &str, value: &str) -> String {
     if redact::value(key, value) == value { value.to_owned() } else { "a secret, not shown".to_owned() }
 }
 
-/// Tries a step without effect, and says what that showed.
+/// Tries a step without effect where the incident's service lives, and says what that showed.
 ///
 /// # Errors
 /// Why the step cannot be taken now.
-pub async fn tried(bench: &Bench, target: &RollbackTarget) -> Result<(RollbackTarget, String), Obstacle> {
+pub async fn tried(
+    bench: &Bench,
+    service: &str,
+    target: &RollbackTarget,
+) -> Result<(RollbackTarget, String), Obstacle> {
     let deadline = Instant::now() + TRY_WITHIN;
-    let target = rollback::prepare(&bench.aws, target, bench.clock.now(), deadline).await?;
+    let target = rollback::prepare(bench.aws_of(service), target, bench.clock.now(), deadline).await?;
     let shown = format!(
         "Tried without effect at {}: what it starts from and what it goes back to are there.",
         bench.clock.now().strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -70,7 +70,8 @@ async fn watched(bench: &Bench) -> anyhow::Result<Vec<String>> {
 pub async fn look(bench: &Bench, service: &str) -> anyhow::Result<Done> {
     let settings = service_settings(&bench.settings.config, service);
     let now = bench.clock.now();
-    let present = agents::present(&bench.aws, service, &settings, now, Instant::now() + LOOK_WITHIN).await;
+    let aws = bench.aws.at(&settings.place);
+    let present = agents::present(aws, service, &settings, now, Instant::now() + LOOK_WITHIN).await;
     note(bench, service, &present, now).await?;
     Ok(Done::Finished)
 }

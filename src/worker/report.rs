@@ -14,7 +14,7 @@ use crate::slack::approvals::{
     Asked, DecidedView, OwnerAsked, approved_alone, decided_line, owner_asked, undo_offer,
 };
 use crate::slack::messages::{self, Message, ResultView};
-use crate::store::{Approval, IncidentRow, Owed};
+use crate::store::{Approval, IncidentRow, Owed, StoreError};
 
 /// How much of ordinary life the chart shows before the story begins.
 const LOOK_BACK: SignedDuration = SignedDuration::from_mins(40);
@@ -160,35 +160,84 @@ async fn ask_owner(
     row: &IncidentRow,
     channel: &str,
     approval: &Approval,
-) -> anyhow::Result<()> {
-    let config = &bench.settings.config;
-    let theirs = approval.plan.service.as_deref();
-    let owner = theirs.and_then(|theirs| Some((theirs, offer::other_owner(config, &row.service, theirs)?)));
-    let Some((theirs, owner)) = owner else { return Ok(()) };
-    let line = decided(approval);
-    let message = owner_asked(
-        row.id,
-        &OwnerAsked {
-            owner,
-            theirs,
-            service: &row.service,
-            plan: &approval.plan,
-            expires_at: approval.expires_at,
-            undoing: approval.undoes.is_some(),
-            channel,
-            decided: line.as_deref(),
-        },
-    );
-    let purpose = format!("owner/{}", approval.id);
-    let elsewhere = config.service(theirs).and_then(|service| service.channel.as_deref());
-    match elsewhere.filter(|elsewhere| *elsewhere != channel) {
+) -> Result<(), StoreError> {
+    let purpose = owner_purpose(&approval.id);
+    let Some(elsewhere) = owners_channel(bench, approval).filter(|elsewhere| *elsewhere != channel) else {
+        return ask_owner_here(bench, row, channel, approval, None).await;
+    };
+    let refused = bench.store.refusal(&purpose).await?;
+    if let Some(message) = owners_message(bench, row, channel, approval, None) {
         // It belongs to no thread of this incident.
-        Some(elsewhere) => {
-            delivery::put(bench, &owed_elsewhere(&purpose, elsewhere, &message)).await?;
-        }
-        None => delivery::owe(bench, row.id, channel, &purpose, &message, None).await?,
+        delivery::put(bench, &owed_elsewhere(&purpose, elsewhere, &message)).await?;
     }
-    Ok(())
+    match refused {
+        Some(why) => ask_owner_here(bench, row, channel, approval, Some((elsewhere, &why))).await,
+        None => Ok(()),
+    }
+}
+
+/// Asks the owner in the incident's own thread; `refused` is the channel that Slack takes no message for, and why.
+async fn ask_owner_here(
+    bench: &Bench,
+    row: &IncidentRow,
+    channel: &str,
+    approval: &Approval,
+    refused: Option<(&str, &str)>,
+) -> Result<(), StoreError> {
+    match owners_message(bench, row, channel, approval, refused) {
+        Some(message) => {
+            delivery::owe(bench, row.id, channel, &owner_purpose(&approval.id), &message, None).await
+        }
+        None => Ok(()),
+    }
+}
+
+fn owners_message(
+    bench: &Bench,
+    row: &IncidentRow,
+    channel: &str,
+    approval: &Approval,
+    refused: Option<(&str, &str)>,
+) -> Option<Message> {
+    let theirs = approval.plan.service.as_deref()?;
+    let owner = offer::other_owner(&bench.settings.config, &row.service, theirs)?;
+    let line = decided(approval);
+    let asked = OwnerAsked {
+        owner,
+        theirs,
+        service: &row.service,
+        plan: &approval.plan,
+        expires_at: approval.expires_at,
+        undoing: approval.undoes.is_some(),
+        channel,
+        refused,
+        decided: line.as_deref(),
+    };
+    Some(owner_asked(row.id, &asked))
+}
+
+fn owners_channel<'a>(bench: &'a Bench, approval: &Approval) -> Option<&'a str> {
+    bench.settings.config.service(approval.plan.service.as_deref()?)?.channel.as_deref()
+}
+
+fn owner_purpose(approval: &str) -> String {
+    format!("owner/{approval}")
+}
+
+/// Where Slack refuses what another team's owner was to be told in its own channel, the incident's thread tells it.
+///
+/// # Errors
+/// Where it cannot be stored.
+pub async fn owner_not_reached(bench: &Bench, message: &str, why: &str) -> Result<(), StoreError> {
+    let Some(approval) = message.strip_prefix(&owner_purpose("")) else { return Ok(()) };
+    let Some(approval) = bench.store.approval(approval).await? else { return Ok(()) };
+    let Some(row) = bench.store.incident_row(approval.incident).await? else { return Ok(()) };
+    match (row.channel.as_deref(), owners_channel(bench, &approval)) {
+        (Some(channel), Some(elsewhere)) => {
+            ask_owner_here(bench, &row, channel, &approval, Some((elsewhere, why))).await
+        }
+        _ => Ok(()),
+    }
 }
 
 fn owed_elsewhere(purpose: &str, channel: &str, message: &Message) -> Owed {
@@ -261,7 +310,7 @@ pub async fn owe_undo_offer(
     let purpose = format!("take_back/{}", approval.undoes.as_deref().unwrap_or_default());
     let message = undo_offer(approval.incident, &asked(bench, approval), decided(approval).as_deref());
     delivery::owe(bench, approval.incident, channel, &purpose, &message, Some(&approval.id)).await?;
-    ask_owner(bench, row, channel, approval).await
+    Ok(ask_owner(bench, row, channel, approval).await?)
 }
 
 /// Brings the result's message up to date with what is stored, where one was owed.

@@ -6,13 +6,14 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use jiff::SignedDuration;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::{Bench, Done, delivery, headline, trial};
-use crate::aws::ReadError;
 use crate::aws::rollback::{self, Obstacle, Outcome, State, Traced};
+use crate::aws::{Clients, ReadError};
 use crate::domain::approval::Decision;
 use crate::domain::audit::What;
 use crate::domain::execution::{self, APPLY_WITHIN, Answer, Effect, Finding, Guard, Hand, Next, Seen, Sent};
@@ -192,14 +193,21 @@ fn session(approval: &Approval) -> String {
     format!("{}-{by}-{short}", approval.incident)
 }
 
+/// Where the incident's service lives: what was read there is changed there.
+pub(super) async fn reach<'a>(bench: &'a Bench, approval: &Approval) -> anyhow::Result<&'a Clients> {
+    let row = bench.store.incident_row(approval.incident).await?;
+    Ok(bench.aws_of(&row.context("the incident of an approval is gone")?.service))
+}
+
 /// Whose hand it was, by what AWS has written down until now.
-pub(super) async fn trace(bench: &Bench, approval: &Approval) -> Traced {
+pub(super) async fn trace(bench: &Bench, approval: &Approval) -> anyhow::Result<Traced> {
     let now = bench.clock.now();
-    let session = bench.aws.session(&session(approval));
+    let aws = reach(bench, approval).await?;
+    let session = aws.session(&session(approval));
     let target = &approval.plan.target;
     let sent_at = approval.sent_at.unwrap_or(now);
     let deadline = Instant::now() + READ_DEADLINE;
-    rollback::hand(&bench.aws, target, session.as_deref(), sent_at, now, deadline).await
+    Ok(rollback::hand(aws, target, session.as_deref(), sent_at, now, deadline).await)
 }
 
 async fn carry_out(bench: &Bench, approval: &Approval) -> anyhow::Result<Step> {
@@ -256,7 +264,8 @@ pub(super) async fn look(
     by: Option<&str>,
 ) -> anyhow::Result<Result<(), Obstacle>> {
     let target = &approval.plan.target;
-    let found = rollback::check(&bench.aws, target, bench.clock.now(), Instant::now() + READ_DEADLINE).await;
+    let aws = reach(bench, approval).await?;
+    let found = rollback::check(aws, target, bench.clock.now(), Instant::now() + READ_DEADLINE).await;
     let answer = match &found {
         Ok(()) => "all that the plan starts from is still there".to_owned(),
         Err(obstacle) => redact::text(&obstacle.to_string()),
@@ -268,7 +277,8 @@ pub(super) async fn look(
 
 async fn send(bench: &Bench, approval: &Approval) -> anyhow::Result<Step> {
     let session = session(approval);
-    let writer = bench.aws.writer(&session).await;
+    let aws = reach(bench, approval).await?;
+    let writer = aws.writer(&session).await;
     let plan = &approval.plan;
     let call = plan.target.call().to_owned();
     let leaving = What::Sending { call: call.clone(), resource: plan.what.clone(), session };
@@ -280,7 +290,7 @@ async fn send(bench: &Bench, approval: &Approval) -> anyhow::Result<Step> {
     let deadline = Instant::now() + APPLY_WITHIN;
     let incident = approval.incident.to_string();
     let span = tracing::error_span!("change", incident, call = plan.target.call());
-    let outcome = rollback::apply(&bench.aws, &writer, &plan.target, deadline).instrument(span).await;
+    let outcome = rollback::apply(aws, &writer, &plan.target, deadline).instrument(span).await;
     bench.metrics.dependency("aws", !matches!(outcome, Outcome::Unknown { .. }));
     bench.fail_points.pass(Point::Answered).await;
     let answer = if approval.sent_at.is_some() { answer(&outcome).of_second() } else { answer(&outcome) };
@@ -346,7 +356,8 @@ fn refused(answer: &Answer) -> Step {
 /// What AWS holds now, and the same in words.
 async fn see(bench: &Bench, approval: &Approval) -> anyhow::Result<(Seen, String)> {
     let target = &approval.plan.target;
-    let read = rollback::read_back(&bench.aws, target, Instant::now() + READ_DEADLINE).await;
+    let aws = reach(bench, approval).await?;
+    let read = rollback::read_back(aws, target, Instant::now() + READ_DEADLINE).await;
     let (seen, told) = match read {
         Ok(State::Restored) => (Seen::Restored, "as the plan wants it".to_owned()),
         Ok(State::Unchanged) => (Seen::Untouched, "untouched since the plan was made".to_owned()),
@@ -387,7 +398,7 @@ async fn read_back(bench: &Bench, approval: &Approval, sent: Sent) -> anyhow::Re
     bench.fail_points.pass(Point::ReadBack).await;
     // Only what was changed has an author.
     let traced = match seen {
-        Seen::Restored | Seen::Changed => Some(trace(bench, approval).await),
+        Seen::Restored | Seen::Changed => Some(trace(bench, approval).await?),
         Seen::Untouched | Seen::Unreadable => None,
     };
     let hand = traced.as_ref().map_or(Hand::Unknown, |traced| traced.hand);

@@ -28,7 +28,7 @@ pub async fn settle(bench: &Bench, approval: &str) -> anyhow::Result<Done> {
         if since < ASKED_AFTER[0] {
             return Ok(Done::Again(ASKED_AFTER[0] - since));
         }
-        let traced = trace(bench, &approval).await;
+        let traced = trace(bench, &approval).await?;
         let next = ASKED_AFTER.into_iter().find(|after| *after > since);
         if let (Hand::Unknown, Some(next)) = (traced.hand, next) {
             return Ok(Done::Again(next - since));

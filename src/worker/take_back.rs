@@ -35,7 +35,7 @@ pub async fn offer(bench: &Bench, done: &Approval) -> anyhow::Result<Done> {
     }
     let asked = match asked_before(bench, done).await? {
         Some(asked) => Ok(asked),
-        None => ask(bench, done).await?,
+        None => ask(bench, &row.service, done).await?,
     };
     bench.fail_points.pass(Point::UndoAsked).await;
     let Some(channel) = row.channel.as_deref().filter(|_| bench.slack.is_configured()) else {
@@ -70,12 +70,12 @@ async fn asked_before(bench: &Bench, done: &Approval) -> anyhow::Result<Option<A
 }
 
 /// Asks for approval; the reason where there is nothing to ask for.
-async fn ask(bench: &Bench, done: &Approval) -> anyhow::Result<Result<Approval, Not>> {
+async fn ask(bench: &Bench, service: &str, done: &Approval) -> anyhow::Result<Result<Approval, Not>> {
     let target = match done.plan.target.reversed() {
         Ok(target) => target,
         Err(reason) => return Ok(Err(Not::Ever(reason))),
     };
-    let (target, tried) = match offer::tried(bench, &target).await {
+    let (target, tried) = match offer::tried(bench, service, &target).await {
         Ok(tried) => tried,
         Err(obstacle) => return Ok(Err(not(&obstacle))),
     };

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::roll_back::say_once;
-use super::{Bench, Done, delivery, headline, offer};
+use super::{Bench, Done, delivery, headline, offer, roll_back};
 use crate::aws::ReadError;
 use crate::aws::metrics;
 use crate::aws::rollback::Obstacle;
@@ -66,7 +66,7 @@ pub async fn end(bench: &Bench, approval: &str, pressed: Option<&EndPressed>) ->
         Ok(target) => target,
         Err(why) => anyhow::bail!("a test that has no way back: {why}"),
     };
-    match offer::tried(bench, &target).await {
+    match offer::tried(bench, &row.service, &target).await {
         Ok((target, _)) => {
             let plan = Plan::ending(&design, target);
             let (by, click) = match pressed {
@@ -212,9 +212,10 @@ async fn counted(
     let since_end = now.duration_since(ended_at);
     let deadline = Instant::now() + READ_DEADLINE;
     let window = (begun_at, ended_at);
+    let aws = roll_back::reach(bench, approval).await?;
     let read = tokio::join!(
-        metrics::executed(&bench.aws, design, &design.earlier, window, now, deadline),
-        metrics::executed(&bench.aws, design, &design.current, window, now, deadline)
+        metrics::executed(aws, design, &design.earlier, window, now, deadline),
+        metrics::executed(aws, design, &design.current, window, now, deadline)
     );
     let (earlier, current) = match read {
         (Ok(earlier), Ok(current)) => (earlier, current),

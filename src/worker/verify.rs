@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::roll_back::say_once;
-use super::{Bench, Done, delivery, headline, take_back};
+use super::{Bench, Done, delivery, headline, roll_back, take_back};
 use crate::analysis::aftermath;
 use crate::aws::metrics::{self, Query};
 use crate::aws::rollback::{self, InEffect};
@@ -160,20 +160,23 @@ async fn take_effect(bench: &Bench, approval: &Approval) -> anyhow::Result<Resul
     }
     let now = bench.clock.now();
     let deadline = Instant::now() + READ_DEADLINE;
-    let at = match rollback::in_effect(&bench.aws, &approval.plan.target, deadline).await {
-        // Most changes serve everybody as soon as AWS has answered.
-        Ok(InEffect::Yes) if approval.plan.target.is_immediate() => approval.applied_at.unwrap_or(now),
-        Ok(InEffect::Yes) => now,
-        Ok(InEffect::NotYet { what }) => {
-            return Ok(Err(format!("The change is made and not in effect everywhere yet: {what}.")));
-        }
-        Err(error) => {
-            bench.metrics.dependency("aws", false);
-            return Ok(Err(format!(
-                "Whether the change is in effect cannot be read at the moment: {error}."
-            )));
-        }
-    };
+    let at =
+        match rollback::in_effect(roll_back::reach(bench, approval).await?, &approval.plan.target, deadline)
+            .await
+        {
+            // Most changes serve everybody as soon as AWS has answered.
+            Ok(InEffect::Yes) if approval.plan.target.is_immediate() => approval.applied_at.unwrap_or(now),
+            Ok(InEffect::Yes) => now,
+            Ok(InEffect::NotYet { what }) => {
+                return Ok(Err(format!("The change is made and not in effect everywhere yet: {what}.")));
+            }
+            Err(error) => {
+                bench.metrics.dependency("aws", false);
+                return Ok(Err(format!(
+                    "Whether the change is in effect cannot be read at the moment: {error}."
+                )));
+            }
+        };
     bench.store.note_in_effect(approval, at).await?;
     bench.fail_points.pass(Point::EffectNoted).await;
     Ok(Ok(at))
@@ -227,9 +230,10 @@ async fn look(bench: &Bench, row: &IncidentRow, since: jiff::Timestamp) -> anyho
         stored.iter().map(|series| Query::of(series, FINE)).filter(|query| query.period == FINE).collect();
     let coarse: Vec<Query> = stored.iter().map(|series| Query::of(series, 60)).collect();
     let deadline = Instant::now() + READ_DEADLINE;
+    let aws = bench.aws_of(&row.service);
     let (fine, coarse) = tokio::join!(
-        metrics::recent(&bench.aws, &fine, since, now, deadline),
-        metrics::recent(&bench.aws, &coarse, since, now, deadline)
+        metrics::recent(aws, &fine, since, now, deadline),
+        metrics::recent(aws, &coarse, since, now, deadline)
     );
     let readings = match (fine, coarse) {
         (Ok(fine), Ok(coarse)) => [fine, coarse],

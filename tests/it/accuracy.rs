@@ -29,6 +29,8 @@ struct Answer {
     overconfident: bool,
     keys_wanted: usize,
     keys_found: usize,
+    /// Facts without a link to where AWS shows them.
+    unlinked: Vec<String>,
 }
 
 fn judge(incident: &Incident, report: &Report) -> Answer {
@@ -53,6 +55,12 @@ fn judge(incident: &Incident, report: &Report) -> Answer {
         overconfident: verdict.cause != Cause::Unknown && verdict.confidence > truth.max_confidence,
         keys_wanted: if right && blames { truth.config_keys.len() } else { 0 },
         keys_found: if right && blames { found } else { 0 },
+        unlinked: report
+            .evidence
+            .iter()
+            .filter(|item| item.link.is_none())
+            .map(|item| format!("{}: {}", incident.name, item.statement))
+            .collect(),
     }
 }
 
@@ -85,7 +93,7 @@ fn named(answers: &[Answer], is: impl Fn(&Answer) -> bool) -> Vec<String> {
 /// A floor: what it says, and what is found where it does not hold.
 type Floor = (&'static str, fn(&[Answer]) -> Result<(), String>);
 
-const FLOORS: [Floor; 7] = [
+const FLOORS: [Floor; 8] = [
     ("cause and change are right in 92 of 100", |answers| {
         let wrong = named(answers, |answer| !answer.right);
         holds(wrong.len() * 100 <= answers.len() * 8, || format!("{} wrong: {wrong:#?}", wrong.len()))
@@ -127,6 +135,10 @@ const FLOORS: [Floor; 7] = [
         let keys = answers.iter().map(|answer| (answer.keys_wanted, answer.keys_found));
         let (wanted, found) = keys.fold((0, 0), |sum, keys| (sum.0 + keys.0, sum.1 + keys.1));
         holds(found * 100 >= wanted * 92, || format!("{found} of {wanted}"))
+    }),
+    ("every fact links to where AWS shows it", |answers| {
+        let unlinked: Vec<&String> = answers.iter().flat_map(|answer| &answer.unlinked).collect();
+        holds(unlinked.is_empty(), || format!("{} facts: {unlinked:#?}", unlinked.len()))
     }),
 ];
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use incident_commander::agents::{Deadlines, Request, gather};
 use incident_commander::aws::changes::{self, Wanted};
-use incident_commander::aws::{Clients, ServiceSettings, permissions};
+use incident_commander::aws::{AppConfigRef, AwsSettings, Clients, ServiceSettings, permissions};
 use incident_commander::bundle;
 use incident_commander::demo::aws::{
     CodeDeployment, Fault, FunctionSettings, Identity, StackEvent, WorldClock, WorldOptions,
@@ -188,6 +188,59 @@ async fn silence_of_any_api_is_a_gap_that_says_so() {
 }
 
 #[tokio::test]
+async fn a_stack_that_cloudformation_is_silent_about_is_a_gap_that_says_so() {
+    // It is asked once the function is known, so that its time begins later than the others'.
+    let deadlines = Deadlines { deploys: Duration::from_secs(4), ..patient() };
+    let actions = READS.iter().filter(|(_, source)| *source == "cloudformation");
+    let rows = actions.map(|(action, _)| async move {
+        let account = account().await;
+        account.world.rate_fault(action, 1.0, Fault::Hang);
+        let evidence = read(&account, deadlines).await;
+        assert!(account.world.calls(action) > 0, "{action} is called");
+        let mut told = evidence.gaps.iter().filter(|gap| gap.source == "cloudformation");
+        assert!(told.any(|gap| gap.reason.contains("no answer in time")), "{action}: {:?}", evidence.gaps);
+        assert!(evidence.trail.is_some() && evidence.series.is_some(), "{:?}", evidence.gaps);
+        assert!(evidence.functions.contains_key(FUNCTION), "{:?}", evidence.gaps);
+    });
+    futures::future::join_all(rows).await;
+}
+
+#[tokio::test]
+async fn what_only_a_configuration_makes_it_ask_for_fails_as_plainly() {
+    let expired = Fault::Error {
+        status: 400,
+        code: "ExpiredTokenException".to_owned(),
+        message: "The security token included in the request is expired".to_owned(),
+    };
+    for (action, source) in
+        [("tag:GetResources", "tags"), ("appconfig:ListConfigurationProfiles", "appconfig")]
+    {
+        for (fault, words) in [
+            (Fault::Throttle, "throttled"),
+            (Fault::access_denied(action), r#""Effect": "Allow""#),
+            (Fault::Malformed, "cannot be read"),
+            (expired.clone(), "expired"),
+        ] {
+            let account = account().await;
+            account.world.rate_fault(action, 1.0, fault);
+            // An id that no deployment goes by.
+            let profile = AppConfigRef {
+                application: FUNCTION.to_owned(),
+                environment: "prod".to_owned(),
+                profile: "abc1234".to_owned(),
+            };
+            let service = ServiceSettings { appconfig: vec![profile], ..ServiceSettings::default() };
+            let settings = AwsSettings { service_tag: Some("service".to_owned()), ..account.settings() };
+            let clients = Clients::connect(&settings).await.unwrap();
+            let evidence = gather(&clients, request(service), patient(), |_| {}).await;
+            let mut told = evidence.gaps.iter().filter(|gap| gap.source == source);
+            assert!(told.any(|gap| gap.reason.contains(words)), "{action}: {words}: {:?}", evidence.gaps);
+            assert!(evidence.trail.is_some() && evidence.series.is_some(), "{:?}", evidence.gaps);
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_api_that_never_answers_costs_its_own_deadline_and_no_more() {
     let account = account().await;
     account.world.rate_fault("ssm:*", 1.0, Fault::Hang);
@@ -199,12 +252,19 @@ async fn an_api_that_never_answers_costs_its_own_deadline_and_no_more() {
 
 #[tokio::test]
 async fn a_region_without_a_service_lacks_that_service_alone() {
-    let account = account().await;
-    account.world.rate_fault("appconfig:*", 1.0, Fault::Reset);
-    let evidence = read(&account, Deadlines::default()).await;
-    let sources: Vec<&str> = evidence.gaps.iter().map(|gap| gap.source.as_str()).collect();
-    assert_eq!(sources, ["appconfig"], "{:?}", evidence.gaps);
-    assert!(evidence.gaps[0].reason.contains("cannot be reached"), "{:?}", evidence.gaps);
+    for service in ["appconfig", "cloudformation", "codedeploy", "ecs", "ssm", "xray"] {
+        let account = account().await;
+        account.world.rate_fault(&format!("{service}:*"), 1.0, Fault::Reset);
+        let evidence = read(&account, patient()).await;
+        let sources: Vec<&str> = evidence.gaps.iter().map(|gap| gap.source.as_str()).collect();
+        assert!(
+            !sources.is_empty() && sources.iter().all(|source| *source == service),
+            "{:?}",
+            evidence.gaps
+        );
+        let reason = &evidence.gaps[0].reason;
+        assert!(reason.contains("cannot be reached"), "{:?}", evidence.gaps);
+    }
 }
 
 #[tokio::test]

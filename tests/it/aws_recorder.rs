@@ -25,6 +25,45 @@ fn variables(pool: &str, password: &str) -> BTreeMap<String, String> {
 }
 
 #[tokio::test]
+async fn what_appconfig_served_before_and_after_is_told_by_its_keys() {
+    let account = Account::with(WorldOptions::immediate(WorldClock::manual(at("11:50:00")))).await;
+    let (world, alice) = (&account.world, Identity::user(ACCOUNT, "alice"));
+    let deploy = |content: &str, when: &str| {
+        world.deploy_configuration(FUNCTION, "prod", "limits", content, 0, &alice, at(when));
+    };
+    deploy(r#"{"pool": 10, "db": {"password": "hunter2"}}"#, "11:00:00");
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(folder.path());
+    settings.aws_endpoint_url = Some(account.url.clone());
+    settings.aws_credentials.as_mut().unwrap().id.clone_from(&account.access_key);
+    let clock = Clock::manual(at("11:50:00"));
+    let bench = app::assemble(&settings, clock.clone()).await.unwrap();
+    look(&bench, FUNCTION).await.unwrap();
+    deploy(r#"{"pool": 5, "db": {"password": "hunter3"}}"#, "12:00:00");
+    clock.advance(SignedDuration::from_mins(15));
+    account.clock.advance(Duration::from_mins(15));
+    look(&bench, FUNCTION).await.unwrap();
+    let seen = bench.store.snapshots(FUNCTION, at("00:00:00"), clock.now()).await.unwrap();
+    let differences = snapshot::differences(&seen, at("11:55:00"), at("12:10:00"));
+    let [difference] = &differences[..] else { panic!("{differences:#?}") };
+    assert_eq!(difference.resource, "appconfig/checkout/prod/limits");
+    let told: Vec<_> = difference
+        .keys
+        .iter()
+        .map(|key| (key.key.as_str(), key.before.as_deref(), key.after.as_deref(), key.secret))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("ConfigurationVersion", Some("1"), Some("2"), false),
+            ("db.password", None, None, true),
+            ("pool", Some("10"), Some("5"), false),
+        ]
+    );
+    assert!(!serde_json::to_string(&seen).unwrap().contains("hunter"));
+}
+
+#[tokio::test]
 async fn what_was_seen_before_a_change_gives_its_old_value_and_secrets_are_nowhere() {
     let account = Account::with(WorldOptions::immediate(WorldClock::manual(at("11:50:00")))).await;
     let (world, alice) = (&account.world, Identity::user(ACCOUNT, "alice"));

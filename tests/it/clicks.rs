@@ -463,6 +463,52 @@ async fn a_plan_that_a_newer_deployment_overtook_is_not_carried_out() {
     }
 }
 
+/// `payments` belongs to this owner, whose channel the bot is no member of.
+async fn asked_of_a_team_that_slack_does_not_reach(owner: &'static str) -> String {
+    let ward = Ward::open(true, move |set| {
+        set.service = Some("payments".into());
+        set.config.services = Config::parse(&format!(
+            r##"
+            [[service]]
+            name = "checkout"
+            owner = "#team-checkout"
+            [[service]]
+            name = "payments"
+            owner = "{owner}"
+            channel = "{}"
+            approvers = ["{}"]
+            "##,
+            id::CHECKOUT,
+            id::APPROVER
+        ))
+        .unwrap()
+        .services;
+    })
+    .await;
+    ward.slack.set_membership(id::CHECKOUT, false);
+    let bench = ward.bench().await;
+    ward.live(&bench, 10).await;
+    assert!(ward.slack.messages(id::CHECKOUT).is_empty());
+    let told = ward.slack.messages(id::ALERTS).into_iter();
+    let mut told =
+        told.filter(|message| json!(message.blocks).to_string().contains("Slack takes no message"));
+    let message = told.next().expect("the thread tells it");
+    assert!(message.thread_ts.is_some() && told.next().is_none(), "once, in the incident's thread");
+    json!(message.blocks).to_string()
+}
+
+#[tokio::test]
+async fn where_slack_does_not_reach_the_owner_the_thread_mentions_them_or_says_that_nobody_told_them() {
+    let told = asked_of_a_team_that_slack_does_not_reach("S0PAYMENTS").await;
+    for part in ["<!subteam^S0PAYMENTS>", "is put down to a change of payments", "so that it is said here"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let told = asked_of_a_team_that_slack_does_not_reach("#team-payments").await;
+    for part in ["#team-payments", "nobody of theirs has heard of it", "not_in_channel"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+}
+
 #[tokio::test]
 async fn a_change_of_another_team_is_put_to_its_owner_and_decided_by_its_approvers() {
     let ward = Ward::open(true, |set| {

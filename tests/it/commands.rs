@@ -336,7 +336,7 @@ async fn what_people_say_of_a_verdict_is_kept_shown_and_added_up() {
     assert_eq!((last.by.as_str(), last.cause.as_deref()), (id::DEVELOPER, Some("dependency")));
     assert!(!last.note.as_ref().unwrap().contains("hunter2"), "{last:?}");
     let card = office.typed(id::STRANGER, "scorecard").await;
-    assert!(card.contains("95 % and more sure: 1 · 1 right, 0 wrong, 0 not said"), "{card}");
+    assert!(card.contains("95\u{a0}% and more sure: 1 · 1 right, 0 wrong, 0 not said"), "{card}");
 }
 
 #[tokio::test]
@@ -362,7 +362,7 @@ async fn home_shows_what_is_open_and_what_waits_for_whoever_opens_it() {
     );
     let strangers = home(id::STRANGER).await;
     assert!(!strangers.contains("Waits for your decision"), "{strangers}");
-    for part in ["Open incidents", "INC-1", "Scorecard", "95 % and more sure: 1"] {
+    for part in ["Open incidents", "INC-1", "Scorecard", "95\u{a0}% and more sure: 1"] {
         assert!(strangers.contains(part), "{part}: {strangers}");
     }
     office.slack.act(id::STRANGER, &Place::Home, &Action::click("show_evidence")).await.unwrap();

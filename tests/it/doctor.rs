@@ -197,6 +197,31 @@ async fn a_denied_read_is_a_note_with_the_statement_that_allows_it() {
 }
 
 #[tokio::test]
+async fn each_place_where_a_service_runs_is_looked_at_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (account, mut settings) = in_aws(folder.path()).await;
+    let reads = account.world.add_role("payments-read", &["*"]).replace("123456789012", "222222222222");
+    let service = |name: &str, role: &str| incident_commander::config::Service {
+        name: name.to_owned(),
+        region: Some("eu-central-1".to_owned()),
+        read_role_arn: Some(role.to_owned()),
+        ..Default::default()
+    };
+    settings.config.services = vec![service("payments", &reads), service("refunds", &reads)];
+    let told = lines(&examine(&settings, None).await);
+    let expected = "arn:aws:sts::222222222222:assumed-role/payments-read/incident-commander in 222222222222 \
+                    (eu-central-1) for payments, refunds";
+    assert!(told.iter().any(|line| line.ends_with(expected)), "{told:#?}");
+    assert!(
+        told.iter().any(|line| line.contains("reads are allowed in eu-central-1 for payments")),
+        "{told:#?}"
+    );
+    settings.config.services = vec![service("payments", "arn:aws:iam::222222222222:role/nobody-made-this")];
+    let told = lines(&examine(&settings, None).await);
+    assert!(told.iter().any(|line| line.starts_with("fail") && line.contains("sts:AssumeRole")), "{told:#?}");
+}
+
+#[tokio::test]
 async fn without_credentials_that_aws_knows_it_fails() {
     let folder = tempfile::tempdir().unwrap();
     let (_account, mut settings) = in_aws(folder.path()).await;

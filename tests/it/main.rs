@@ -9,6 +9,7 @@ mod aws_kinds;
 mod aws_late;
 mod aws_logs;
 mod aws_metrics;
+mod aws_places;
 mod aws_reading;
 mod aws_recorder;
 mod aws_rollback;

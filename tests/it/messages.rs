@@ -321,6 +321,7 @@ fn everything(from: &Outside) -> Vec<(&'static str, Surface, Value)> {
         expires_at: noon(),
         undoing,
         channel: "C0CHECKOUT",
+        refused: Some((&service, &typed)),
         decided,
     };
     let judged = |confidence| Judged { confidence, voices: Voices::of([Word::Right, Word::Wrong]) };
@@ -498,10 +499,20 @@ fn no_message_is_left_out() {
         .map(|place| (place, fs::read_to_string(top.join(place)).unwrap()));
     let folder = top.join("src/slack");
     let mut missing = Vec::new();
+    let mut sources = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        let text = fs::read_to_string(&path).unwrap();
         let module = path.file_stem().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() {
+            // Its files are parts of one module.
+            let parts = fs::read_dir(&path).unwrap();
+            sources.extend(parts.map(|part| (module.clone(), part.unwrap().path())));
+        } else {
+            sources.push((module, path));
+        }
+    }
+    for (module, path) in sources {
+        let text = fs::read_to_string(&path).unwrap();
         for function in text.split("\npub fn ").skip(1) {
             let name: String = function.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
             let (signature, rest) = function.split_once('{').unwrap();

@@ -148,7 +148,7 @@ async fn from_the_press_to_the_verdict(target: fn(&Account) -> RollbackTarget, t
     ward.clicked_on(&bench, &undo, "press/2", id::ON_CALL, APPROVE).await;
     ward.live(&bench, 5 * 60).await;
     assert_eq!(calls(&ward, &bench).await, [there, back]);
-    assert_eq!(rollback::read_back(&bench.aws, &undo.plan.target, soon()).await, Ok(State::Restored));
+    assert_eq!(rollback::read_back(bench.aws.own(), &undo.plan.target, soon()).await, Ok(State::Restored));
     let undone = bench.store.approval(&undo.id).await.unwrap().unwrap();
     assert_eq!((undone.judged, undone.in_effect_at.is_some()), (Some(Word::NotRecovered), true));
     let told = ward.slack.messages(id::ALERTS);

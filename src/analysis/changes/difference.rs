@@ -26,10 +26,7 @@ pub(super) fn between(before: &BTreeMap<String, String>, after: &BTreeMap<String
 /// `enabled` differs goes by the flag's own name; flags are the document's first level (AppConfig's
 /// format of feature flags), so that deeper keys of that name are keys like others.
 pub(super) fn between_documents(before: &Value, after: &Value) -> Vec<KeyChange> {
-    let (mut old, mut new) = (BTreeMap::new(), BTreeMap::new());
-    leaves("", before, &mut old);
-    leaves("", after, &mut new);
-    let changes = between(&old, &new);
+    let changes = between(&document(before), &document(after));
     let named: Vec<String> = changes.iter().map(|change| change.key.clone()).collect();
     changes
         .into_iter()
@@ -43,6 +40,13 @@ pub(super) fn between_documents(before: &Value, after: &Value) -> Vec<KeyChange>
             change
         })
         .collect()
+}
+
+/// A document's scalars by their dotted paths; text that is no document is all of it `content`.
+pub(in crate::analysis) fn document(value: &Value) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    leaves("", value, &mut found);
+    found
 }
 
 fn leaves(path: &str, value: &Value, found: &mut BTreeMap<String, String>) {

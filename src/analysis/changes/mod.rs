@@ -24,6 +24,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use self::call::Call;
+pub(in crate::analysis) use self::difference::document;
 pub(in crate::analysis) use self::ecs::settings as task_settings;
 pub(in crate::analysis) use self::lambda::steering as function_settings;
 pub(in crate::analysis) use self::network::DENIED;

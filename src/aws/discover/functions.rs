@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::dedupe;
 use crate::aws::clients::Clients;
-use crate::aws::errors::{ReadError, within};
+use crate::aws::errors::ReadError;
 use crate::aws::settings::ServiceSettings;
 
 const GET: &str = "lambda:GetFunctionConfiguration";
@@ -64,9 +64,8 @@ pub(super) async fn among(
 }
 
 async fn exists(clients: &Clients, name: &str, deadline: Instant) -> Result<bool, ReadError> {
-    clients.function_turn(GET, deadline).await?;
     let call = clients.lambda.get_function_configuration().function_name(name);
-    match within(deadline, GET, call.send()).await {
+    match clients.within(deadline, GET, call.send()).await {
         Ok(_) => Ok(true),
         Err(ReadError::NotFound { .. }) => Ok(false),
         Err(error) => Err(error),
@@ -91,9 +90,8 @@ pub(super) async fn shared_list(clients: &Clients, deadline: Instant) -> Result<
 async fn list(clients: &Clients, deadline: Instant) -> Result<Vec<String>, ReadError> {
     let (mut names, mut marker) = (Vec::new(), None);
     for _ in 0..PAGES {
-        clients.function_turn(LIST, deadline).await?;
         let call = clients.lambda.list_functions().set_marker(marker);
-        let page = within(deadline, LIST, call.send()).await?;
+        let page = clients.within(deadline, LIST, call.send()).await?;
         names.extend(
             page.functions().iter().filter_map(|function| function.function_name()).map(str::to_owned),
         );

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::{dedupe, functions};
 use crate::aws::clients::Clients;
-use crate::aws::errors::{ReadError, within};
+use crate::aws::errors::ReadError;
 use crate::aws::settings::ServiceSettings;
 
 const ACTION: &str = "logs:DescribeLogGroups";
@@ -30,7 +30,7 @@ pub(super) async fn of_service(
     let by_name = exact.iter().map(|name| {
         // The group of just this name comes first.
         let call = clients.logs.describe_log_groups().log_group_name_prefix(name.as_str()).limit(PAGE);
-        within(deadline, ACTION, call.send())
+        clients.within(deadline, ACTION, call.send())
     });
     let (by_pattern, by_name) =
         tokio::join!(futures::future::join_all(by_pattern), futures::future::join_all(by_name));
@@ -62,7 +62,7 @@ async fn with_pattern(
     let (mut found, mut token) = (Vec::new(), None);
     for _ in 0..PAGES {
         let call = clients.logs.describe_log_groups().log_group_name_pattern(name).limit(PAGE);
-        let page = within(deadline, ACTION, call.set_next_token(token).send()).await?;
+        let page = clients.within(deadline, ACTION, call.set_next_token(token).send()).await?;
         found.extend(names_of(page.log_groups()));
         token = page.next_token;
         if token.is_none() {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{Metric, dedupe};
 use crate::aws::clients::Clients;
-use crate::aws::errors::{ReadError, within};
+use crate::aws::errors::ReadError;
 use crate::aws::settings::{MetricRef, ServiceSettings};
 use crate::domain::measure::{self, Measure};
 use crate::domain::words;
@@ -171,7 +171,7 @@ async fn list_metrics(
             .set_recently_active(listing.recent.then_some(RecentlyActive::Pt3H))
             .set_dimensions(filter.clone())
             .set_next_token(token);
-        let page = within(deadline, "cloudwatch:ListMetrics", call.send()).await?;
+        let page = clients.within(deadline, "cloudwatch:ListMetrics", call.send()).await?;
         metrics.extend(page.metrics().iter().filter_map(metric_of));
         token = page.next_token;
         if token.is_none() {

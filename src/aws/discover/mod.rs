@@ -198,7 +198,14 @@ impl<'a> Finder<'a> {
         let ask = || {
             Box::pin(async {
                 let mut part = Part { found: self.settings.depends_on.clone(), gaps: Vec::new() };
-                if !part.found.is_empty() || !self.clients.reads("xray") {
+                for name in &self.settings.elsewhere {
+                    let reason = format!(
+                        "{name} runs in another Region or account, which is not read with this service's"
+                    );
+                    part.gaps.push(Gap::new("account", reason));
+                }
+                let configured = !part.found.is_empty() || !self.settings.elsewhere.is_empty();
+                if configured || !self.clients.reads("xray") {
                     return part;
                 }
                 let functions = self.settings.lambda.iter().map(|lambda| lambda.function.clone());
@@ -359,7 +366,7 @@ impl<'a> Finder<'a> {
                 log_groups: groups.to_vec(),
                 metrics: MetricScope { namespaces: measured.namespaces.clone() },
             },
-            depends_on: called.to_vec(),
+            depends_on: called.iter().chain(&self.settings.elsewhere).cloned().collect(),
             peers: measured.controls.clone(),
         };
         let gaps = [

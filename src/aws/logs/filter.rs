@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{LinesRead, Names};
 use crate::aws::clients::Clients;
-use crate::aws::errors::{ReadError, within};
+use crate::aws::errors::ReadError;
 use crate::domain::evidence::{Gap, LogEvent};
 
 /// `FilterLogEvents` reads backwards from now in windows of this length.
@@ -85,9 +85,6 @@ async fn filter_window(
     const ACTION: &str = "logs:FilterLogEvents";
     let (mut events, mut token) = (Vec::new(), None);
     for _ in 0..FILTER_PAGES {
-        if !clients.filters.turn(deadline).await {
-            return Err(ReadError::timed_out(ACTION));
-        }
         let call = clients
             .logs
             .filter_log_events()
@@ -95,7 +92,7 @@ async fn filter_window(
             .start_time(from.as_millisecond())
             .end_time(until.as_millisecond() - 1)
             .set_next_token(token);
-        let page = within(deadline, ACTION, call.send()).await?;
+        let page = clients.within(deadline, ACTION, call.send()).await?;
         let own = page.events().iter().filter(|event| !is_platform_line(event.message().unwrap_or_default()));
         events.extend(own.filter_map(|event| {
             let time = |milliseconds: Option<i64>| Timestamp::from_millisecond(milliseconds?).ok();

@@ -110,7 +110,7 @@ pub(super) async fn read(
     until: Instant,
 ) -> Result<LinesRead, (LinesRead, ReadError)> {
     // Where many incidents are looked at, each takes less of what the account has.
-    let share = i64::try_from(clients.queries.available_permits()).unwrap_or_default() / SLICES;
+    let share = i64::try_from(clients.limits.queries.available_permits()).unwrap_or_default() / SLICES;
     let slices = Slice { start: start.as_second(), end: end.as_second() }.cut(SLICES.min(share).max(1));
     let limit = limit_of(slices.len());
     let asks: Vec<Ask> = slices.into_iter().map(|slice| Ask { slice, lines: Lines::All, limit }).collect();
@@ -280,7 +280,7 @@ async fn query(
     until: Instant,
 ) -> Result<Answer, ReadError> {
     const ACTION: &str = "logs:StartQuery";
-    let Ok(running) = tokio::time::timeout_at(until, clients.queries.acquire()).await else {
+    let Ok(running) = tokio::time::timeout_at(until, clients.limits.queries.acquire()).await else {
         return Err(ReadError::timed_out(ACTION));
     };
     let call = clients
@@ -291,7 +291,7 @@ async fn query(
         .end_time(ask.slice.end)
         .query_string(ask.lines.query())
         .limit(ask.limit);
-    let started = within(until, ACTION, call.send()).await?;
+    let started = clients.within(until, ACTION, call.send()).await?;
     let id = started.query_id().unwrap_or_default().to_owned();
     let stopping = StopOnDrop { clients, id: Some(id.clone()) };
     let wait = match turn {
@@ -324,8 +324,8 @@ impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {
         const ACTION: &str = "logs:StopQuery";
         if let Some(id) = self.id.take() {
-            // Counted here, where the ledger is: what is spawned belongs to nobody.
-            ledger::note_call(ACTION);
+            // Charged here, where the ledger is: what is spawned belongs to nobody.
+            ledger::note(|usage| *usage.calls.entry(ACTION.to_owned()).or_default() += 1);
             let call = self.clients.logs.stop_query().query_id(id);
             tokio::spawn(async move {
                 if let Err(error) = within(Instant::now() + STOP_TIMEOUT, ACTION, call.send()).await {
@@ -358,7 +358,8 @@ async fn poll(
         let Ok(permit) = tokio::time::timeout_at(until, clients.results.acquire()).await else {
             return Err(ReadError::timed_out(ACTION));
         };
-        let answer = within(until, ACTION, clients.logs.get_query_results().query_id(id).send()).await?;
+        let answer =
+            clients.within(until, ACTION, clients.logs.get_query_results().query_id(id).send()).await?;
         match answer.status() {
             Some(QueryStatus::Complete) => {
                 let statistics = answer.statistics();

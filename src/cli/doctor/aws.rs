@@ -8,9 +8,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::Finding;
+use super::{Finding, Health};
 use crate::aws::discover::{Discovered, Finder};
-use crate::aws::{Clients, ReadError, ServiceSettings, permissions};
+use crate::aws::{Accounts, Clients, ReadError, ServiceSettings, permissions};
 use crate::config::Settings;
 
 /// Thirty small calls at once, at worst repeated.
@@ -26,30 +26,51 @@ pub async fn policy(settings: &Settings) -> anyhow::Result<serde_json::Value> {
 }
 
 pub(super) async fn examine(settings: &Settings, service: Option<&str>) -> Vec<Finding> {
-    let clients = match Clients::connect(&crate::app::aws_settings(settings)).await {
-        Ok(clients) => clients,
-        Err(error) => return vec![unusable(&error)],
-    };
-    let deadline = Instant::now() + WITHIN;
-    let mut findings = match clients.caller(deadline).await {
-        Ok(caller) => {
-            let what = format!("{} in {} ({})", caller.arn, caller.account, clients.region());
-            vec![Finding::good(ACCOUNT, what)]
-        }
+    let accounts = match Accounts::connect(&crate::app::aws_settings(settings)).await {
+        Ok(accounts) => accounts,
         Err(error) => return vec![unusable(&error)],
     };
     let now = Timestamp::now();
-    let tried = permissions::try_all(&clients, now, deadline).await;
-    let refused: Vec<Finding> = tried.iter().filter_map(refusal).collect();
-    if refused.is_empty() {
-        findings.push(Finding::good(PERMISSIONS, format!("all {} reads are allowed", tried.len())));
-    }
-    findings.extend(refused);
-    if let Some(name) = service {
+    let places = crate::worker::places(&settings.config);
+    let elsewhere = places.iter().map(|place| {
+        let services = settings.config.services.iter().map(|service| service.name.as_str());
+        let there = services.filter(|name| crate::worker::place_of(&settings.config, name) == *place);
+        (accounts.at(place), Some(format!(" for {}", there.collect::<Vec<_>>().join(", "))))
+    });
+    let looks = std::iter::once((accounts.own(), None)).chain(elsewhere);
+    let looks = looks.map(|(clients, of)| async move { account(clients, of.as_deref(), now).await });
+    let mut findings = futures::future::join_all(looks).await.concat();
+    let usable = findings.iter().all(|finding| finding.health != Health::Failed);
+    if let Some(name) = service.filter(|_| usable) {
         let known = crate::worker::service_settings(&settings.config, name);
-        let found = Finder::new(&clients, name, &known, (now, now), Instant::now() + WITHIN).found().await;
+        let clients = accounts.at(&known.place);
+        let found = Finder::new(clients, name, &known, (now, now), Instant::now() + WITHIN).found().await;
         findings.extend(of_service(&found, &known));
     }
+    findings
+}
+
+/// Whose credentials are used there and which reads they allow. `of` says for which services, where not for every one.
+async fn account(clients: &Clients, of: Option<&str>, now: Timestamp) -> Vec<Finding> {
+    let (deadline, region) = (Instant::now() + WITHIN, clients.region());
+    let mut findings = match clients.caller(deadline).await {
+        Ok(caller) => {
+            let what = format!("{} in {} ({region}){}", caller.arn, caller.account, of.unwrap_or_default());
+            vec![Finding::good(ACCOUNT, what)]
+        }
+        Err(error) => {
+            let Some(of) = of else { return vec![unusable(&error)] };
+            let remedy = "let the process's own identity assume that role (its trust policy and `sts:AssumeRole`), with the `external_id` that it asks for";
+            return vec![Finding::failed(ACCOUNT, format!("{region}{of}: {error}"), remedy)];
+        }
+    };
+    let place = of.map(|of| format!(" in {region}{of}")).unwrap_or_default();
+    let tried = permissions::try_all(clients, now, deadline).await;
+    let refused: Vec<Finding> = tried.iter().filter_map(|one| refusal(one, &place)).collect();
+    if refused.is_empty() {
+        findings.push(Finding::good(PERMISSIONS, format!("all {} reads are allowed{place}", tried.len())));
+    }
+    findings.extend(refused);
     findings
 }
 
@@ -58,19 +79,19 @@ fn unusable(error: &ReadError) -> Finding {
     Finding::failed(ACCOUNT, error.to_string(), remedy)
 }
 
-fn refusal(tried: &permissions::Permission) -> Option<Finding> {
+fn refusal(tried: &permissions::Permission, place: &str) -> Option<Finding> {
     let action = tried.action;
     Some(match tried.trouble.as_ref()? {
         ReadError::AccessDenied { action } => Finding::note(
             PERMISSIONS,
-            format!("{action} is not allowed"),
+            format!("{action} is not allowed{place}"),
             format!(
                 r#"add {{"Effect": "Allow", "Action": "{action}", "Resource": "*"}} to the read policy (deploy/iam-read.json)"#
             ),
         ),
         other => Finding::note(
             PERMISSIONS,
-            format!("whether {action} is allowed could not be told: {other}"),
+            format!("whether {action} is allowed{place} could not be told: {other}"),
             "try again; where it stays so, the Region may not have this service",
         ),
     })

@@ -73,10 +73,11 @@ async fn answer(Extract(world): Extract<AwsWorld>, request: Request) -> Response
     let Parsed { protocol, operation, input } = parsed;
     let attempt = {
         let mut state = world.state();
-        state.count(&operation);
+        state.count(&operation, region_of(&parts.headers));
         if operation == "sts:AssumeRole" {
             let text = |key: &str| input[key].as_str().unwrap_or_default();
-            state.asked_for_role(text("RoleArn"), text("RoleSessionName"));
+            let external_id = input["ExternalId"].as_str();
+            state.asked_for_role(text("RoleArn"), text("RoleSessionName"), external_id);
         }
         (!only_reads(&operation)).then(|| state.attempted(&operation, key_of(&parts.headers)))
     };
@@ -217,19 +218,27 @@ fn form_of(text: &str) -> Map<String, Value> {
         .collect()
 }
 
+/// What a request was signed for, `KEY/20260206/eu-central-1/lambda/aws4_request`, by place; empty where there is none.
+fn scope_of(headers: &HeaderMap, place: usize) -> &str {
+    let signature = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let scope = signature.and_then(|text| text.split_once("Credential=")).map(|(_, scope)| scope);
+    scope.and_then(|scope| scope.split('/').nth(place)).unwrap_or_default()
+}
+
+fn region_of(headers: &HeaderMap) -> &str {
+    scope_of(headers, 2)
+}
+
 /// The access key that signed the request.
 fn access_key(headers: &HeaderMap) -> Result<&str, ApiError> {
-    let missing =
-        || ApiError::new(403, "MissingAuthenticationTokenException", "Missing Authentication Token");
-    let signature =
-        headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).ok_or_else(missing)?;
-    let (_, credential) = signature.split_once("Credential=").ok_or_else(missing)?;
-    credential.split('/').next().filter(|key| !key.is_empty()).ok_or_else(missing)
+    Some(key_of(headers)).filter(|key| !key.is_empty()).ok_or_else(|| {
+        ApiError::new(403, "MissingAuthenticationTokenException", "Missing Authentication Token")
+    })
 }
 
 /// The same, empty where there is none.
 fn key_of(headers: &HeaderMap) -> &str {
-    access_key(headers).unwrap_or_default()
+    scope_of(headers, 0)
 }
 
 fn carry_out(

@@ -135,6 +135,7 @@ pub struct AssumedRole {
     /// Its name, the last part of its ARN.
     pub role: String,
     pub session: String,
+    pub external_id: Option<String>,
     pub at: Timestamp,
 }
 
@@ -188,6 +189,8 @@ pub struct State {
     pub configurations: Configurations,
     pub releases: Releases,
     calls: BTreeMap<String, u64>,
+    /// By operation and Region.
+    calls_by_region: BTreeMap<(String, String), u64>,
     mutations: Vec<Mutation>,
     assumed: Vec<AssumedRole>,
     ids: u64,
@@ -217,8 +220,10 @@ impl State {
         self.trail.record(entry, &self.options, event_id, &request_id, delivered);
     }
 
-    pub fn count(&mut self, operation: &str) {
+    /// `region` is the one that the request was signed for; empty where it was not signed.
+    pub fn count(&mut self, operation: &str, region: &str) {
         *self.calls.entry(operation.to_owned()).or_default() += 1;
+        *self.calls_by_region.entry((operation.to_owned(), region.to_owned())).or_default() += 1;
     }
 
     /// Notes a call that may change something, as it arrives.
@@ -242,10 +247,10 @@ impl State {
     }
 
     /// Notes that somebody asks for a role, whether STS gives it or not.
-    pub fn asked_for_role(&mut self, role_arn: &str, session: &str) {
+    pub fn asked_for_role(&mut self, role_arn: &str, session: &str, external_id: Option<&str>) {
         let role = role_arn.rsplit('/').next().unwrap_or_default().to_owned();
-        let at = self.now();
-        self.assumed.push(AssumedRole { role, session: session.to_owned(), at });
+        let (at, external_id) = (self.now(), external_id.map(str::to_owned));
+        self.assumed.push(AssumedRole { role, session: session.to_owned(), external_id, at });
     }
 }
 
@@ -280,6 +285,7 @@ impl AwsWorld {
             configurations: Configurations::default(),
             releases: Releases::default(),
             calls: BTreeMap::new(),
+            calls_by_region: BTreeMap::new(),
             mutations: Vec::new(),
             assumed: Vec::new(),
             ids: 0,
@@ -396,6 +402,12 @@ impl AwsWorld {
     /// How often an operation was called, refused calls included.
     pub fn calls(&self, operation: &str) -> u64 {
         self.state().calls.get(operation).copied().unwrap_or_default()
+    }
+
+    /// How often an operation was called in one Region, by the request's own signature.
+    pub fn calls_in(&self, region: &str, operation: &str) -> u64 {
+        let key = (operation.to_owned(), region.to_owned());
+        self.state().calls_by_region.get(&key).copied().unwrap_or_default()
     }
 
     /// All calls by operation.

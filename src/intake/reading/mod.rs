@@ -4,11 +4,13 @@
 //! question (state, name, service, …) is asked of those in a fixed order. No tool is special.
 
 mod body;
+mod fields;
 mod markup;
 mod measures;
 mod names;
 mod parts;
 mod state;
+mod subjects;
 mod times;
 mod title;
 mod words;

@@ -7,9 +7,11 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::fields::{ALERT_FIELDS, CHECKS, HOST_FIELDS, PLACES, QUARTERS, SERVICE_FIELDS, SERVICE_TAGS};
 use super::measures::{self, phrase};
 use super::parts::{Parts, pattern};
 use super::state::is_label;
+use super::subjects;
 use super::title::{self, Title};
 use super::words::{is_code, is_severity, words};
 
@@ -20,151 +22,6 @@ pub struct Names {
     pub metric: Option<String>,
     pub severity: Option<String>,
 }
-
-const ALERT_FIELDS: &[&str] = &[
-    "alertname",
-    "alarmname",
-    "monitorname",
-    "alertrule",
-    "rulename",
-    "problemname",
-    "checkname",
-    "alerttitle",
-    "incidenttitle",
-    "conditionname",
-    "condition",
-    "policyname",
-    "policy",
-    "rule",
-    "monitor",
-    "check",
-    "findingtype",
-    "code",
-    "alarm",
-    "trigger",
-    "triggername",
-    "savedsearch",
-    "searchname",
-    "eventdefinition",
-    "alerteventdefinition",
-    "alertdefinition",
-];
-const SERVICE_FIELDS: &[&str] = &[
-    "service",
-    "servicename",
-    "services",
-    "affectedservice",
-    "affectedservices",
-    "impactedservice",
-    "impactedservices",
-    "impactedentities",
-    "impactedentity",
-    "affectedcomponents",
-    "affectedcomponent",
-    "application",
-    "applicationname",
-    "appname",
-    "app",
-    "component",
-    "components",
-    "function",
-    "functionname",
-    "lambdafunction",
-    "queuename",
-    "tablename",
-    "dbinstanceidentifier",
-    "dbclusteridentifier",
-    "loadbalancer",
-    "targetgroup",
-    "apiname",
-    "streamname",
-    "statemachine",
-    "topicname",
-    "configurationitems",
-    "entity",
-    "workload",
-    "deployment",
-    "statefulset",
-    "daemonset",
-    "dataset",
-    "clustername",
-];
-/// Labels that name a service in running text; the others would be found in prose.
-const SERVICE_TAGS: &[&str] =
-    &["service", "servicename", "app", "application", "functionname", "function", "job"];
-const HOST_FIELDS: &[&str] = &["host", "hostname", "hostalias", "server", "device"];
-/// Words of a check that runs on a host, as Nagios's plugins and most people call them.
-const CHECKS: &[&str] = &[
-    "http",
-    "https",
-    "ping",
-    "ssh",
-    "dns",
-    "smtp",
-    "imap",
-    "ntp",
-    "tcp",
-    "udp",
-    "disk",
-    "load",
-    "cpu",
-    "memory",
-    "mem",
-    "swap",
-    "users",
-    "processes",
-    "procs",
-    "uptime",
-    "raid",
-    "cert",
-    "certificate",
-    "ssl",
-    "temperature",
-    "root",
-    "partition",
-    "inode",
-    "inodes",
-    "mysql",
-    "postgres",
-    "redis",
-    "check",
-    "interface",
-    "apt",
-    "yum",
-    "agent",
-];
-/// Words that say where or what kind, not which service.
-const PLACES: &[&str] = &[
-    "prod",
-    "production",
-    "staging",
-    "stage",
-    "dev",
-    "development",
-    "test",
-    "testing",
-    "qa",
-    "uat",
-    "sandbox",
-    "live",
-    "default",
-    "average",
-    "all",
-    "some",
-    "any",
-    "the",
-    "minutes",
-    "hours",
-    "seconds",
-    "minute",
-    "hour",
-    "progress",
-    "total",
-];
-
-/// What stands beside such a word in the name of a place: `prod-eu1`, `staging-cluster`.
-const QUARTERS: &[&str] =
-    &["eu", "us", "ap", "sa", "af", "me", "ca", "east", "west", "north", "south", "central", "cluster"];
 
 /// `… on basket-api`, `… for checkout` at the end of a title.
 static AT_THE_END: LazyLock<Regex> = LazyLock::new(|| {
@@ -216,8 +73,15 @@ pub fn of(parts: &Parts) -> Names {
                 .map(|(_, check)| check.clone())
                 .filter(|check| (title.is_stated || title.is_subject) && is_check(check))
         });
-    let alert =
-        named.or_else(|| check.clone()).or_else(|| labels.name.clone()).filter(|name| !name.is_empty());
+    let reason =
+        || parts.lines.iter().chain(&parts.fallbacks).take(4).find_map(|line| subjects::reason(&line.text));
+    let is_pod = !title.written.starts_with('[') && subjects::workload(&title.bare).is_some();
+    let reason = reason().filter(|_| is_pod).map(str::to_owned);
+    let alert = named
+        .or_else(|| check.clone())
+        .or(reason)
+        .or_else(|| labels.name.clone())
+        .filter(|name| !name.is_empty());
     let alert = alert.map(|name| leading_identifier(&name).unwrap_or(name));
     let service = service(parts, &title, &labels, check.as_deref(), host, slashed.map(|(host, _)| host));
     let service = service.map(|name| match ADDRESSED.captures(&name) {
@@ -296,8 +160,21 @@ fn service(
         let footer = parts.footers.iter().find_map(|footer| footer.split_once(" - "))?;
         Some(footer.0.trim().to_owned()).filter(|name| !name.is_empty())
     };
+    let heads = || {
+        let lines = parts.headings.iter().chain(&parts.fallbacks).chain(parts.lines.iter().take(3));
+        lines.map(|line| line.text.as_str())
+    };
+    let bracketed = || heads().find_map(subjects::bracketed).map(str::to_owned);
+    let beating = || heads().find_map(|text| subjects::heartbeat(text)?.1).map(str::to_owned);
+    let workload = || {
+        let pod = parts.value(&["pod", "podname"]).into_iter().chain(heads()).find_map(subjects::workload);
+        pod.map(str::to_owned)
+    };
     let job = || parts.value(&["job"]).filter(|value| is_name(value)).map(str::to_owned);
-    field
+    // `netdata on web-01`: where the sender runs is a host.
+    let own_host =
+        parts.source.as_deref().and_then(|source| source.rsplit_once(" on ")).map(|(_, host)| host);
+    let found = field
         .or_else(affected)
         .or_else(|| labels.service.clone())
         .or_else(project)
@@ -307,12 +184,16 @@ fn service(
         .or_else(prefix)
         .or_else(at_the_end)
         .or_else(after_colon)
+        .or_else(bracketed)
+        .or_else(beating)
+        .or_else(workload)
         .or_else(|| before_measure(&title.bare))
         .or_else(job)
         .or_else(watched)
         .or_else(addressed)
         .or_else(paged)
-        .or(host)
+        .or(host);
+    found.filter(|name| own_host.is_none_or(|host| !name.eq_ignore_ascii_case(host)))
 }
 
 /// How bad it is: a field of that name, a label, the word before the title, the state itself.
@@ -340,8 +221,19 @@ fn severity(parts: &Parts, title: &Title, labels: &Labels) -> Option<String> {
                 ["critical", "warning", "warn", "crit"].contains(&word.to_lowercase().as_str())
             })
         })
+        .or_else(|| labelled(parts))
         .or_else(|| shouted(parts))
         .map(|word| normal(&word))
+}
+
+/// `… (Priority: P1, Status: Open)`: how bad it is, as a label within a title.
+static LABELLED: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)\b(?:priority|severity):\s*(?P<word>[a-z][a-z0-9-]{0,12})\b"));
+
+fn labelled(parts: &Parts) -> Option<String> {
+    let heads = parts.headings.iter().chain(&parts.fallbacks).chain(parts.lines.first());
+    let mut words = heads.filter_map(|line| Some(LABELLED.captures(&line.text)?["word"].to_owned()));
+    words.find(|word| is_severity(word))
 }
 
 /// `X is CRITICAL` in a title.
@@ -414,6 +306,7 @@ fn before_measure(title: &str) -> Option<String> {
             [
                 "high",
                 "low",
+                "free",
                 "elevated",
                 "increased",
                 "the",

@@ -10,6 +10,7 @@ use regex::Regex;
 use super::markup::Sign;
 use super::measures;
 use super::parts::{Line, Parts, pattern};
+use super::subjects;
 use super::words::{
     ALERT_STATE_FIELDS, STATE_FIELDS, Said, evidence, fields_of_work, is_code, is_severity, is_work,
     state_of, words,
@@ -28,7 +29,7 @@ static HEAD: LazyLock<Regex> = LazyLock::new(|| {
 /// `X is DOWN`, `X state is now ALARM`, `check "X" has failed`, `X is back up`.
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)\b(?:is|are|has|have|went|was|gone)\s+(?:(?:now|still|currently|been|gone|back|again|in|currently|triggered|an?)\s+){0,3}(?P<word>up|down|offline|online|unreachable|unavailable|critical|warning|ok|alarm|alerting|failing|failed|recovered|recovering|resolved|triggered|acknowledged|ongoing|unhealthy|healthy|degraded|firing|active|inactive|activated|closed|breached|cleared|normal|operational|open)\b",
+        r"(?i)\b(?:is|are|has|have|went|was|gone|seems|appears)\s+(?:(?:now|still|currently|been|gone|back|again|in|currently|triggered|an?)\s+){0,3}(?P<word>up|down|offline|online|unreachable|unavailable|critical|warning|ok|alarm|alerting|failing|failed|recovered|recovering|resolved|triggered|acknowledged|ongoing|unhealthy|healthy|degraded|firing|active|inactive|activated|closed|breached|cleared|normal|operational|open)\b",
     )
 });
 /// `X is back below 80 %`, `has been back to normal`.
@@ -109,12 +110,26 @@ pub fn of(parts: &Parts) -> Option<Said> {
     if let Some(state) = heads().find_map(|line| statement(line, sign, evidence)) {
         return Some(state);
     }
-    if evidence > 0
+    let measured = heads().any(|line| measures::phrase(&line.text).is_some());
+    // What is said to be open may be a ticket, unless it is measured and as urgent as alerts are.
+    let urgent = || parts.values("priority").chain(heads().map(|line| line.text.as_str())).any(names_urgency);
+    let pressing = measured && urgent() && !heads().any(|line| TICKET.is_match(&line.text));
+    if (evidence > 0 || pressing)
         && let Some(state) = field_state(true)
     {
         return Some(state);
     }
-    let measured = heads().any(|line| measures::phrase(&line.text).is_some());
+    if let Some(said) = heads().find_map(|line| of_a_heartbeat(line, sign, evidence)) {
+        return Some(said);
+    }
+    if heads().any(|line| does_not_run(line, sign)) {
+        return Some(Said::Firing);
+    }
+    if (evidence > 0 || sign.is_some() || pressing)
+        && let Some(said) = heads().find_map(|line| labelled(&line.text))
+    {
+        return Some(said);
+    }
     if evidence > 0 || sign.is_some() || measured {
         let weak = heads().find_map(|line| bracket_state(&line.text, true).or_else(|| weak_head(&line.text)));
         if weak.is_some() {
@@ -273,6 +288,40 @@ static ANNOUNCED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(r#"(?i)^(?:a\s+)?new\s+(?:[a-z0-9]+\s+){0,2}(?:alert|alarm|incident|problem)\b\s*[#:("]"#)
 });
 
+/// `… (Priority: P1, Status: Open)`, `… - Status: Closed`: a label at the end of a title.
+static LABELLED: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)[\s(|,;–—-](?:status|state):\s*(?P<word>[a-z]+)\)?\s*$"));
+/// `SHOP-412`: the key of a ticket.
+static TICKET: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?:^|[\s\[(#])[A-Z][A-Z0-9]+-\d+\b"));
+
+fn labelled(title: &str) -> Option<Said> {
+    let word = LABELLED.captures(title)?.name("word")?.as_str();
+    state_of(word, true).filter(|_| !TICKET.is_match(title))
+}
+
+fn names_urgency(text: &str) -> bool {
+    words(text).any(|word| is_code(&word))
+}
+
+/// A heartbeat that stopped or is back, said by a title alone or beside something that monitoring shows.
+fn of_a_heartbeat(line: &Line, sign: Option<Sign>, evidence: usize) -> Option<Said> {
+    let (said, whose) = subjects::heartbeat(&line.text)?;
+    let shown = whose.is_some() || sign.is_some() || evidence > 0 || line.text.starts_with("HEARTBEAT");
+    (shown && words(&line.text).count() <= 16 && !line.text.trim_end().ends_with('?')).then_some(said)
+}
+
+/// `is in CrashLoopBackOff`, `entered status ImagePullBackOff`.
+static ENTERED: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)\b(?:is|are|in|entered|status|state|reason|times)\b[^.!?]{0,40}$"));
+
+/// A container that does not run, as Kubernetes has it: said as its state, or beside a sign of alarm.
+fn does_not_run(line: &Line, sign: Option<Sign>) -> bool {
+    let Some(reason) = subjects::reason(&line.text) else { return false };
+    let before = line.text.split(reason).next().unwrap_or_default();
+    // Without a sign the pod itself is named, where people speak of such states in general.
+    sign == Some(Sign::Alarm) || (ENTERED.is_match(before) && subjects::workload(&line.text).is_some())
+}
+
 /// A weak state at a title's head: `OK: "…"`, `Warn: …`, `CRITICAL - …`, `P1: …`, `Alert: …`.
 fn weak_head(text: &str) -> Option<Said> {
     let text = text.trim_start_matches(['*', ' ', '#']);
@@ -323,6 +372,9 @@ fn statement(line: &Line, sign: Option<Sign>, evidence: usize) -> Option<Said> {
         let over = ["ended", "ceased"].contains(&word.as_str().to_lowercase().as_str());
         return Some(if over { Said::Resolved } else { Said::Firing });
     }
+    if let Some(said) = by_somebody(text, sign, evidence).or_else(|| in_short(text, sign)) {
+        return Some(said);
+    }
     let found = SENTENCE.captures(text)?;
     let word = found.name("word")?;
     let state = state_of(word.as_str(), true)?;
@@ -342,6 +394,30 @@ fn statement(line: &Line, sign: Option<Sign>, evidence: usize) -> Option<Said> {
     let asked = text.trim_end().ends_with('?');
     ((shouted || checked || ruled || signed || evidence > 1) && !asked && words(before).count() <= 16)
         .then_some(state)
+}
+
+/// `… resolved by Dana`, `Dana marked #412 … as resolved`: what trackers of errors say of an item.
+static BY: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)(?:\bresolved\s+by\s+\S|\bmarked\b.{1,200}\bas\s+resolved\b)"));
+/// `NoMethodError`, `java.lang.NullPointerException`: the name of an error's class.
+static ERROR_CLASS: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b[A-Z][A-Za-z]+(?:Error|Exception)\b"));
+
+fn by_somebody(text: &str, sign: Option<Sign>, evidence: usize) -> Option<Said> {
+    let shown = evidence > 0 || sign == Some(Sign::Fine) || ERROR_CLASS.is_match(text);
+    (BY.is_match(text) && shown && !TICKET.is_match(text) && words(text).count() <= 24)
+        .then_some(Said::Resolved)
+}
+
+/// `basket-db-01 needs attention, …`, `basket-db-01 recovered, …`: short sentences, beside a sign that agrees.
+static NEEDS: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)^\S+(?:\s+\S+){0,3}?\s+needs\s+attention\b"));
+static RECOVERED: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)^\S+(?:\s+\S+){0,3}?\s+(?:recovered|resolved|cleared)(?:$|[,.:;])"));
+
+fn in_short(text: &str, sign: Option<Sign>) -> Option<Said> {
+    match sign? {
+        Sign::Alarm => NEEDS.is_match(text).then_some(Said::Firing),
+        Sign::Fine => RECOVERED.is_match(text).then_some(Said::Resolved),
+    }
 }
 
 /// Whether a bracket or a head is nothing but a state or how bad it is.

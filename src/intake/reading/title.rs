@@ -9,6 +9,7 @@ use regex::Regex;
 
 use super::parts::{Parts, pattern};
 use super::state::is_label;
+use super::subjects;
 use super::words::{is_code, is_severity, state_of, words};
 
 /// Words that any alert may begin with and that name none.
@@ -72,12 +73,9 @@ const GENERIC: &[&str] = &[
 static NUMBER: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"^(?:#\s?[0-9A-Za-z.]+\s*[:–-]?\s+|\d{2,}\s*:\s*)"));
 static BRACKET: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\[\s*(?P<inner>[^\[\]]{0,200}?)\s*\]\s*"));
-static TWO_BRACKETS: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"^\[\s*(?P<subject>[^\[\]]{1,120}?)\s*\]\s*\[\s*(?P<state>[A-Za-z]{2,12})\s*\]")
-});
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)\s+(?:(?:state|status)\s+)?(?:is|are|has|have|went|was)\s+(?:(?:now|still|currently|been|gone|back|again|in|an?)\s+){0,3}(?:up|down|offline|online|unreachable|unavailable|critical|warning|ok|alarm|alerting|failing|failed|recovered|recovering|resolved|triggered|acknowledged|ongoing|unhealthy|healthy|degraded|firing|active|inactive|activated|closed|breached|cleared|normal|operational|open|back (?:below|under|above|over|within|to))\b",
+        r"(?i)\s+(?:(?:state|status)\s+)?(?:is|are|has|have|went|was|seems|appears)\s+(?:(?:now|still|currently|been|gone|back|again|in|an?)\s+){0,3}(?:up|down|offline|online|unreachable|unavailable|critical|warning|ok|alarm|alerting|failing|failed|recovered|recovering|resolved|triggered|acknowledged|ongoing|unhealthy|healthy|degraded|firing|active|inactive|activated|closed|breached|cleared|normal|operational|open|back (?:below|under|above|over|within|to))\b",
     )
 });
 /// `The API check Basket`, `Monitor basket`: what kind of thing watches, before its name.
@@ -96,7 +94,7 @@ const NAMED_THINGS: &[&str] =
 /// `(https://…)`, `( shop.example/x )`, `- Reason: …`, `| Account: …` at the end.
 static TAIL: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?:\s*\(\s*[^()\s]*[./][^()\s]*\s*\).*|\s*\((?:for\s+)?\d+\s?(?:s|sec|seconds?|m|min|mins|minutes?|h|hours?)\b[^()]{0,20}\)|\s+-\s+[A-Z][a-z]+:\s.*|\s+[-–|]\s+https?://\S+|\s+#\d+)$",
+        r"(?i:\s*\([^()]*\b(?:status|state):\s[^()]*\)|\s*[-–|]?\s*\b(?:status|state):\s*[a-z]+|\s+resolved\s+by\s+\S.*)$|(?:\s*\(\s*[^()\s]*[./][^()\s]*\s*\).*|\s*\((?:for\s+)?\d+\s?(?:s|sec|seconds?|m|min|mins|minutes?|h|hours?)\b[^()]{0,20}\)|\s+-\s+[A-Z][a-z]+:\s.*|\s+[-–|]\s+https?://\S+|\s+#\d+)$",
     )
 });
 
@@ -179,12 +177,8 @@ fn is_pair(text: &str) -> bool {
 pub fn bare(written: &str) -> Title {
     let mut title = Title { written: written.trim().to_owned(), ..Title::default() };
     let mut text = written.trim();
-    if let Some(found) = TWO_BRACKETS.captures(text)
-        && let (Some(subject), Some(state)) = (found.name("subject"), found.name("state"))
-        && state_of(state.as_str(), true).is_some()
-        && !is_label(subject.as_str())
-    {
-        subject.as_str().clone_into(&mut title.bare);
+    if let Some(subject) = subjects::bracketed(text) {
+        subject.clone_into(&mut title.bare);
         title.is_subject = true;
         return title;
     }

@@ -25,6 +25,23 @@ struct Writer<'f> {
 impl Writer<'_> {
     fn add(&mut self, source: Agent, statement: impl AsRef<str>, supports: &[Cause], query: Option<String>) {
         let link = links::link(self.findings, source, query.as_deref());
+        self.push(source, statement, supports, query, link);
+    }
+
+    /// A fact about the metrics of some services; about the service's own where none is named.
+    fn add_of(&mut self, statement: impl AsRef<str>, supports: &[Cause], services: &[String]) {
+        let link = links::of_services(self.findings, services);
+        self.push(Agent::Metrics, statement, supports, None, link);
+    }
+
+    fn push(
+        &mut self,
+        source: Agent,
+        statement: impl AsRef<str>,
+        supports: &[Cause],
+        query: Option<String>,
+        link: Option<String>,
+    ) {
         self.items.push(EvidenceItem {
             id: String::new(),
             source,

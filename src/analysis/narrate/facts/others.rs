@@ -3,7 +3,7 @@
 
 use super::{Writer, amount, capital, quote, times};
 use crate::analysis::metrics::Manner;
-use crate::analysis::narrate::{figure, lasting, milliseconds, per, percent};
+use crate::analysis::narrate::{figure, lasting, links, milliseconds, per, percent};
 use crate::analysis::triggers::events::Kind;
 use crate::domain::report::{Agent, Cause};
 
@@ -85,7 +85,7 @@ pub(super) fn dependencies(writer: &mut Writer<'_>) {
                 figure(before),
                 writer.at(begin)
             );
-            writer.add(Agent::Metrics, statement, &[Cause::Deployment], None);
+            writer.add_of(statement, &[Cause::Deployment], std::slice::from_ref(&outage.name));
         }
         let rise = &outage.trouble.rise;
         let begin = writer.at(rise.begin);
@@ -119,7 +119,7 @@ pub(super) fn dependencies(writer: &mut Writer<'_>) {
                 names.join(", ")
             ),
         };
-        writer.add(Agent::Metrics, statement, &[], None);
+        writer.add_of(statement, &[], &triggers.healthy);
     }
 }
 
@@ -148,7 +148,8 @@ pub(super) fn resources(writer: &mut Writer<'_>) {
             writer.at(admitted.first),
             quote(&admitted.text)
         );
-        writer.add(Agent::Deploy, statement, &[Cause::Platform], Some(admitted.code.clone()));
+        let (query, link) = (Some(admitted.code.clone()), links::of_provider(writer.findings));
+        writer.push(Agent::Deploy, statement, &[Cause::Platform], query, link);
     }
     for told in triggers.told.iter().take(3) {
         let supports: &[Cause] = match told.kind {
@@ -162,7 +163,8 @@ pub(super) fn resources(writer: &mut Writer<'_>) {
             writer.at(told.first),
             quote(&told.text)
         );
-        writer.add(Agent::Deploy, statement, supports, Some("events of the service".to_owned()));
+        let (query, link) = (Some("events of the service".to_owned()), links::of_events(writer.findings));
+        writer.push(Agent::Deploy, statement, supports, query, link);
     }
     if let Some(creep) = &triggers.creep {
         let statement = format!(
@@ -175,7 +177,7 @@ pub(super) fn resources(writer: &mut Writer<'_>) {
     }
     if let Some(days) = triggers.expiry.as_ref().and_then(|expiry| expiry.days_left) {
         let statement = format!("The days left until expiry have come down to {}.", figure(days));
-        writer.add(Agent::Metrics, statement, &[Cause::Expiry], None);
+        writer.add_of(statement, &[Cause::Expiry], &[]);
     }
 }
 
@@ -191,24 +193,25 @@ pub(super) fn neighbours(writer: &mut Writer<'_>) {
             zone.of,
             zone.peers.join(", ")
         );
-        writer.add(Agent::Metrics, statement, &[Cause::Platform], None);
+        writer.add_of(statement, &[Cause::Platform], &zone.peers);
     }
 }
 
 /// The services that have nothing to do with it, as a control group.
 pub(super) fn controls(writer: &mut Writer<'_>) {
-    let Some(controls) = &writer.findings.triggers.controls else { return };
-    let of = controls.of;
+    let findings = writer.findings;
+    let Some(controls) = &findings.triggers.controls else { return };
+    let (of, peers) = (controls.of, &findings.evidence.scope.peers);
     if controls.part >= 0.5 {
         let statement = format!(
             "{of} services that have nothing to do with it rose as well in the same minutes, half of them by {} of its own rise and more: a change of its own does not reach them.",
             percent(controls.part)
         );
-        writer.add(Agent::Metrics, statement, &[Cause::Platform], None);
+        writer.add_of(statement, &[Cause::Platform], peers);
     } else if controls.part <= 0.1 && writer.findings.blamed().is_some() {
         let statement = format!(
             "{of} services that have nothing to do with it stayed calm in the same minutes: the trouble is not everybody's."
         );
-        writer.add(Agent::Metrics, statement, &[Cause::Deployment], None);
+        writer.add_of(statement, &[Cause::Deployment], peers);
     }
 }

@@ -58,7 +58,8 @@ pub(super) fn symptoms(writer: &mut Writer<'_>) {
             show(habit.before),
             show(habit.during)
         );
-        writer.add(Agent::Metrics, statement, &[Cause::Recurring], None);
+        let query = symptom.primary.as_ref().map(|primary| primary.query.clone());
+        writer.add(Agent::Metrics, statement, &[Cause::Recurring], query);
     }
     if symptom.primary.is_none() {
         if findings.metrics.is_some_and(|metrics| metrics.own().is_some()) {
@@ -67,7 +68,7 @@ pub(super) fn symptoms(writer: &mut Writer<'_>) {
             });
             let statement =
                 format!("Neither failures nor latency of the service rose beyond their noise{requests}.");
-            writer.add(Agent::Metrics, statement, &[Cause::None], None);
+            writer.add_of(statement, &[Cause::None], &[]);
         }
         if let Some(sag) = &symptom.sag {
             let statement = format!(

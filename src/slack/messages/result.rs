@@ -1,285 +1,26 @@
-//! Every message that the bot posts, as a pure function of what is stored.
+//! The result: the root cause with its evidence, posted once as a message of its own.
 //!
-//! The rule that is not obvious: text that came from logs, alerts or AWS passes [`escape`] here and
-//! nowhere else, and [`Message::to_json`] enforces Slack's limits once more, so that no message can
-//! be refused for its length. What is cut says where the rest is.
+//! The rule that is not obvious: the cause, what to do and the buttons have their room first; facts have what is left.
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::approvals::{self, Asked};
-use super::evidence;
-use super::feedback;
-use super::fit::{self, MESSAGE_MAX};
-use super::text::{cut, escape, shorten};
+use super::{
+    Kind, Message, NAME_MAX, SMALL_MAX, SUMMARY_MAX, cause_words, clock, context, fields, header, percent,
+    rest_of, section,
+};
 use crate::domain::change::{KeyChange, readable};
-use crate::domain::incident::{IncidentId, State};
+use crate::domain::incident::IncidentId;
 use crate::domain::report::{ActionKind, Cause, Hypothesis, Report, Verdict};
 use crate::domain::scorecard::Voices;
+use crate::slack::approvals::{self, Asked};
+use crate::slack::fit::{self, MESSAGE_MAX};
+use crate::slack::text::{cut, escape, shorten};
+use crate::slack::{evidence, feedback};
 
-/// Slack's limits (docs.slack.dev, 'Block Kit reference'), in characters or items.
-const SECTION_MAX: usize = 3_000;
-const FIELD_MAX: usize = 2_000;
-const HEADER_MAX: usize = 150;
-/// chat.update takes less than chat.postMessage.
-const TEXT_MAX: usize = 4_000;
-const FIELDS_MAX: usize = 10;
-
-/// What a result takes of each, in characters: together they leave room for a few facts, even where all of
-/// them are as long as this. Whole they stand behind 'Show evidence'.
-const SUMMARY_MAX: usize = 1_500;
+/// Characters of why something is recommended.
 const REASON_MAX: usize = 900;
-const SMALL_MAX: usize = 600;
-const NAME_MAX: usize = 200;
 /// One side of a setting's change.
 const SIDE_MAX: usize = 80;
-
-/// What a message is, for whoever reads its metadata.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Headline,
-    Result,
-    Recovery,
-    Notice,
-}
-
-impl Kind {
-    fn event_type(self) -> &'static str {
-        match self {
-            Self::Headline => "incident_headline",
-            Self::Result => "incident_result",
-            Self::Recovery => "incident_recovery",
-            Self::Notice => "incident_notice",
-        }
-    }
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct Message {
-    /// What notifications and screen readers say.
-    pub text: String,
-    pub blocks: Vec<Value>,
-    pub about: Option<(Kind, IncidentId)>,
-}
-
-impl Message {
-    /// A message of one paragraph, already escaped.
-    pub fn plain(text: impl Into<String>) -> Self {
-        let text = text.into();
-        Self { blocks: vec![section(&text)], text, about: None }
-    }
-
-    pub(super) fn of(self, kind: Kind, incident: IncidentId) -> Self {
-        Self { about: Some((kind, incident)), ..self }
-    }
-
-    /// The body of chat.postMessage, without channel and thread.
-    pub fn to_json(&self) -> Value {
-        let rest = match self.about {
-            Some((_, id)) => rest_of(id),
-            None => "More is stored than fits here.".to_owned(),
-        };
-        let blocks = fit::fit(self.blocks.clone(), &rest);
-        let mut body = json!({
-            "text": cut(&self.text, TEXT_MAX),
-            "blocks": blocks,
-            "unfurl_links": false,
-            "unfurl_media": false,
-        });
-        if let Some((kind, incident)) = self.about {
-            body["metadata"] = json!({
-                "event_type": kind.event_type(),
-                "event_payload": { "incident": incident.to_string() },
-            });
-        }
-        body
-    }
-}
-
-/// Where the whole of an incident is.
-fn rest_of(id: IncidentId) -> String {
-    format!("`incident-commander incidents show {id}` has the rest.")
-}
-
-/// Text with markup of ours. `verbatim` keeps Slack from making links of what looks like an address or a
-/// channel in somebody else's words; and Slack refuses a whole message for one text that is empty.
-fn mrkdwn(text: &str, limit: usize) -> Value {
-    let text = if text.trim().is_empty() { "–".to_owned() } else { cut(text, limit) };
-    json!({ "type": "mrkdwn", "text": text, "verbatim": true })
-}
-
-pub(super) fn section(text: &str) -> Value {
-    json!({ "type": "section", "text": mrkdwn(text, SECTION_MAX) })
-}
-
-fn fields(pairs: &[(&str, String)]) -> Value {
-    let shown = if pairs.len() > FIELDS_MAX { FIELDS_MAX - 1 } else { pairs.len() };
-    let mut fields: Vec<Value> = pairs
-        .iter()
-        .take(shown)
-        .map(|(name, value)| mrkdwn(&format!("*{name}*\n{value}"), FIELD_MAX))
-        .collect();
-    if pairs.len() > shown {
-        fields.push(mrkdwn(&format!("and {} more behind *Show evidence*", pairs.len() - shown), FIELD_MAX));
-    }
-    json!({ "type": "section", "fields": fields })
-}
-
-pub(super) fn header(text: &str) -> Value {
-    json!({ "type": "header", "text": { "type": "plain_text", "text": cut(text, HEADER_MAX) } })
-}
-
-pub(super) fn context(text: &str) -> Value {
-    json!({ "type": "context", "elements": [mrkdwn(text, FIELD_MAX)] })
-}
-
-pub(super) fn button(action_id: &str, label: &str, value: &str) -> Value {
-    json!({
-        "type": "button",
-        "action_id": action_id,
-        "text": { "type": "plain_text", "text": label },
-        "value": value,
-    })
-}
-
-/// `12:15 UTC` of the day that the reader knows, with the date where it is another.
-pub(super) fn clock(at: Timestamp) -> String {
-    at.strftime("%H:%M UTC").to_string()
-}
-
-pub(super) fn day_and_clock(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
-}
-
-pub(super) fn percent(share: f64) -> String {
-    if share > 0.0 && share < 0.005 {
-        return "under 1 %".into();
-    }
-    format!("{:.0} %", share * 100.0)
-}
-
-/// A mark and a few words for how an incident stands.
-pub fn state_in_words(state: State) -> (&'static str, &'static str) {
-    match state {
-        State::Investigating => ("🔎", "investigating"),
-        State::Reported => ("📌", "verdict given, nothing to approve"),
-        State::AwaitingApproval => ("⏸️", "waiting for approval"),
-        State::RollingBack => ("↩️", "rolling back"),
-        State::Trying => ("🧪", "a small test is under way"),
-        State::Verifying => ("⏳", "the change is undone, watching whether that helps"),
-        State::Recovered => ("✅", "recovered"),
-        State::NotRecovered => ("❗", "not recovered"),
-        State::Resolved => ("☑️", "closed"),
-    }
-}
-
-/// What a verdict blames, in a few words.
-fn cause_words(verdict: &Verdict) -> String {
-    match &verdict.change {
-        Some(change) => format!("{} of {}", change.kind.describe(), change.resource),
-        None => verdict.cause.describe().to_owned(),
-    }
-}
-
-/// The same, safe within a message.
-pub fn cause_in_words(verdict: &Verdict) -> String {
-    cut(&escape(&cause_words(verdict)), 140)
-}
-
-/// What the headline is made of.
-#[derive(Debug, Clone)]
-pub struct Headline<'a> {
-    pub id: IncidentId,
-    pub service: &'a str,
-    pub state: State,
-    /// An investigation is under way.
-    pub awaits_verdict: bool,
-    pub opened_at: Timestamp,
-    pub alerts_received: i64,
-    pub previous: Option<IncidentId>,
-    /// Whose service it is, by the configuration.
-    pub owner: Option<&'a str>,
-    pub report: Option<&'a Report>,
-    /// What the agents do now, a line each; already plain text of ours.
-    pub progress: &'a [String],
-    /// What happened last, such as an approval or the figures of the recovery.
-    pub latest: Option<&'a str>,
-    /// Why it is closed, and the Slack user id of who closed it; once it is.
-    pub closed: Option<(&'a str, Option<&'a str>)>,
-}
-
-/// `action_id` of the button under a headline; its value is the incident's name.
-pub const CLOSE: &str = "close_incident";
-
-/// Each agent says one line.
-const PROGRESS_MAX: usize = 4;
-
-/// The one message that is edited as the incident goes on.
-pub fn headline(view: &Headline<'_>) -> Message {
-    let service = cut(&escape(view.service), NAME_MAX);
-    let (mark, state) = state_in_words(view.state);
-    let mut lines = vec![format!("{mark} *{} · {service}* · {state}", view.id)];
-    if let Some(report) = view.report.filter(|_| !view.awaits_verdict) {
-        lines.push(shorten(&escape(&report.summary), 1_000, "The result in the thread says more."));
-        lines.push(escape(&report.sureness()));
-        lines.extend(seen_in_part(report));
-    }
-    if let Some(latest) = view.latest {
-        lines.push(shorten(&escape(latest), SMALL_MAX, &rest_of(view.id)));
-    }
-    if let Some((reason, by)) = view.closed {
-        let by = by.map(|by| format!(" by <@{}>", escape(by))).unwrap_or_default();
-        let why = shorten(&escape(reason), SMALL_MAX, &rest_of(view.id));
-        let why = if why.trim().is_empty() { ".".to_owned() } else { format!(": {why}") };
-        lines.push(format!("Closed{by}{why}"));
-    }
-    if view.awaits_verdict {
-        if !view.state.is_open() {
-            lines.push("What it was is still being looked at; the verdict comes in the thread.".to_owned());
-        }
-        let progress = view.progress.iter().take(PROGRESS_MAX);
-        lines.extend(progress.map(|line| format!("• {}", cut(&escape(line), NAME_MAX))));
-    }
-    let mut small = format!("Opened {}", day_and_clock(view.opened_at));
-    if view.alerts_received > 1 {
-        small.push_str(&format!(" · {} alerts", view.alerts_received));
-    }
-    if let Some(owner) = view.owner {
-        small.push_str(&format!(" · owner {}", cut(&escape(owner), 200)));
-    }
-    if let Some(previous) = view.previous {
-        small.push_str(&format!(" · seen before as {previous}"));
-    }
-    let text = format!("{} {service}: {state}", view.id);
-    let mut blocks = vec![section(&lines.join("\n")), context(&small)];
-    // A change under way is ended first.
-    if view.state.is_open() && !matches!(view.state, State::RollingBack | State::Trying) {
-        blocks.push(json!({ "type": "actions", "elements": [close(view.id)] }));
-    }
-    Message { text, blocks, about: None }.of(Kind::Headline, view.id)
-}
-
-/// Which sources did not answer as they do in good times. What is forbidden or not there is no outage.
-fn seen_in_part(report: &Report) -> Option<String> {
-    let mut sources: Vec<&str> =
-        report.gaps.iter().filter(|gap| gap.may_pass()).map(|gap| gap.source.as_str()).collect();
-    sources.sort_unstable();
-    sources.dedup();
-    let shown = cut(&escape(&sources.join(", ")), NAME_MAX);
-    (!sources.is_empty()).then(|| format!("⚠️ Seen in part: {shown} could not be read as usual."))
-}
-
-/// The button that closes an incident, which asks once more.
-fn close(id: IncidentId) -> Value {
-    let mut close = button(CLOSE, "Close", &id.to_string());
-    close["confirm"] = json!({
-        "title": { "type": "plain_text", "text": format!("Close {id}?") },
-        "text": { "type": "plain_text", "text": "Nothing is changed in AWS. What fires after this is a new incident." },
-        "confirm": { "type": "plain_text", "text": "Close" },
-        "deny": { "type": "plain_text", "text": "Not now" },
-    });
-    close
-}
 
 /// What the result is made of.
 #[derive(Debug, Clone)]
@@ -350,7 +91,7 @@ fn is_cut(report: &Report) -> bool {
 }
 
 /// What to do and why, with at most so many characters of reason.
-pub(super) fn action(report: &Report, reason_max: usize) -> Value {
+pub(in crate::slack) fn action(report: &Report, reason_max: usize) -> Value {
     let target = report.action.target.as_ref();
     let target = target.map(|target| format!(": {}", cut(&escape(target), NAME_MAX))).unwrap_or_default();
     section(&format!(
@@ -361,7 +102,7 @@ pub(super) fn action(report: &Report, reason_max: usize) -> Value {
 }
 
 /// `pool_size` 10 → 5, with at most so many characters of each part.
-pub(super) fn setting(key: &KeyChange, part_max: usize) -> String {
+pub(in crate::slack) fn setting(key: &KeyChange, part_max: usize) -> String {
     let side = |value: &Option<String>| match value {
         Some(value) => format!("`{}`", cut(&escape(&readable(value)), part_max)),
         None => "not known".to_owned(),
@@ -422,46 +163,13 @@ fn action_in_words(kind: ActionKind) -> &'static str {
     }
 }
 
-pub(super) fn bullets(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("• {}", escape(line))).collect::<Vec<_>>().join("\n")
-}
-
-pub(super) fn chunks(lines: &[String], limit: usize) -> Vec<String> {
-    let mut chunks: Vec<String> = Vec::new();
-    for line in lines {
-        let line = cut(line, limit);
-        match chunks.last_mut() {
-            Some(last) if last.chars().count() + line.chars().count() < limit => {
-                last.push('\n');
-                last.push_str(&line);
-            }
-            _ => chunks.push(line),
-        }
-    }
-    chunks
-}
-
-/// What became of the change, and whether it helped.
-pub fn recovery(id: IncidentId, recovered: Option<bool>, figures: &str) -> Message {
-    let (mark, word) = match recovered {
-        Some(true) => ("✅", "Recovered"),
-        Some(false) => ("❗", "Not recovered"),
-        None => ("⏳", "Too early to tell"),
-    };
-    let figures = shorten(&escape(figures), SUMMARY_MAX, &rest_of(id));
-    let text = format!("{mark} *{word}.* {figures}");
-    Message { text: format!("{id}: {word}. {figures}"), blocks: vec![section(&text)], about: None }
-        .of(Kind::Recovery, id)
-}
-
-/// Something that people in the thread should know.
-pub fn notice(id: IncidentId, text: &str) -> Message {
-    Message::plain(shorten(&escape(text), SUMMARY_MAX, &rest_of(id))).of(Kind::Notice, id)
-}
-
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
+    use super::super::{Headline, SECTION_MAX, headline};
     use super::*;
+    use crate::domain::incident::State;
     use crate::domain::report::{Action, Agent, EvidenceItem};
 
     fn report() -> Report {
@@ -527,13 +235,6 @@ mod tests {
             facts,
             [("Began", "12:15 UTC".to_owned()), ("Likeliest", "more demand than usual, 22 %".to_owned())]
         );
-    }
-
-    #[test]
-    fn a_message_names_its_incident() {
-        let body = notice(IncidentId(7), "hello").to_json();
-        assert_eq!(body["metadata"]["event_type"], "incident_notice");
-        assert_eq!(body["metadata"]["event_payload"]["incident"], "INC-7");
     }
 
     #[test]
