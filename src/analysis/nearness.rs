@@ -12,6 +12,10 @@ use super::words;
 use crate::domain::change::{Change, ChangeKind, KeyChange, Relation};
 use crate::domain::evidence::Scope;
 
+/// A service logs in with one or two secrets, an account holds dozens, and no name ties this one to the service: so it is
+/// named where nothing else explains the refusals, and not before a change of the service's own in the same minutes.
+const ONE_OF_MANY: f64 = 0.1;
+
 /// The relevance that a change has at least, by the failures of this incident; 0 where they say nothing of it.
 pub fn by_failure(change: &Change, fits: &mut [Fit], failure: &Failure, scope: &Scope) -> f64 {
     closes(change, fits, failure).max(hits(change, failure, scope))
@@ -86,8 +90,7 @@ fn hits(change: &Change, failure: &Failure, scope: &Scope) -> f64 {
     }
     let refused = failure.texts.iter().any(|text| phrases::refuses_a_login(text));
     let secret = change.kind == ChangeKind::Secret && !is_key(&change.resource);
-    // Half of it: accounts hold many secrets, and no name ties this one to the service.
-    if refused && secret && change.relation == Relation::Unconnected { 0.5 * shared } else { 0.0 }
+    if refused && secret && change.relation == Relation::Unconnected { ONE_OF_MANY * shared } else { 0.0 }
 }
 
 /// Whether an error names a resource: by an identifier or a name of several parts, not by a mere word, and not by
