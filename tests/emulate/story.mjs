@@ -118,7 +118,7 @@ async function story() {
   for (const [key, before, after] of [['DB_POOL_SIZE', 10, 5], ['MAX_CONCURRENT', 5, 8]]) {
     has(result, new RegExp(`\`${key}\` \`${before}\` → \`${after}\``, 'i'), `${key} from ${before} to ${after}`);
   }
-  const sure = Number(/\*Confidence\*\\n(\d+) %/.exec(result)?.[1]);
+  const sure = Number(/\*Confidence\*\\n(\d+)\s%/.exec(result)?.[1]);
   has(sure >= 90 ? 'sure' : `${sure} %`, /^sure$/, `the confidence is 90 % or more (${sure} %)`);
   const upload = await until('the chart is uploaded into the thread', async () =>
     adapter.calls.find((call) => call.method === 'files.completeUploadExternal'));
