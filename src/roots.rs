@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rustls::RootCertStore;
+use rustls::{ClientConfig, RootCertStore};
 
 #[derive(Debug)]
 pub struct Roots {
@@ -30,6 +30,14 @@ pub fn roots() -> io::Result<&'static Roots> {
         return Err(io::Error::new(io::ErrorKind::NotFound, message));
     }
     Ok(roots)
+}
+
+/// How a client of ours speaks TLS: it believes whom this machine trusts, and shows no certificate of its own.
+///
+/// # Errors
+/// Where the machine has no root certificates.
+pub fn tls() -> io::Result<ClientConfig> {
+    Ok(ClientConfig::builder().with_root_certificates(roots()?.store.clone()).with_no_client_auth())
 }
 
 fn read() -> Roots {

@@ -41,31 +41,31 @@ install_bot() {
   printf 'AWS_REGION=%s\n' "$AWS_DEFAULT_REGION" >/etc/incident-commander/environment
 }
 
-# Reads configuration and secrets each five minutes, and starts the bot anew where one of them changed.
+# Reads configuration and secrets each five minutes. A changed secret is handed on, a changed configuration wants a new start.
 install_refresh() {
   cat >/usr/local/bin/incident-commander-refresh <<END
 #!/bin/bash
 set -euo pipefail
 umask 0077
 export AWS_DEFAULT_REGION=$AWS_DEFAULT_REGION
-changed=
+order=
 take() {
-  cmp -s "\$1.new" "\$1" || changed=yes
+  cmp -s "\$1.new" "\$1" || order=\$2
   mv "\$1.new" "\$1"
 }
 configuration=/etc/incident-commander/commander.toml
 aws ssm get-parameter --name "$CONFIGURATION" --with-decryption --query Parameter.Value --output text >"\$configuration.new"
 # No secret is in it, and the bot runs under a user of its own.
 chmod 0644 "\$configuration.new"
-take "\$configuration"
 mkdir -p $SECRETS
 secret=\$(aws secretsmanager get-secret-value --secret-id $SLACK_SECRET --query SecretString --output text)
 for name in slack-bot-token slack-app-token alert-token; do
   key=\${name#slack-}
   python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "\${key/-/_}" <<<"\$secret" >"$SECRETS/\$name.new"
-  take "$SECRETS/\$name"
+  take "$SECRETS/\$name" reload-or-restart
 done
-if [ "\$changed" ]; then systemctl restart incident-commander.service; fi
+take "\$configuration" restart
+if [ "\$order" ]; then systemctl "\$order" incident-commander.service; fi
 END
   chmod 0755 /usr/local/bin/incident-commander-refresh
   printf '[Service]\nType=oneshot\nExecStart=/usr/local/bin/incident-commander-refresh\n' \

@@ -25,6 +25,7 @@ use super::errors::{ReadError, of_code};
 use super::ledger;
 use super::pace::Limits;
 use super::partition::Partition;
+use crate::roots;
 
 /// Credentials that expire sooner than this are renewed first: a call is sent within seconds.
 const RENEWED_BEFORE: Duration = Duration::from_secs(120);
@@ -160,11 +161,11 @@ impl Signed {
                 .with_no_client_auth();
             HttpsConnectorBuilder::new().with_tls_config(none).https_or_http().enable_http1().build()
         } else {
-            let builder = HttpsConnectorBuilder::new().with_native_roots().map_err(|error| {
+            let tls = roots::tls().map_err(|error| {
                 let message = format!("the machine's root certificates: {error}");
                 ReadError::Unreachable { action: "AWS".to_owned(), message }
             })?;
-            builder.https_only().enable_http1().build()
+            HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http1().build()
         };
         let client = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector);
         Ok(self.http.get_or_init(|| client))

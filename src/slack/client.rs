@@ -23,7 +23,7 @@ use slack_morphism::{SlackApiToken, SlackApiTokenValue, SlackClient};
 use super::messages::Message;
 use super::pace::{Lane, Pace};
 use crate::config::Secret;
-use crate::roots::roots;
+use crate::roots;
 
 /// Slack's own deadline for most methods is far below; beyond this nobody answers any more.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
@@ -134,10 +134,7 @@ impl Slack {
     /// # Errors
     /// Where the machine's root certificates cannot be read.
     pub fn connect(api_url: Option<&str>, token: Option<Secret>) -> std::io::Result<Self> {
-        let trusted = rustls::ClientConfig::builder()
-            .with_root_certificates(roots()?.store.clone())
-            .with_no_client_auth();
-        let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(trusted);
+        let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(roots::tls()?);
         // Plain HTTP only where the address that was configured says so: a double on this machine.
         let https = if api_url.is_some_and(|url| url.starts_with("http://")) {
             builder.https_or_http().enable_http1().build()

@@ -5,8 +5,10 @@ Usage: python check.py (in an environment with requirements.txt). Prints a line 
 
 import collections
 import json
+import os
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -135,5 +137,35 @@ if shutil.which("systemd-analyze"):
         )
 else:
     print("skipped: no systemd-analyze on this machine")
+
+
+def rotated(unit):
+    """What is wrong with the files that the bot reads after a start, a rotation and a reload, as the unit orders them."""
+    with tempfile.TemporaryDirectory() as folder:
+        given, kept, read = (pathlib.Path(folder) / name for name in ("credentials", "secrets", "run/incident-commander"))
+        for place in (given, kept, read):
+            place.mkdir(parents=True)
+        if os.geteuid() == 0:
+            os.chown(read, 10001, 10001)  # as DynamicUser makes one up
+        (given / "alert-token").write_text("old")
+        (kept / "alert-token").write_text("new")
+
+        def order(name):
+            line = re.search(rf"^{name}=\+?(.*)$", unit, re.M).group(1)
+            for place, ours in (("%t", read.parent), ("%d", given), ("/etc/incident-commander/secrets", kept), ("$$", "$")):
+                line = line.replace(place, str(ours))
+            return run(*shlex.split(line))
+
+        token = read / "alert-token"
+        for name, expected in (("ExecStartPre", "old"), ("ExecReload", "new")):
+            if (wrong := order(name)) or (wrong := "" if token.read_text() == expected else f"the token is {token.read_text()}"):
+                return f"{name}: {wrong}"
+        about, left = token.stat(), [file.name for file in read.iterdir() if file != token]
+        if about.st_uid != read.stat().st_uid or about.st_mode & 0o777 != 0o400 or left:
+            return f"owner {about.st_uid}, mode {about.st_mode:o}, left behind: {left}"
+    return ""
+
+
+check("a rotated secret is handed on by a reload", rotated((DEPLOY / "systemd" / "incident-commander.service").read_text()))
 
 sys.exit(1 if failed else 0)

@@ -23,6 +23,7 @@ pub use self::envelope::{Envelope, Kind, Refused};
 pub use self::signature::{certificate, verify};
 use super::errors::within;
 use super::{AwsSettings, Clients, ReadError};
+use crate::roots;
 
 /// Amazon's certificates have about 2 kB.
 const CERTIFICATE_MAX: usize = 64 * 1024;
@@ -59,7 +60,7 @@ impl Inbox {
     /// # Errors
     /// Where the machine's root certificates cannot be read.
     pub fn new(settings: &AwsSettings, topics: &[String], aws: Clients) -> std::io::Result<Self> {
-        let builder = hyper_rustls::HttpsConnectorBuilder::new().with_native_roots()?;
+        let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(roots::tls()?);
         // Plain HTTP is reached only where `Envelope::check` let it pass: at a configured endpoint.
         let connector = if settings.endpoint_url.is_some() {
             builder.https_or_http().enable_http1().build()
