@@ -42,7 +42,12 @@ pub fn tls() -> io::Result<ClientConfig> {
 
 fn read() -> Roots {
     let mut roots = Roots { store: RootCertStore::empty(), pem: String::new() };
-    for certificate in rustls_native_certs::load_native_certs().certs {
+    // Most systems keep the same certificates twice: all in one file, and each in a folder beside it.
+    let in_one_file = openssl_probe::probe().cert_file.filter(|_| std::env::var_os("SSL_CERT_DIR").is_none());
+    let in_one_file =
+        in_one_file.map(|file| rustls_native_certs::load_certs_from_paths(Some(&file), None).certs);
+    let certificates = in_one_file.filter(|found| !found.is_empty());
+    for certificate in certificates.unwrap_or_else(|| rustls_native_certs::load_native_certs().certs) {
         let text = STANDARD.encode(&certificate);
         if roots.store.add(certificate).is_ok() {
             roots.pem.push_str(&format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n"));

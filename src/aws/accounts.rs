@@ -31,7 +31,7 @@ impl Accounts {
     /// # Errors
     /// [`ReadError::Credentials`] where no Region is configured anywhere.
     pub async fn connect(settings: &AwsSettings) -> Result<Self, ReadError> {
-        let base = Clients::base(settings).await?;
+        let base = Clients::base(settings).await;
         let mut grounds = Grounds::default();
         let own = Clients::enter(&base, settings, &mut grounds).await?;
         let mut others = BTreeMap::new();

@@ -4,7 +4,7 @@
 //! without its defaults, has none. The writing client is made for one change and never retries.
 
 use std::error::Error;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
@@ -12,6 +12,10 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_lambda::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use futures::future::BoxFuture;
 use serde_json::Value;
 use tokio::sync::{OnceCell, Semaphore};
@@ -113,17 +117,32 @@ pub(super) struct SharedAnswers {
     pub series: Sharing<Points>,
 }
 
+/// HTTP as the SDK speaks it, made when the first call is: certificates are parsed then, and a start does not wait for it.
+#[derive(Debug, Default)]
+struct AtFirstCall(OnceLock<SharedHttpClient>);
+
+impl HttpClient for AtFirstCall {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        parts: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        let client = self.0.get_or_init(|| {
+            let provider = tls::Provider::Rustls(CryptoMode::Ring);
+            aws_smithy_http_client::Builder::new().tls_provider(provider).tls_context(trusted()).build_https()
+        });
+        client.http_connector(settings, parts)
+    }
+}
+
 /// The machine's certificates; without any no address of AWS can be believed, and a double on plain HTTP still answers.
-fn trusted() -> Result<tls::TlsContext, ReadError> {
+fn trusted() -> tls::TlsContext {
     let pem = roots().map(|roots| roots.pem.as_str()).unwrap_or_default();
     let mut store = tls::TrustStore::empty();
     if !pem.is_empty() {
         store.add_pem_certificate(pem);
     }
-    tls::TlsContext::builder()
-        .with_trust_store(store)
-        .build()
-        .map_err(|error| ReadError::Credentials { message: error.to_string() })
+    tls::TlsContext::builder().with_trust_store(store).build().expect("a trust store is all that it takes")
 }
 
 /// What makes an approved change: one session, no retries.
@@ -141,19 +160,12 @@ impl Clients {
     /// # Errors
     /// [`ReadError::Credentials`] where no Region is configured anywhere.
     pub async fn connect(settings: &AwsSettings) -> Result<Self, ReadError> {
-        let base = Self::base(settings).await?;
+        let base = Self::base(settings).await;
         Self::enter(&base, settings, &mut Grounds::default()).await
     }
 
     /// What the process itself has: its credentials, and how it reaches AWS.
-    ///
-    /// # Errors
-    /// [`ReadError::Credentials`] where the machine's certificates cannot be used.
-    pub(super) async fn base(settings: &AwsSettings) -> Result<SdkConfig, ReadError> {
-        let http = aws_smithy_http_client::Builder::new()
-            .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-            .tls_context(trusted()?)
-            .build_https();
+    pub(super) async fn base(settings: &AwsSettings) -> SdkConfig {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(settings.connect_timeout)
             .operation_attempt_timeout(settings.attempt_timeout)
@@ -163,7 +175,7 @@ impl Clients {
             .with_max_attempts(settings.max_attempts.max(1))
             .with_initial_backoff(settings.initial_backoff);
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http)
+            .http_client(AtFirstCall::default())
             .timeout_config(timeouts)
             .retry_config(retries);
         if let Some(region) = &settings.region {
@@ -181,7 +193,7 @@ impl Clients {
                 "configuration",
             ));
         }
-        Ok(loader.load().await)
+        loader.load().await
     }
 
     /// The clients of one role and Region, by the process's own credentials.
