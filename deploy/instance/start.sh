@@ -2,13 +2,13 @@
 # Makes an Amazon Linux instance into the bot's: run as root at the first start, by the user data of
 # deploy/cloudformation and deploy/terraform. Everything here may run twice.
 #
-# Needs in its environment: BUCKET and PREFIX (where start.sh, incident-commander and incident-commander.service
-# lie), VOLUME (the EBS volume of the database), CONFIGURATION (the parameter that holds commander.toml),
+# Needs in its environment: BUCKET and PREFIX (where incident-commander, incident-commander.service and the files of this
+# folder lie), VOLUME (the EBS volume of the database), CONFIGURATION (the parameter that holds commander.toml),
 # SLACK_SECRET (JSON with bot_token, app_token and alert_token) and AWS_DEFAULT_REGION.
 set -euo pipefail
 
 readonly STATE=/var/lib/private/incident-commander # where systemd keeps the state of a DynamicUser
-readonly SECRETS=/etc/incident-commander/secrets
+readonly UNITS=/etc/systemd/system
 
 attach_volume() {
   local token instance disk
@@ -24,7 +24,11 @@ attach_volume() {
   # Made once: a volume that holds a file system is never formatted again.
   blkid "$disk" >/dev/null || mkfs.ext4 -q "$disk"
   install -d -m 0700 /var/lib/private "$STATE"
-  mountpoint -q "$STATE" || mount -o noatime,nodev,nosuid,noexec "$disk" "$STATE"
+  # This script runs at the first start only; at those after it the mount comes from here. Without `nofail`: a machine that
+  # starts without its volume must not pass for well, so that the group replaces it by one that fetches the volume.
+  sed -i "\\| $STATE |d" /etc/fstab
+  printf 'UUID=%s %s ext4 noatime,nodev,nosuid,noexec 0 2\n' "$(blkid -s UUID -o value "$disk")" "$STATE" >>/etc/fstab
+  mountpoint -q "$STATE" || mount "$STATE"
 }
 
 fetch() {
@@ -36,47 +40,23 @@ install_bot() {
   chmod 0755 /usr/local/bin/incident-commander
   # One that was built for a newer glibc or another processor ends here, with the reason in the log of cloud-init.
   /usr/local/bin/incident-commander --version
-  fetch incident-commander.service /etc/systemd/system/incident-commander.service
-  install -d /etc/incident-commander
-  printf 'AWS_REGION=%s\n' "$AWS_DEFAULT_REGION" >/etc/incident-commander/environment
-}
-
-# Reads configuration and secrets each five minutes. A changed secret is handed on, a changed configuration wants a new start.
-install_refresh() {
-  cat >/usr/local/bin/incident-commander-refresh <<END
-#!/bin/bash
-set -euo pipefail
-umask 0077
-export AWS_DEFAULT_REGION=$AWS_DEFAULT_REGION
-order=
-take() {
-  cmp -s "\$1.new" "\$1" || order=\$2
-  mv "\$1.new" "\$1"
-}
-configuration=/etc/incident-commander/commander.toml
-aws ssm get-parameter --name "$CONFIGURATION" --with-decryption --query Parameter.Value --output text >"\$configuration.new"
-# No secret is in it, and the bot runs under a user of its own.
-chmod 0644 "\$configuration.new"
-mkdir -p $SECRETS
-secret=\$(aws secretsmanager get-secret-value --secret-id $SLACK_SECRET --query SecretString --output text)
-for name in slack-bot-token slack-app-token alert-token; do
-  key=\${name#slack-}
-  python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "\${key/-/_}" <<<"\$secret" >"$SECRETS/\$name.new"
-  take "$SECRETS/\$name" reload-or-restart
-done
-take "\$configuration" restart
-if [ "\$order" ]; then systemctl "\$order" incident-commander.service; fi
-END
+  fetch refresh.sh /usr/local/bin/incident-commander-refresh
   chmod 0755 /usr/local/bin/incident-commander-refresh
-  printf '[Service]\nType=oneshot\nExecStart=/usr/local/bin/incident-commander-refresh\n' \
-    >/etc/systemd/system/incident-commander-refresh.service
-  printf '[Timer]\nOnBootSec=5min\nOnUnitActiveSec=5min\n[Install]\nWantedBy=timers.target\n' \
-    >/etc/systemd/system/incident-commander-refresh.timer
+  for unit in incident-commander.service incident-commander-refresh.service incident-commander-refresh.timer; do
+    fetch "$unit" "$UNITS/$unit"
+  done
+  # On the machine's own disk the bot would begin with an empty database: it starts on its volume or not at all.
+  install -d "$UNITS/incident-commander.service.d" /etc/incident-commander
+  printf '[Unit]\nRequiresMountsFor=%s\nAssertPathIsMountPoint=%s\n' "$STATE" "$STATE" \
+    >"$UNITS/incident-commander.service.d/volume.conf"
+  printf 'AWS_REGION=%s\n' "$AWS_DEFAULT_REGION" >/etc/incident-commander/environment
+  printf '%s\n' "AWS_DEFAULT_REGION=$AWS_DEFAULT_REGION" "CONFIGURATION=$CONFIGURATION" "SLACK_SECRET=$SLACK_SECRET" \
+    >/etc/incident-commander/instance
 }
 
 attach_volume
 install_bot
-install_refresh
 systemctl daemon-reload
-/usr/local/bin/incident-commander-refresh
-systemctl enable --now incident-commander.service incident-commander-refresh.timer
+# Neither waits for configuration and secrets: the timer looks for them at once and every five minutes, and then starts the bot.
+systemctl enable incident-commander.service incident-commander-refresh.timer
+systemctl start incident-commander-refresh.timer

@@ -1,9 +1,9 @@
-"""Holds deploy/ against the linters of its formats, and its policies against deploy/iam-*.json.
+"""Holds deploy/ and the workflows against the linters of their formats, against each other, and against what they promise.
 
 Usage: python check.py (in an environment with requirements.txt). Prints a line a check; exits 1 where one fails.
 """
 
-import collections
+import functools
 import json
 import os
 import pathlib
@@ -13,11 +13,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 
-import hcl2
+import yaml
 from cfnlint.decode import cfn_yaml
 
-DEPLOY = pathlib.Path(__file__).resolve().parents[2] / "deploy"
+import deployments
+import instance
+import provider
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "deploy"
 BIN = pathlib.Path(sys.executable).parent
 failed = 0
 
@@ -25,118 +31,141 @@ failed = 0
 def check(what, problem):
     global failed
     failed += bool(problem)
-    print(f"{'FAILED' if problem else 'ok'}: {what}{': ' + problem if problem else ''}")
+    print(f"{'FAILED' if problem else 'ok'}: {what}{': ' + problem if problem else ''}", flush=True)
 
 
-def run(*command):
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
+def run(*command, **options):
+    """Nothing where it ends well, else what it said."""
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, **options)
     return "" if done.returncode == 0 else (done.stdout + done.stderr).strip() or f"exit {done.returncode}"
 
 
-def actions(file):
-    return json.loads((DEPLOY / file).read_text())["Statement"][0]["Action"]
+def is_there(program):
+    """What is missing fails where CI is set: nobody reads there that something was skipped."""
+    if shutil.which(program):
+        return True
+    if os.environ.get("CI"):
+        check(program, "not on this machine")
+    else:
+        print(f"skipped: no {program} on this machine")
+    return False
 
 
-check("Dockerfile by hadolint", run(BIN / "hadolint", DEPLOY / "Dockerfile"))
-
-templates = sorted((DEPLOY / "cloudformation").glob("*.yaml"))
-for template in templates:
-    check(f"{template.name} by cfn-lint", run(BIN / "cfn-lint", template))
-
-resources = cfn_yaml.load(str(DEPLOY / "cloudformation" / "commander.yaml"))["Resources"]
-for role, file in {"ReadRole": "iam-read.json", "WriteRole": "iam-write.json"}.items():
-    granted = resources[role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][0]["Action"]
-    differ = set(granted) ^ set(actions(file))
-    check(f"{role} grants what {file} grants", ", ".join(sorted(differ)))
-boundary = resources["WriteBoundary"]["Properties"]["PolicyDocument"]["Statement"][0]["Action"]
-check("the boundary allows what is written and no more", ", ".join(sorted(set(boundary) ^ set(actions("iam-write.json")))))
-
-# What CloudFormation calls a resource, and what Terraform calls the same; None: written inside another one.
-SAME = {
-    "AWS::SecretsManager::Secret": "aws_secretsmanager_secret",
-    "AWS::IAM::Role": "aws_iam_role",
-    "AWS::IAM::ManagedPolicy": "aws_iam_policy",
-    "AWS::IAM::InstanceProfile": "aws_iam_instance_profile",
-    "AWS::EC2::Volume": "aws_ebs_volume",
-    "AWS::EC2::SecurityGroup": "aws_security_group",
-    "AWS::EC2::LaunchTemplate": "aws_launch_template",
-    "AWS::AutoScaling::AutoScalingGroup": "aws_autoscaling_group",
-    "AWS::SNS::Topic": "aws_sns_topic",
-    "AWS::SNS::TopicPolicy": "aws_sns_topic_policy",
-    "AWS::SNS::Subscription": "aws_sns_topic_subscription",
-    "AWS::Events::Rule": "aws_cloudwatch_event_rule",
-    "AWS::Logs::LogGroup": "aws_cloudwatch_log_group",
-    "AWS::Lambda::Function": "aws_lambda_function",
-    "AWS::Lambda::Alias": "aws_lambda_alias",
-    "AWS::Lambda::Url": "aws_lambda_function_url",
-    "AWS::Lambda::Permission": "aws_lambda_permission",
-    "AWS::CloudWatch::Alarm": "aws_cloudwatch_metric_alarm",
-    "AWS::IAM::Policy": None,
-    # `publish = true` of the function.
-    "AWS::Lambda::Version": None,
-}
-# What Terraform writes as resources of their own and CloudFormation inside roles and rules.
-INSIDE = {"aws_iam_role_policy", "aws_iam_role_policy_attachment", "aws_cloudwatch_event_target"}
-# What the two cannot call the same: CloudFormation takes an image by a parameter's type, and an archive from a bucket only.
-RENAMED = {"image_id": "image_parameter", "code_bucket": "code_archive", "code_key": "code_archive"}
+def policies():
+    """Each action stands once in the stack and once in a file that the module reads, and that a test holds against the code."""
+    resources = cfn_yaml.load(str(DEPLOY / "cloudformation" / "commander.yaml"))["Resources"]
+    reads = resources["ReadRole"]["Properties"]["Policies"][0]["PolicyDocument"]
+    writes = resources["WriteBoundary"]["Properties"]["PolicyDocument"]
+    for document, file in ((reads, "iam-read.json"), (writes, "iam-write.json")):
+        same = document == json.loads((DEPLOY / file).read_text())
+        check(f"commander.yaml grants what {file} grants", "" if same else "they differ")
+    writer = resources["WriteRole"]["Properties"]
+    limited = writer["ManagedPolicyArns"] == [writer["PermissionsBoundary"]] and "Policies" not in writer
+    check("the writing role is granted its boundary and nothing beside it", "" if limited else "it is not")
 
 
-def snake(name):
-    word = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-    return RENAMED.get(word, word)
-
-
-def compare(name):
-    """The stack and the module of one name, resource by resource and parameter by parameter."""
-    template = cfn_yaml.load(str(DEPLOY / "cloudformation" / f"{name}.yaml"))
-    declared, words = collections.Counter(), ""
-    for file in sorted((DEPLOY / "terraform" / name).glob("*.tf")):
-        words += file.read_text()
-        try:
-            for resource in hcl2.loads(file.read_text()).get("resource", []):
-                declared[next(iter(resource)).strip('"')] += 1
-        except Exception as error:  # the parser's own kinds of error are many
-            check(f"{name}/{file.name} is HCL", str(error).splitlines()[0])
-    unknown = sorted({r["Type"] for r in template["Resources"].values()} - set(SAME))
-    check(f"{name}: each resource of the stack has its like in Terraform", ", ".join(unknown))
-    stack = collections.Counter(SAME.get(r["Type"]) for r in template["Resources"].values())
-    differ = [
-        f"{kind}: {stack[kind]} and {declared[kind]}"
-        for kind in sorted((set(stack) | set(declared)) - INSIDE - {None})
-        if stack[kind] != declared[kind]
-    ]
-    check(f"{name}: both deployments hold the same resources", ", ".join(differ))
-    variables = set(re.findall(r'^variable "(\w+)"', words, re.M))
-    check(f"{name}: both ask for the same", ", ".join(sorted({snake(word) for word in template["Parameters"]} ^ variables)))
-
-
-for template in templates:
-    compare(template.stem)
-if shutil.which("terraform"):
-    check("terraform fmt", run("terraform", "fmt", "-check", "-recursive", DEPLOY / "terraform"))
-else:
-    print("skipped: no terraform on this machine")
-
-ROOT = DEPLOY.parent
-for script in [*sorted(DEPLOY.rglob("*.sh")), ROOT / "tests" / "fresh-debian" / "run.sh", ROOT / ".ci" / "run"]:
-    check(f"{script.name} by shellcheck", run(BIN / "shellcheck", script))
-
-workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-check("workflows by their schema", run(BIN / "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows))
-
-if shutil.which("systemd-analyze"):
-    # The binary need not be installed here: any program in its place tells whether the unit is sound.
-    unit = (DEPLOY / "systemd" / "incident-commander.service").read_text()
+def both_deployments():
     with tempfile.TemporaryDirectory() as folder:
-        copy = pathlib.Path(folder) / "incident-commander.service"
-        copy.write_text(unit.replace("/usr/local/bin/incident-commander", "/bin/true"))
-        check("the unit by systemd-analyze verify", run("systemd-analyze", "verify", copy))
-        check(
-            "the unit's exposure is below 2.0",
-            run("systemd-analyze", "security", "--offline=true", "--threshold=20", copy),
-        )
-else:
-    print("skipped: no systemd-analyze on this machine")
+        copy = pathlib.Path(folder) / "deploy"
+        shutil.copytree(DEPLOY, copy)
+        schema = provider.Schema(provider.wheel(folder))
+
+        def unlike(name, deploy):
+            return list(provider.problems(schema, deploy / "terraform" / name))
+
+        for name in deployments.PAIRS:
+            check(f"{name}: stack and module make the same, property by property", "; ".join(deployments.compare(name)))
+            check(f"{name}: the module by the provider's schema", "; ".join(unlike(name, DEPLOY)))
+        for what, mistakes, finds in (
+            ("comparison", deployments.MISTAKES, deployments.compare),
+            ("schema", provider.MISTAKES, unlike),
+        ):
+            check(f"each of {len(mistakes)} mistakes is found by the {what}", "; ".join(deployments.overlooked(copy, mistakes, finds)))
+
+
+def terraform():
+    if not is_there("terraform"):
+        return
+    check("terraform fmt", run("terraform", "fmt", "-check", "-recursive", DEPLOY / "terraform"))
+    with tempfile.TemporaryDirectory() as folder:
+        copy = pathlib.Path(folder) / "deploy"
+        shutil.copytree(DEPLOY, copy)
+        for module in sorted((copy / "terraform").iterdir()):
+            here = f"-chdir={module}"
+            begun = run("terraform", here, "init", "-backend=false", "-input=false", "-no-color")
+            if "could not connect to registry.terraform.io" in " ".join(begun.split()):
+                print(f"skipped: terraform validate of {module.name}: Terraform's registry, which has the provider, is not reached")
+                continue
+            check(f"terraform init of {module.name}", begun)
+            check(f"terraform validate of {module.name}", run("terraform", here, "validate", "-no-color"))
+
+
+def release():
+    """The workflow's own lines: a tag of this version passes, another does not, and its notes hold something."""
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())["jobs"]
+
+    def step(job, name):
+        return next(one["run"] for one in jobs[job]["steps"] if one.get("name") == name)
+
+    version = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
+    tag = functools.partial(run, "bash", "-ec", step("build", "The tag is the version"), cwd=ROOT)
+    check(f"a tag v{version} would be released", tag(env={**os.environ, "GITHUB_REF_NAME": f"v{version}"}))
+    other = tag(env={**os.environ, "GITHUB_REF_NAME": f"v{version}0"})
+    check("a tag of another version would not", "" if other else "it would")
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        (folder / "out").mkdir()
+        (folder / "out" / "archive.tar.gz").write_text("")
+        shutil.copy(ROOT / "CHANGELOG.md", folder)
+        (folder / "gh").write_text("#!/bin/sh\n")
+        (folder / "gh").chmod(0o755)
+        environment = {**os.environ, "GITHUB_REF_NAME": f"v{version}", "PATH": f"{folder}:{os.environ['PATH']}"}
+        problem = run("bash", "-ec", step("publish", "Publish"), cwd=folder, env=environment)
+        if not problem:
+            notes = (folder / "notes.md").read_text()
+            problem = "" if notes.count("\n- ") > 0 and "## " not in notes else "they are empty, or tell of other versions"
+        check("its notes are this version's part of CHANGELOG.md", problem)
+
+
+def secrets():
+    """What the unit and the head of the Dockerfile say of secrets: whoever follows either gives the bot the same."""
+    unit = (DEPLOY / "systemd" / "incident-commander.service").read_text()
+    head = (DEPLOY / "Dockerfile").read_text().partition("\nFROM ")[0]
+    wanted = set(re.findall(r"^Environment=(\w+)_FILE=%t/incident-commander/([\w-]+)$", unit, re.M))
+    loaded = set(re.findall(r"^LoadCredential=([\w-]+):/etc/incident-commander/secrets/\1$", unit, re.M))
+    put = set(re.findall(r"^#   install .* /etc/incident-commander/secrets/([\w-]+)$", unit, re.M))
+    names = {file for _, file in wanted}
+    check("each secret of the unit is put into its place by the commands above it", ", ".join((names ^ loaded) | (names ^ put)))
+    given = set(re.findall(r" -e (\w+)_FILE=/run/secrets/([\w-]+)", head))
+    mounted = set(re.findall(r"^#   install .* secrets/([\w-]+)$", head, re.M))
+    check("the container is given the same secrets", ", ".join(map(str, (given ^ wanted) | (mounted ^ names))))
+
+
+def quiet(*command):
+    """Like `run`, for a program that takes what it does not know for a reason to warn and no more."""
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
+    unknown = [line for line in (done.stdout + done.stderr).splitlines() if "ignoring" in line]
+    return "; ".join(unknown) or ("" if done.returncode == 0 else (done.stdout + done.stderr).strip())
+
+
+def units(folder):
+    """`folder` is the disk of a machine that deploy/instance made into the bot's."""
+    generator = pathlib.Path("/usr/lib/systemd/system-generators/systemd-fstab-generator")
+    if not is_there("systemd-analyze"):
+        return
+    made = folder / "mounts"
+    made.mkdir()
+    problem = run(generator, made, made, made, env={**os.environ, "SYSTEMD_FSTAB": str(folder / "etc" / "fstab")})
+    needs = [file.name for file in (made / "local-fs.target.requires").glob("*incident*.mount")]
+    check("a restart of the machine mounts the database's volume, or ends there", problem or ("" if needs else "no mount is required"))
+    folder = folder / "etc" / "systemd" / "system"
+    # Nothing need be installed here: any program in its place tells whether a unit is sound.
+    ours = [file for place in ("systemd", "instance") for file in sorted((DEPLOY / place).iterdir())]
+    for file in (file for file in ours if file.suffix in (".service", ".timer")):
+        (folder / file.name).write_text(re.sub(r"/usr/local/bin/incident-commander[a-z-]*", "/bin/true", file.read_text()))
+        check(f"{file.name} by systemd-analyze verify", quiet("systemd-analyze", "verify", folder / file.name))
+    unit = folder / "incident-commander.service"
+    check("the unit's exposure is below 2.0", run("systemd-analyze", "security", "--offline=true", "--threshold=20", unit))
 
 
 def rotated(unit):
@@ -166,6 +195,24 @@ def rotated(unit):
     return ""
 
 
-check("a rotated secret is handed on by a reload", rotated((DEPLOY / "systemd" / "incident-commander.service").read_text()))
+def machine():
+    with tempfile.TemporaryDirectory() as folder:
+        check("start.sh and refresh.sh, on a folder in place of a machine", "; ".join(instance.problems(folder)))
+        units(pathlib.Path(folder) / "disk")
 
+
+check("Dockerfile by hadolint", run(BIN / "hadolint", DEPLOY / "Dockerfile"))
+for template in sorted((DEPLOY / "cloudformation").glob("*.yaml")):
+    check(f"{template.name} by cfn-lint", run(BIN / "cfn-lint", template))
+policies()
+both_deployments()
+terraform()
+for script in [*sorted(DEPLOY.rglob("*.sh")), ROOT / "tests" / "fresh-debian" / "run.sh", ROOT / ".ci" / "run"]:
+    check(f"{script.name} by shellcheck", run(BIN / "shellcheck", script))
+workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+check("workflows by their schema", run(BIN / "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows))
+release()
+secrets()
+machine()
+check("a rotated secret is handed on by a reload", rotated((DEPLOY / "systemd" / "incident-commander.service").read_text()))
 sys.exit(1 if failed else 0)

@@ -48,6 +48,8 @@ NOWHERE = {
     "terraform apply": "wants an account",
     "terraform destroy": "wants an account",
     "cd deploy/terraform": "wants an account",
+    "aws s3 cp": "wants a bucket, whose files instance.py of tests/deploy-checks takes",
+    "--stack-name incident-commander": "wants an account; stacks.py makes the stack, all but its volume",
     "systemctl": "changes the machine",
     "install ": "changes the machine",
     "docker ": "wants a container runtime",

@@ -28,7 +28,29 @@ locals {
 
 resource "aws_secretsmanager_secret" "slack" {
   name_prefix = "incident-commander-"
-  description = "JSON with bot_token (xoxb-…), app_token (xapp-…) and alert_token. Fill it in after apply."
+  description = "JSON with bot_token (xoxb-…), app_token (xapp-…) and alert_token. Put Slack's two in once this is made."
+}
+
+data "aws_secretsmanager_random_password" "alert_token" {
+  password_length     = 40
+  exclude_punctuation = true
+}
+
+resource "aws_secretsmanager_secret_version" "slack" {
+  secret_id = aws_secretsmanager_secret.slack.id
+  secret_string = jsonencode({
+    bot_token   = "xoxb-"
+    app_token   = "xapp-"
+    alert_token = data.aws_secretsmanager_random_password.alert_token.random_password
+  })
+
+  # Secrets Manager forgets a version without a label, and Terraform would then put this one in again over what came later:
+  # the label of its own stays.
+  version_stages = ["AWSCURRENT", "first"]
+
+  lifecycle {
+    ignore_changes = [secret_string, version_stages]
+  }
 }
 
 data "aws_iam_policy_document" "trust_instance" {
@@ -66,10 +88,10 @@ resource "aws_iam_role" "write" {
   assume_role_policy   = data.aws_iam_policy_document.trust_instance.json
 }
 
-resource "aws_iam_role_policy" "write" {
-  name   = "incident-commander-rolls-back"
-  role   = aws_iam_role.write.id
-  policy = local.write_policy
+# What it may is all that it can ever be granted: one list, as its policy and as its limit.
+resource "aws_iam_role_policy_attachment" "write" {
+  role       = aws_iam_role.write.name
+  policy_arn = aws_iam_policy.write_boundary.arn
 }
 
 data "aws_iam_policy_document" "trust_ec2" {
@@ -125,6 +147,21 @@ resource "aws_iam_role_policy" "instance" {
   name   = "incident-commander-machine"
   role   = aws_iam_role.instance.id
   policy = data.aws_iam_policy_document.instance.json
+}
+
+data "aws_iam_policy_document" "further_roles" {
+  statement {
+    sid       = "BecomesReaderAndWriterElsewhere"
+    actions   = ["sts:AssumeRole"]
+    resources = var.further_role_arns
+  }
+}
+
+resource "aws_iam_role_policy" "further_roles" {
+  count  = length(var.further_role_arns) == 0 ? 0 : 1
+  name   = "incident-commander-in-other-accounts"
+  role   = aws_iam_role.instance.id
+  policy = data.aws_iam_policy_document.further_roles.json
 }
 
 resource "aws_iam_instance_profile" "instance" {

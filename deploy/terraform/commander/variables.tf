@@ -33,7 +33,7 @@ variable "volume_size" {
 
 variable "artifact_bucket" {
   type        = string
-  description = "The bucket that holds incident-commander, incident-commander.service and start.sh."
+  description = "The bucket that holds incident-commander, incident-commander.service and the files of deploy/instance."
 }
 
 variable "artifact_prefix" {
@@ -51,5 +51,11 @@ variable "configuration_parameter" {
 variable "alarm_endpoint" {
   type        = string
   default     = ""
-  description = "https://…/aws/sns where SNS reaches the bot; empty while alarms only come by Slack."
+  description = "https://…/aws/sns, where SNS reaches the bot through an HTTPS front of yours, which this module does not make (docs/install.md, step 5). Empty: alarms come by Slack alone, and changes by CloudTrail."
+}
+
+variable "further_role_arns" {
+  type        = list(string)
+  default     = []
+  description = "Roles of other accounts that the configuration names as read_role_arn or write_role_arn of a service."
 }
