@@ -15,9 +15,10 @@ import subprocess
 import time
 import urllib.request
 
+from bot import SECRET, answer_of, configuration
 from emulator import REGION, Emulator, free_port, until
 from slack import Slack
-from story import ALIAS, FUNCTION, SECRET, answer_of, configuration, deploy, publish, told
+from story import ALIAS, FUNCTION, SERVICES, deploy, publish, told
 
 ROOT = pathlib.Path(__file__).parents[2]
 TOKEN = "t0ken"
@@ -255,7 +256,7 @@ def run_all(args, check, folder, open_things):
     bot_url = f"http://127.0.0.1:{free_port()}"
     slack = Slack(args.slack, bot_url, SECRET, "--socket-mode")
     open_things.callback(slack.stop)
-    configuration(folder, slack.ids, "arn:aws:sns:us-east-1:123456789012:alarms", role, role)
+    configuration(folder, slack.ids, "arn:aws:sns:us-east-1:123456789012:alarms", role, role, SERVICES)
     configured = (folder / "commander.toml").read_text()
     (folder / "bot-token").write_text(slack.ids["token"])
     (folder / "app-token").write_text(slack.ids["app_token"])

@@ -1,9 +1,12 @@
 """The CloudFormation stacks of deploy/ against the emulator, and the demo's story on the function that one of them deploys.
 
-Usage: stacks.py --bin INCIDENT_COMMANDER --checkout DEMO_CHECKOUT_SERVICE. Exits 0 only if every check holds.
+Usage: stacks.py --bin INCIDENT_COMMANDER --slack SLACK_ALONE --checkout DEMO_CHECKOUT_SERVICE. Exits 0 only if every check
+holds.
 
 The checkout service runs there as a Lambda function with a custom runtime, the same binary as anybody starts by hand. An
-update of the stack with another scenario publishes a version and moves the alias; the bot's `investigate` finds that.
+update of the stack with another scenario publishes a version and moves the alias; `investigate` finds that, the stack's own
+alarm reaches `serve`, an approver clicks, and the alias is back. The bot is configured with the outputs of its stack, as
+docs/install.md says, and with nothing else.
 """
 
 import collections
@@ -15,13 +18,14 @@ import subprocess
 import threading
 import time
 
+from bot import Bot
 from emulator import REGION, Emulator, until
-from relay import Relay
 from story import told
 
 HERE = pathlib.Path(__file__).parent
 DEPLOY = HERE.parents[1] / "deploy"
 FUNCTION = "demo-checkout-service"
+ALARM = "demo-checkout-service-errors"
 BUCKET = "artifacts"
 # Orders of one invocation: three groups of ten.
 REQUESTS = 30
@@ -114,7 +118,7 @@ def commander(emulator, check):
     # Only where an address is given.
     declared.pop("AWS::SNS::Subscription")
     check(made == declared, f"commander.yaml: deployed, all but its volume: {sum(made.values())} resources")
-    return stack.outputs()["TopicArn"]
+    return stack.outputs()
 
 
 class Shoppers:
@@ -146,10 +150,10 @@ class Shoppers:
             # Raised where the story looks.
             self.trouble = error
 
-    def served(self, version):
+    def served(self, version, since=0.0):
         if self.trouble:
             raise self.trouble
-        own = [(orders, failed) for _, by, orders, failed in list(self.seen) if by == version]
+        own = [(orders, failed) for at, by, orders, failed in list(self.seen) if by == version and at >= since]
         return sum(orders for orders, _ in own), sum(failed for _, failed in own)
 
 
@@ -158,14 +162,17 @@ class EmbeddedMetrics:
 
     def __init__(self, emulator):
         self.logs, self.cloudwatch = emulator.client("logs"), emulator.client("cloudwatch")
+        self.taken = set()
 
     def take(self):
-        """How many lines were taken."""
-        events = self.logs.filter_log_events(logGroupName=f"/aws/lambda/{FUNCTION}", filterPattern='"_aws"')["events"]
+        """How many lines were taken: each is once."""
+        pages = self.logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{FUNCTION}", filterPattern='"_aws"')
+        events = [event for page in pages for event in page["events"] if event["eventId"] not in self.taken]
         lines = [json.loads(event["message"]) for event in events if '"_aws"' in event["message"]]
         for line in lines:
             (directive,) = line["_aws"]["CloudWatchMetrics"]
             self.put(directive, line, line["_aws"]["Timestamp"] / 1000)
+        self.taken.update(event["eventId"] for event in events)
         return len(lines)
 
     def put(self, directive, line, at):
@@ -211,13 +218,13 @@ def tell_story(args, check, folder, open_things):
     emulator = Emulator(folder)
     open_things.callback(emulator.stop)
     emulator.open()
-    storage, functions = emulator.client("s3"), emulator.client("lambda")
+    storage, functions, cloudwatch = map(emulator.client, ("s3", "lambda", "cloudwatch"))
     storage.create_bucket(Bucket=BUCKET)
     storage.put_object(Bucket=BUCKET, Key="checkout.zip", Body=archive(args.checkout, folder))
-    topic = commander(emulator, check)
+    outputs = commander(emulator, check)
 
     body = (DEPLOY / "cloudformation" / "demo.yaml").read_text()
-    demo = Stack(emulator, "demo", body, {"CodeBucket": BUCKET, "CodeKey": "checkout.zip", "AlarmTopic": topic})
+    demo = Stack(emulator, "demo", body, {"CodeBucket": BUCKET, "CodeKey": "checkout.zip", "AlarmTopic": outputs["TopicArn"]})
     check(collections.Counter(one["ResourceType"] for one in demo.resources()) == kinds(body), "demo.yaml: deployed")
     good = demo.outputs()["LiveVersion"]
 
@@ -234,6 +241,7 @@ def tell_story(args, check, folder, open_things):
     refused = functions.invoke(FunctionName=FUNCTION, Qualifier="live", Payload='{"order_id": ""}')
     check("order_id" in json.loads(refused["Payload"].read())["errorMessage"], "lambda: names what it cannot read")
 
+    bot = Bot(args, check, folder, open_things, emulator, outputs["TopicArn"], (outputs["ReadRoleArn"], outputs["WriteRoleArn"]))
     metrics = EmbeddedMetrics(emulator)
     metrics.remember(REMEMBERED)
     shoppers = Shoppers(emulator)
@@ -250,31 +258,36 @@ def tell_story(args, check, folder, open_things):
     orders, failed = shoppers.served(bad)
     # As the alarm of the stack asks.
     check(failed > 0.2 * orders > 0, f"lambda: {failed} of {orders} orders fail since")
-    shoppers.stop()
     check(metrics.take() > 0, "lambda: its log holds metrics in the embedded format")
 
-    # Refuses Insights, whose filters the emulator ignores; nobody hears its deliveries.
-    relay = Relay(emulator.port, "http://127.0.0.1:9")
-    open_things.callback(relay.close)
-    environment = {
-        "AWS_ACCESS_KEY_ID": "commander",
-        "AWS_SECRET_ACCESS_KEY": "any",
-        "AWS_REGION": REGION,
-        "AWS_ENDPOINT_URL": relay.url,
-        "PATH": os.environ["PATH"],
-    }
+    environment = {**bot.aws, "AWS_REGION": REGION, "PATH": os.environ["PATH"]}
     # Without a configuration: AWS's own naming tells enough.
     command = [args.bin, "investigate", "--service", FUNCTION, "--format", "json"]
     told = json.loads(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
-    verdict = told["verdict"]
     check.tell(f"    {told['summary']}")
-    check.tell(f"    confidence {verdict['confidence']:.2f}")
-    blamed = (verdict["cause"], (verdict["change"] or {}).get("resource"))
-    check(blamed == ("deployment", FUNCTION), f"verdict: {blamed}")
-    values = {entry["key"]: (entry["before"], entry["after"]) for entry in verdict["change"]["config"]}
-    expected = {"db_pool_size": ("10", "5"), "max_concurrent": ("5", "8")}
-    check(expected.items() <= values.items(), f"verdict: old and new values {values}")
+    blamed = (told["verdict"]["cause"], (told["verdict"]["change"] or {}).get("resource"))
+    check(blamed == ("deployment", FUNCTION), f"investigate, without a configuration: {blamed}")
+
+    # The first one told that all is well.
+    bot.hears_the_alarm(notifications=2)
+    bot.blames(
+        FUNCTION,
+        {"db_pool_size": ("10", "5"), "max_concurrent": ("5", "8")},
+        beside={"FAULT_SCENARIO": ("normal", "deployment_config_bug")},
+    )
+    # It would be well again within a minute, and close the incident: asked is whether the bot sees by itself that it helped.
+    cloudwatch.disable_alarm_actions(AlarmNames=[ALARM])
+    undone = bot.rolls_back(functions, FUNCTION, "live", good)
+
+    def recovered():
+        metrics.take()
+        return bot.slack.of_kind("incident_recovery")
+
+    until("the word about recovery", recovered, within=300)
+    bot.sees_recovery(FUNCTION, "live")
+    orders, failed = shoppers.served(good, undone)
+    check(failed < 0.2 * orders, f"recovery: {failed} of {orders} orders failed since")
 
 
 if __name__ == "__main__":
-    told(tell_story, "--bin", "--checkout", logs=("ministack.log",))
+    told(tell_story, "--bin", "--slack", "--checkout")

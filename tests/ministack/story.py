@@ -6,24 +6,18 @@ holds.
 
 import argparse
 import contextlib
-import json
-import os
 import pathlib
 import signal
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 
 import kinds
-from emulator import REGION, Emulator, free_port, keeps_metrics, sums, until, zipped
-from relay import Relay
+from bot import Bot
+from emulator import Emulator, keeps_metrics, sums, until, zipped
 from shop import ALIAS, FUNCTION, NAMESPACE, Shop
-from slack import Slack
 
 HERE = pathlib.Path(__file__).parent
-SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
 GOOD = {"DB_POOL_SIZE": "10", "MAX_CONCURRENT": "5"}
 BAD = {"DB_POOL_SIZE": "5", "MAX_CONCURRENT": "8"}
 ON_FUNCTION = [{"Name": "FunctionName", "Value": FUNCTION}]
@@ -33,6 +27,12 @@ SETTLES = 30
 ENOUGH = 60
 # Minutes of the shop's metrics from before the story: what is ordinary is not told from a minute or two.
 REMEMBERED = 120
+SERVICES = f"""
+[[service]]
+name = "{FUNCTION}"
+lambda = [{{ function = "{FUNCTION}", alias = "{ALIAS}" }}]
+metrics = [{{ namespace = "{NAMESPACE}", dimensions = {{ Service = "{FUNCTION}" }} }}]
+{kinds.CONFIGURATION}"""
 
 
 class Checks:
@@ -48,48 +48,6 @@ class Checks:
 
     def tell(self, what):
         print(f"{time.monotonic() - self.begun:6.1f} s  {what}", flush=True)
-
-
-def configuration(folder, ids, topic, read_role, write_role):
-    path = folder / "commander.toml"
-    path.write_text(f"""
-[slack]
-alert_channels = ["{ids['channel']}"]
-
-[aws]
-region = "{REGION}"
-read_role_arn = "{read_role}"
-write_role_arn = "{write_role}"
-topics = ["{topic}"]
-
-[approvals]
-approvers = ["{ids['approvers']}"]
-
-[[service]]
-name = "{FUNCTION}"
-lambda = [{{ function = "{FUNCTION}", alias = "{ALIAS}" }}]
-metrics = [{{ namespace = "{NAMESPACE}", dimensions = {{ Service = "{FUNCTION}" }} }}]
-{kinds.CONFIGURATION}""")
-    return str(path)
-
-
-def start_bot(binary, config, environment, folder, open_things):
-    """The bot as anybody runs it; it ends with the story."""
-    log = open_things.enter_context(open(folder / "bot.log", "wb"))
-    bot = subprocess.Popen([binary, "serve", "--config", config], env={**os.environ, **environment}, stdout=log, stderr=log)
-
-    def stop():
-        bot.terminate()
-        bot.wait(30)
-
-    open_things.callback(stop)
-    return bot
-
-
-def answer_of(url):
-    """The body, or `None` where nobody answers well."""
-    with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=30) as answer:
-        return answer.read()
 
 
 def deploy(functions, role):
@@ -143,37 +101,14 @@ def tell_story(args, check, folder, open_things):
     open_things.callback(shop.stop)
     shop.start()
 
-    bot_url = f"http://127.0.0.1:{free_port()}"
-    relay = Relay(emulator.port, bot_url)
-    open_things.callback(relay.close)
-    slack = Slack(args.slack, bot_url, SECRET)
-    open_things.callback(slack.stop)
     topic = sns.create_topic(Name="alarms")["TopicArn"]
-    config = configuration(folder, slack.ids, topic, role("commander-read"), role("commander-write"))
-    aws = {"AWS_ACCESS_KEY_ID": "commander", "AWS_SECRET_ACCESS_KEY": "any", "AWS_ENDPOINT_URL": relay.url}
-    database = f"sqlite://{folder}/commander.db"
-    environment = {
-        **aws,
-        "SLACK_API_URL": slack.ids["api"],
-        "SLACK_BOT_TOKEN": slack.ids["token"],
-        "SLACK_SIGNING_SECRET": SECRET,
-        "DATABASE_URL": database,
-        "COMMANDER_LISTEN": bot_url.removeprefix("http://"),
-    }
-    start_bot(args.bin, config, environment, folder, open_things)
-    until("the bot answers", lambda: answer_of(f"{bot_url}/healthz"))
-
-    sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=f"{relay.url}/sns")
-    until("the subscription is delivered", lambda: relay.deliveries("SubscriptionConfirmation"))
-    (subscription,) = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
-    check(relay.deliveries("SubscriptionConfirmation") == [(403, 200)], "sns: a forged signature is refused, a good one not")
-    check(subscription["SubscriptionArn"].startswith("arn:"), "sns: the bot confirms the subscription")
+    bot = Bot(args, check, folder, open_things, emulator, topic, (role("commander-read"), role("commander-write")), SERVICES)
 
     others = kinds.Kinds(emulator, lambda_role)
     others.change()
     # Past the relay: what it counts is the bot's.
-    direct = {**aws, "AWS_ENDPOINT_URL": emulator.url}
-    kinds.roll_back_all(others, check, args.rollbacks, config, direct)
+    direct = {**bot.aws, "AWS_ENDPOINT_URL": emulator.url}
+    kinds.roll_back_all(others, check, args.rollbacks, bot.config, direct)
 
     until("ordinary traffic", lambda: shop.served(good)[0] >= ENOUGH)
     check(shop.served(good)[1] == 0, "lambda: the function runs, and none of its invocations fails")
@@ -199,55 +134,13 @@ def tell_story(args, check, folder, open_things):
         ComparisonOperator="GreaterThanThreshold",
         AlarmActions=[topic],
     )
-    until("the alarm is delivered", lambda: relay.deliveries("Notification"))
-    check(relay.deliveries("Notification") == [(403, 200)], "alarm: CloudWatch's alarm comes over SNS and is believed")
-    until("the verdict", lambda: slack.of_kind("incident_result"))
-
-    def incident():
-        return json.loads(answer_of(f"{bot_url}/incidents/INC-1"))
-
-    told = incident()
-    verdict = told["verdict"]
-    blamed = (verdict["cause"], (verdict["change"] or {}).get("resource"))
-    check(blamed == ("deployment", FUNCTION), f"verdict: {verdict['cause']} of {(verdict['change'] or {}).get('resource')}")
-    values = {entry["key"]: (entry["before"], entry["after"]) for entry in verdict["change"]["config"]}
-    check(values == {key: (GOOD[key], BAD[key]) for key in GOOD}, f"verdict: old and new values {values}")
-
-    def headline_names_them():
-        told_in_thread = json.dumps(slack.of_kind("incident_headline"))
-        return all(f"{key} from {GOOD[key]} to {BAD[key]}" in told_in_thread for key in GOOD)
-
-    # The headline is edited at Slack's pace, which may be after the result was posted.
-    until("the headline names them", headline_names_them)
-    check(headline_names_them(), "verdict: the headline names them too")
-    sources = {item["source"] for item in told["evidence"]}
-    check(sources == {"logs", "metrics", "deploy"}, "verdict: it rests on logs, metrics and deployments")
+    bot.hears_the_alarm()
+    told = bot.blames(FUNCTION, {key: (GOOD[key], BAD[key]) for key in GOOD})
     check(any("logs:StartQuery" in gap["reason"] for gap in told["gaps"]), "verdict: that Insights is denied is a gap, and lines are read")
-    check.tell(f"    confidence {verdict['confidence']:.2f}")
-
-    button = until("the button", lambda: slack.with_button("rollback_approve"))
-    slack.click(slack.ids["stranger"], button, "rollback_approve")
-    refusal = until("the private answer to the stranger", lambda: slack.only_for(slack.ids["stranger"]))
-    check("not on the list of approvers" in refusal["text"], f"stranger: refused privately: {refusal['text']}")
-    check(relay.changes() == [], "nothing was changed before an approval")
-    slack.click(slack.ids["approver"], button, "rollback_approve")
-
-    def alias():
-        now = functions.get_alias(FunctionName=FUNCTION, Name=ALIAS)
-        return now["FunctionVersion"], now.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
-
-    until("the alias is back", lambda: alias() == (good, {}))
-    undone = time.time()
-    check(True, f"approver: {FUNCTION}:{ALIAS} is back at version {good}")
-    word = until("the word about recovery", lambda: slack.of_kind("incident_recovery"), within=240)
-    check(incident()["state"] == "recovered", f"recovery: {word['text']}")
+    undone = bot.rolls_back(functions, FUNCTION, ALIAS, good)
+    bot.sees_recovery(FUNCTION, ALIAS)
     served, failed = until("traffic after it", lambda: (seen := shop.served(good, undone))[0] >= ENOUGH and seen)
     check(failed == 0, f"recovery: none of {served} invocations failed since")
-    ((method, path, _, key),) = relay.changes()
-    check((method, path.rpartition("/functions/")[2]) == ("PUT", f"{FUNCTION}/aliases/{ALIAS}"), "one UpdateAlias, and no other change")
-    check(len(relay.calls_by(key)) == 1, "it was made with the writing role, which did nothing else")
-    audit = [args.bin, "incidents", "audit", "INC-1", "--database-url", database]
-    check(subprocess.run(audit, stdout=subprocess.DEVNULL).returncode == 0, "audit: the chain of hashes holds")
 
 
 def told(story, *options, logs=("bot.log", "ministack.log")):
