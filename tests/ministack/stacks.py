@@ -167,12 +167,12 @@ class EmbeddedMetrics:
     def take(self):
         """How many lines were taken: each is once."""
         pages = self.logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{FUNCTION}", filterPattern='"_aws"')
-        events = [event for page in pages for event in page["events"] if event["eventId"] not in self.taken]
+        events = [event for page in pages for event in page["events"] if event["message"] not in self.taken]
         lines = [json.loads(event["message"]) for event in events if '"_aws"' in event["message"]]
         for line in lines:
             (directive,) = line["_aws"]["CloudWatchMetrics"]
             self.put(directive, line, line["_aws"]["Timestamp"] / 1000)
-        self.taken.update(event["eventId"] for event in events)
+        self.taken.update(event["message"] for event in events)
         return len(lines)
 
     def put(self, directive, line, at):
@@ -264,7 +264,7 @@ def tell_story(args, check, folder, open_things):
     # Without a configuration: AWS's own naming tells enough.
     command = [args.bin, "investigate", "--service", FUNCTION, "--format", "json"]
     told = json.loads(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
-    check.tell(f"    {told['summary']}")
+    check.tell(f"    {told['summary']} {told['gaps'] or ''}")
     blamed = (told["verdict"]["cause"], (told["verdict"]["change"] or {}).get("resource"))
     check(blamed == ("deployment", FUNCTION), f"investigate, without a configuration: {blamed}")
 
