@@ -92,9 +92,8 @@ class Bot:
         believed = self.relay.deliveries("Notification") == notifications * [(403, 200)]
         self.check(believed, "alarm: CloudWatch's alarm comes over SNS and is believed")
 
-    def blames(self, function, values, beside=None):
-        """The incident with its verdict, which names what was changed, and `values` from the old to the new; what was
-        changed `beside` them is named where there is room."""
+    def blames(self, function, values):
+        """The incident with its verdict, which names what was changed, and `values` from the old to the new."""
         until("the verdict", lambda: self.slack.of_kind("incident_result"))
         told = self.incident()
         verdict = told["verdict"]
@@ -102,7 +101,7 @@ class Bot:
         blamed = (verdict["cause"], change.get("resource"))
         self.check(blamed == ("deployment", function), f"verdict: {verdict['cause']} of {change.get('resource')}")
         named = {entry["key"]: (entry["before"], entry["after"]) for entry in change["config"]}
-        self.check(named == values | (beside or {}), f"verdict: old and new values {named}")
+        self.check(named == values, f"verdict: old and new values {named}")
 
         def headline_names_them():
             told_in_thread = json.dumps(self.slack.of_kind("incident_headline"))
