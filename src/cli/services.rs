@@ -1,9 +1,10 @@
 //! `services import FILE`: `[[service]]` entries from what a stack, a Terraform state or tags already say.
 //!
 //! The rule that is not obvious: nothing is guessed. A resource that names no service is listed as a remark, and what
-//! AWS's own naming tells anyway (`/aws/lambda/<function>`) is left out.
+//! AWS's own naming tells anyway (`/aws/lambda/<function>`) is left out. Names are compared as the configuration compares
+//! them, in any case; what it names already is printed as a remark, so that what is appended to it is never refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -11,7 +12,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use crate::config::{EcsRef, LambdaRef, Service};
+use crate::config::{Config, EcsRef, LambdaRef, Service};
 
 /// A state of Terraform with thousands of resources has some tens of MB.
 const FILE_MAX: u64 = 256 * 1024 * 1024;
@@ -34,12 +35,15 @@ enum ServicesCommand {
         terraform show -json > state.json\n  \
         incident-commander services import state.json\n  \
         aws resourcegroupstaggingapi get-resources > tags.json\n  \
-        incident-commander services import tags.json >> commander.toml")]
+        incident-commander services import tags.json --config commander.toml >> commander.toml")]
     Import {
         /// JSON of `aws cloudformation describe-stack-resources` or `list-stack-resources`, of
         /// `terraform show -json`, a `terraform.tfstate`, or of `aws resourcegroupstaggingapi
         /// get-resources`; `-` reads standard input.
         file: PathBuf,
+        /// The configuration: services that it names already are printed as remarks.
+        #[arg(long, env = "COMMANDER_CONFIG")]
+        config: Option<PathBuf>,
     },
 }
 
@@ -61,7 +65,8 @@ enum What {
 }
 
 pub fn services(args: &ServicesArgs) -> anyhow::Result<()> {
-    let ServicesCommand::Import { file } = &args.command;
+    let ServicesCommand::Import { file, config } = &args.command;
+    let config = config.as_deref().map(Config::load).transpose()?.unwrap_or_default();
     let body = super::alert::contents(file, FILE_MAX)?;
     let value = serde_json::from_slice(&body).with_context(|| format!("{} is no JSON", file.display()))?;
     let resources = read(&value).with_context(|| {
@@ -70,8 +75,14 @@ pub fn services(args: &ServicesArgs) -> anyhow::Result<()> {
             file.display()
         )
     })?;
-    print!("{}", entries(resources)?);
+    print!("{}", entries(resources, &names(&config))?);
     Ok(())
+}
+
+/// Every name and alias of the configuration, in small letters.
+fn names(config: &Config) -> BTreeSet<String> {
+    let of = |service: &Service| [std::slice::from_ref(&service.name), &service.aliases].concat();
+    config.services.iter().flat_map(of).map(|name| name.to_lowercase()).collect()
 }
 
 /// The resources that the bot knows; `None` where the file is of no known kind.
@@ -183,8 +194,8 @@ fn last(text: &str, mark: char) -> String {
     text.rsplit(mark).next().unwrap_or(text).to_owned()
 }
 
-/// The entries as TOML, and a remark for each resource of no service.
-fn entries(resources: Vec<Resource>) -> anyhow::Result<String> {
+/// The entries as TOML, those of services that are known already as remarks, and a remark for each resource of no service.
+fn entries(resources: Vec<Resource>, known: &BTreeSet<String>) -> anyhow::Result<String> {
     let mut services: BTreeMap<String, Service> = BTreeMap::new();
     let (serving, beside): (Vec<_>, Vec<_>) = resources
         .into_iter()
@@ -197,8 +208,8 @@ fn entries(resources: Vec<Resource>) -> anyhow::Result<String> {
         };
         let tagged = resource.service.clone();
         // An alias has no tags of its own: it belongs to whose function it is.
-        let known = services.values().find(|service| service.lambda.iter().any(|one| one.function == own));
-        let name = tagged.or_else(|| known.map(|service| service.name.clone())).unwrap_or(own);
+        let whose = services.values().find(|service| service.lambda.iter().any(|one| one.function == own));
+        let name = tagged.or_else(|| whose.map(|service| service.name.clone())).unwrap_or(own);
         take(entry(&mut services, &name), resource);
     }
     let mut left = Vec::new();
@@ -209,15 +220,15 @@ fn entries(resources: Vec<Resource>) -> anyhow::Result<String> {
         }
     }
     let mut out = String::new();
-    for service in services.into_values() {
-        out.push_str("[[service]]\n");
-        let table = toml::Table::try_from(&service).context("an entry cannot be written as TOML")?;
-        // In the order of the configuration, not of the alphabet.
-        let keys = ["name", "owner", "lambda", "ecs", "ssm_paths", "log_groups"];
-        for (key, value) in keys.iter().filter_map(|key| Some((key, table.get(*key)?))) {
-            if value.as_array().is_none_or(|list| !list.is_empty()) {
-                let _ = writeln!(out, "{key} = {value}");
+    for (name, service) in services {
+        let written = written(&service)?;
+        if known.contains(&name) {
+            out.push_str("# In the configuration already; this was found of it:\n");
+            for line in written.lines() {
+                let _ = writeln!(out, "# {line}");
             }
+        } else {
+            out.push_str(&written);
         }
         out.push('\n');
     }
@@ -234,8 +245,24 @@ fn entries(resources: Vec<Resource>) -> anyhow::Result<String> {
     Ok(out)
 }
 
+/// One entry of the configuration.
+fn written(service: &Service) -> anyhow::Result<String> {
+    let mut out = String::from("[[service]]\n");
+    let table = toml::Table::try_from(service).context("an entry cannot be written as TOML")?;
+    // In the order of the configuration, not of the alphabet.
+    let keys = ["name", "owner", "lambda", "ecs", "ssm_paths", "log_groups"];
+    for (key, value) in keys.iter().filter_map(|key| Some((key, table.get(*key)?))) {
+        if value.as_array().is_none_or(|list| !list.is_empty()) {
+            let _ = writeln!(out, "{key} = {value}");
+        }
+    }
+    Ok(out)
+}
+
+/// The service of a name in any case; it is written as it was read first.
 fn entry<'a>(services: &'a mut BTreeMap<String, Service>, name: &str) -> &'a mut Service {
-    services.entry(name.to_owned()).or_insert_with(|| Service { name: name.to_owned(), ..Service::default() })
+    let new = || Service { name: name.to_owned(), ..Service::default() };
+    services.entry(name.to_lowercase()).or_insert_with(new)
 }
 
 /// The service of a resource that does not serve by itself: by its tag, else the one whose name is a part of its path.
@@ -265,13 +292,20 @@ fn take(service: &mut Service, resource: Resource) {
         }
         What::Alias { function, alias } => {
             service.lambda.retain(|one| one.function != function || one.alias.is_some());
-            service.lambda.push(LambdaRef { function, alias: Some(alias) });
+            let one = LambdaRef { function, alias: Some(alias) };
+            if !service.lambda.contains(&one) {
+                service.lambda.push(one);
+            }
         }
-        What::Container(ecs) => service.ecs.push(ecs),
+        What::Container(ecs) => {
+            if !service.ecs.contains(&ecs) {
+                service.ecs.push(ecs);
+            }
+        }
         // Where Lambda writes is known by the function's name.
         What::LogGroup(name) => {
             let known = |one: &LambdaRef| name.strip_prefix("/aws/lambda/") == Some(&one.function);
-            if !service.lambda.iter().any(known) {
+            if !service.lambda.iter().any(known) && !service.log_groups.contains(&name) {
                 service.log_groups.push(name);
             }
         }
@@ -293,7 +327,7 @@ mod tests {
 
     /// What is printed, and what the configuration makes of it.
     fn imported(value: &Value) -> (String, Config) {
-        let text = entries(read(value).unwrap()).unwrap();
+        let text = entries(read(value).unwrap(), &BTreeSet::new()).unwrap();
         let config = Config::parse(&text).unwrap();
         (text, config)
     }
@@ -365,6 +399,38 @@ mod tests {
         let shop = config.service("shop").unwrap();
         assert_eq!((shop.lambda.len(), shop.log_groups.len()), (2, 1));
         assert_eq!(shop.ssm_paths, ["/shop/"]);
+    }
+
+    fn container(arn: &str, tag: &str) -> Value {
+        let arn = format!("arn:aws:ecs:us-east-1:123456789012:service/{arn}");
+        json!({ "ResourceARN": arn, "Tags": [{ "Key": "service", "Value": tag }] })
+    }
+
+    #[test]
+    fn one_service_in_two_spellings_is_one_and_what_is_told_twice_is_listed_once() {
+        let (text, config) = imported(&json!({ "ResourceTagMappingList": [
+            container("prod/refunds", "Shop"), container("prod/refunds", "shop"), container("prod/orders", "SHOP"),
+        ] }));
+        assert_eq!(config.services.len(), 1, "{text}");
+        assert_eq!(config.services[0].name, "Shop");
+        let told: Vec<&str> = config.services[0].ecs.iter().map(|one| one.service.as_str()).collect();
+        assert_eq!(told, ["refunds", "orders"]);
+    }
+
+    #[test]
+    fn what_is_appended_to_a_configuration_that_names_it_already_is_accepted() {
+        let mut text = "[[service]]\nname = \"Shop\"\naliases = [\"web\"]\n".to_owned();
+        let state = json!({ "ResourceTagMappingList": [
+            container("prod/a", "shop"), container("prod/b", "WEB"), container("prod/c", "refunds\n[aws]\n"),
+        ] });
+        for _ in 0..2 {
+            let known = names(&Config::parse(&text).unwrap());
+            text.push_str(&entries(read(&state).unwrap(), &known).unwrap());
+        }
+        let config = Config::parse(&text).unwrap();
+        let told: Vec<&str> = config.services.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(told, ["Shop", "refunds\n[aws]\n"], "{text}");
+        assert!(text.contains("# name = \"shop\"") && text.contains("# ecs = "), "{text}");
     }
 
     #[test]
