@@ -28,6 +28,7 @@ cargo bench --bench shifts_change
 
 step "size, memory and start of what is handed out"
 cargo build --profile dist --bins
+cargo build --release --example slack_alone
 python3 benches/footprint.py
 
 step "every parser that strangers reach, fuzzed"
