@@ -3,6 +3,7 @@
 //! The rule that is not obvious: an unknown key is an error with line and column, because a typo in
 //! an approver list must not silently mean 'nobody' or 'everybody'.
 
+mod arns;
 mod maintenance;
 
 use std::fmt;
@@ -299,8 +300,10 @@ pub fn parse_period(text: &str) -> Option<SignedDuration> {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("cannot read the configuration {path}: {source}")]
-    Read { path: String, source: std::io::Error },
+    #[error("cannot read the configuration {path}: {reason}")]
+    Read { path: String, reason: std::io::Error },
+    #[error("{variable} names {path}, which cannot be read: {reason}")]
+    SecretFile { variable: String, path: String, reason: std::io::Error },
     #[error("the configuration {path}: {message}")]
     Parse { path: String, message: String },
     #[error("{0}")]
@@ -315,7 +318,7 @@ impl Config {
     pub fn load(path: &std::path::Path) -> Result<Self, ConfigError> {
         let shown = path.display().to_string();
         let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: shown.clone(), source })?;
+            .map_err(|reason| ConfigError::Read { path: shown.clone(), reason })?;
         Self::parse(&text).map_err(|message| ConfigError::Parse { path: shown, message })
     }
 
@@ -335,6 +338,20 @@ impl Config {
             }
         }
         Ok(config)
+    }
+
+    /// Whether each role and topic that is named has the shape of one.
+    fn check_arns(&self) -> Result<(), String> {
+        let aws = &self.aws;
+        arns::role("[aws] read_role_arn", aws.read_role_arn.as_deref())?;
+        arns::role("[aws] write_role_arn", aws.write_role_arn.as_deref())?;
+        aws.topics.iter().try_for_each(|topic| arns::topic("[aws] topics", topic))?;
+        for service in &self.services {
+            let of = |key: &str| format!("{key} of the service {:?}", service.name);
+            arns::role(&of("read_role_arn"), service.read_role_arn.as_deref())?;
+            arns::role(&of("write_role_arn"), service.write_role_arn.as_deref())?;
+        }
+        Ok(())
     }
 
     /// The entry of a service by its name or an alias, in any case.
@@ -406,7 +423,11 @@ pub const SECRETS: [(&str, &str); 4] = [
 #[derive(Clone, PartialEq, Eq)]
 pub enum Secret {
     Value(String),
-    File(PathBuf),
+    File {
+        /// What named the file, such as `SLACK_BOT_TOKEN_FILE`.
+        variable: String,
+        path: PathBuf,
+    },
 }
 
 impl Secret {
@@ -415,13 +436,16 @@ impl Secret {
     pub fn read(&self) -> Result<String, ConfigError> {
         match self {
             Self::Value(value) => Ok(value.clone()),
-            Self::File(path) => {
+            Self::File { variable, path } => {
                 let shown = path.display().to_string();
-                let text = std::fs::read_to_string(path)
-                    .map_err(|source| ConfigError::Read { path: shown.clone(), source })?;
+                let text = std::fs::read_to_string(path).map_err(|reason| ConfigError::SecretFile {
+                    variable: variable.clone(),
+                    path: shown.clone(),
+                    reason,
+                })?;
                 let text = text.trim().to_owned();
                 if text.is_empty() {
-                    return Err(ConfigError::Invalid(format!("the secret file {shown} is empty")));
+                    return Err(ConfigError::Invalid(format!("{variable} names {shown}, which is empty")));
                 }
                 Ok(text)
             }
@@ -434,11 +458,12 @@ impl Secret {
     /// Where both are set.
     pub fn from_env(name: &str) -> Result<Option<Self>, ConfigError> {
         let value = std::env::var(name).ok().filter(|value| !value.is_empty());
-        let file = std::env::var(format!("{name}_FILE")).ok().filter(|value| !value.is_empty());
+        let variable = format!("{name}_FILE");
+        let file = std::env::var(&variable).ok().filter(|value| !value.is_empty());
         match (value, file) {
-            (Some(_), Some(_)) => Err(ConfigError::Invalid(format!("{name} and {name}_FILE are both set"))),
+            (Some(_), Some(_)) => Err(ConfigError::Invalid(format!("{name} and {variable} are both set"))),
             (Some(value), None) => Ok(Some(Self::Value(value))),
-            (None, Some(file)) => Ok(Some(Self::File(file.into()))),
+            (None, Some(path)) => Ok(Some(Self::File { variable, path: path.into() })),
             (None, None) => Ok(None),
         }
     }
@@ -448,7 +473,7 @@ impl fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Value(_) => formatter.write_str("Secret(…)"),
-            Self::File(path) => write!(formatter, "Secret(file {})", path.display()),
+            Self::File { path, .. } => write!(formatter, "Secret(file {})", path.display()),
         }
     }
 }
@@ -504,7 +529,7 @@ impl Settings {
         {
             secret.read()?;
         }
-        Ok(())
+        self.config.check_arns().map_err(ConfigError::Invalid)
     }
 }
 
@@ -565,6 +590,14 @@ mod tests {
     fn two_services_of_one_name_are_refused() {
         let text = "[[service]]\nname = \"a\"\n[[service]]\nname = \"b\"\naliases = [\"A\"]\n";
         assert!(Config::parse(text).unwrap_err().contains("two services"));
+    }
+
+    #[test]
+    fn a_secret_file_that_is_missing_is_told_with_the_variable_that_names_it() {
+        let path = PathBuf::from("/nowhere/bot-token");
+        let secret = Secret::File { variable: "SLACK_BOT_TOKEN_FILE".into(), path };
+        let told = secret.read().unwrap_err().to_string();
+        assert!(told.starts_with("SLACK_BOT_TOKEN_FILE names /nowhere/bot-token"), "{told}");
     }
 
     #[test]

@@ -299,17 +299,18 @@ impl Clients {
     /// # Errors
     /// When STS cannot be asked.
     pub async fn caller(&self, deadline: Instant) -> Result<Caller, ReadError> {
-        let ask = || async {
-            const ACTION: &str = "sts:GetCallerIdentity";
-            let answer = within(deadline, ACTION, self.sts.get_caller_identity().send()).await?;
-            // The SDK takes half a document for a whole one that says less.
-            let (Some(account), Some(arn)) = (answer.account(), answer.arn()) else {
-                let message = "it names no account".to_owned();
-                return Err(ReadError::Unreadable { action: ACTION.to_owned(), message });
-            };
-            Ok(Caller { account: account.to_owned(), arn: arn.to_owned() })
-        };
-        self.caller.get_or_try_init(ask).await.cloned()
+        self.caller.get_or_try_init(|| who(&self.sts, deadline)).await.cloned()
+    }
+
+    /// Whose credentials an approved change is made with, asked of AWS at each call; `None` where it has no role of its
+    /// own. Nothing is changed by it.
+    ///
+    /// # Errors
+    /// Where the role cannot be assumed, or STS cannot be asked.
+    pub async fn writing_caller(&self, deadline: Instant) -> Option<Result<Caller, ReadError>> {
+        let role = self.write_role_arn.as_ref()?;
+        let config = assume(&self.base, role, SESSION, self.external_id.as_deref()).await;
+        Some(who(&aws_sdk_sts::Client::new(&config), deadline).await)
     }
 
     /// What an approved change is called in CloudTrail, where it has a role of its own.
@@ -333,6 +334,18 @@ impl Clients {
             appconfig: aws_sdk_appconfig::Client::new(&config),
         }
     }
+}
+
+/// Whose credentials a client of STS has.
+async fn who(sts: &aws_sdk_sts::Client, deadline: Instant) -> Result<Caller, ReadError> {
+    const ACTION: &str = "sts:GetCallerIdentity";
+    let answer = within(deadline, ACTION, sts.get_caller_identity().send()).await?;
+    // The SDK takes half a document for a whole one that says less.
+    let (Some(account), Some(arn)) = (answer.account(), answer.arn()) else {
+        let message = "it names no account".to_owned();
+        return Err(ReadError::Unreadable { action: ACTION.to_owned(), message });
+    };
+    Ok(Caller { account: account.to_owned(), arn: arn.to_owned() })
 }
 
 async fn assume(base: &SdkConfig, role: &str, session: &str, external_id: Option<&str>) -> SdkConfig {

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::DEFAULT_DATABASE;
-use crate::store::Store;
 
 #[derive(Debug, Args)]
 pub struct BackupArgs {
@@ -16,7 +15,7 @@ pub struct BackupArgs {
 }
 
 pub async fn backup(args: BackupArgs) -> anyhow::Result<()> {
-    let store = Store::open_beside(&args.database_url).await?;
+    let store = super::open_beside(&args.database_url).await?;
     store.back_up(&args.file).await?;
     eprintln!("{} is a whole copy; docs/operations.md says how it is restored", args.file.display());
     Ok(())

@@ -94,7 +94,7 @@ pub async fn incidents(args: IncidentsArgs) -> anyhow::Result<()> {
     if args.format == Format::Csv && !matches!(command, IncidentsCommand::Export { all: true, .. }) {
         return Err(Misuse("--format csv is for `incidents export --all`".to_owned()).into());
     }
-    let store = Store::open_beside(&args.database_url).await?;
+    let store = super::open_beside(&args.database_url).await?;
     store.expect_current().await?;
     let as_json = args.format == Format::Json;
     match command {

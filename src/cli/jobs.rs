@@ -4,7 +4,6 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
 use super::{DEFAULT_DATABASE, Format, Misuse};
-use crate::store::Store;
 
 #[derive(Debug, Args)]
 pub struct JobsArgs {
@@ -33,7 +32,7 @@ enum JobsCommand {
 }
 
 pub async fn jobs(args: JobsArgs) -> anyhow::Result<()> {
-    let store = Store::open_beside(&args.database_url).await?;
+    let store = super::open_beside(&args.database_url).await?;
     store.expect_current().await?;
     let aside = store.put_aside().await?;
     match args.command.unwrap_or(JobsCommand::List) {

@@ -28,6 +28,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Config, ConfigError, Secret, Settings};
+use crate::store::{Store, StoreError};
 
 const DEFAULT_DATABASE: &str = "sqlite://incident-commander.db";
 
@@ -188,6 +189,19 @@ impl Common {
             public_url: self.public_url.clone(),
         })
     }
+}
+
+/// Opens the database beside `serve`, for a command that looks into it or notes something down.
+///
+/// # Errors
+/// Where there is none, with what would name it: whoever types this is seldom in the service's environment.
+async fn open_beside(database_url: &str) -> anyhow::Result<Store> {
+    Store::open_beside(database_url).await.map_err(|error| match error {
+        StoreError::Open { path, .. } => anyhow::anyhow!(
+            "there is no database {path}: name the one that `serve` works with by DATABASE_URL or --database-url"
+        ),
+        other => other.into(),
+    })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]

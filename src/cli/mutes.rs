@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{DEFAULT_DATABASE, Format};
 use crate::domain::alert::AlertState;
-use crate::store::{Held, Mute, Store};
+use crate::store::{Held, Mute};
 
 #[derive(Debug, Args)]
 pub struct MutesArgs {
@@ -37,7 +37,7 @@ struct Line {
 }
 
 pub async fn mutes(args: MutesArgs) -> anyhow::Result<()> {
-    let store = Store::open_beside(&args.database_url).await?;
+    let store = super::open_beside(&args.database_url).await?;
     store.expect_current().await?;
     let MutesCommand::List { all } = args.command.unwrap_or(MutesCommand::List { all: false });
     let mut lines = Vec::new();

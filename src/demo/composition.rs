@@ -24,19 +24,30 @@ use crate::checkout::{self, SERVICE_NAME};
 use crate::clock::Clock;
 use crate::config::{AwsKey, Config, Secret, Settings};
 
-/// What a reading role needs, and no more: the test of the whole story is that this suffices.
-const READ_ACTIONS: [&str; 11] = [
+/// What the reading role may do, and nothing else: what deploy/iam-read.json lets a team's own do, and no change. The test
+/// of the whole story is that this suffices.
+const READ_ACTIONS: [&str; 21] = [
+    "appconfig:Get*",
+    "appconfig:List*",
+    "cloudformation:Describe*",
     "cloudtrail:LookupEvents",
     "cloudwatch:GetMetricData",
     "cloudwatch:ListMetrics",
-    "cloudwatch:DescribeAlarms",
-    "logs:DescribeLogGroups",
-    "logs:FilterLogEvents",
-    "logs:StartQuery",
-    "logs:GetQueryResults",
-    "logs:StopQuery",
+    "codedeploy:BatchGet*",
+    "codedeploy:List*",
+    "ecs:Describe*",
+    "ecs:List*",
     "lambda:Get*",
     "lambda:List*",
+    "logs:DescribeLogGroups",
+    "logs:FilterLogEvents",
+    "logs:GetQueryResults",
+    "logs:StartQuery",
+    "logs:StopQuery",
+    "ssm:Describe*",
+    "ssm:Get*",
+    "sts:GetCallerIdentity",
+    "xray:GetServiceGraph",
 ];
 /// What the writing role may do, and nothing else: it reads nothing.
 const WRITE_ACTIONS: [&str; 4] = [
@@ -396,4 +407,20 @@ fn settings(
         alert_token: None,
         public_url: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demos_bot_may_read_what_the_shipped_policy_lets_a_teams_own_read() {
+        let shipped: serde_json::Value =
+            serde_json::from_str(include_str!("../../deploy/iam-read.json")).unwrap();
+        let role = Identity::session("123456789012", "commander-read", "any").allowing(&READ_ACTIONS);
+        for action in shipped["Statement"][0]["Action"].as_array().unwrap() {
+            let action = action.as_str().unwrap();
+            assert_eq!(role.authorise(action), Ok(()), "{action}");
+        }
+    }
 }

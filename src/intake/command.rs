@@ -1,7 +1,7 @@
 //! `/investigate` and what may follow it, as people type it; a mention says the same words.
 //!
 //! The rule that is not obvious: a time stays words here, because whose clock it is on is not known
-//! yet. [`COMMANDS`] is the one list of what can be typed: help, README and mistakes quote it.
+//! yet. [`COMMANDS`] is the one list of what can be typed: help, docs/commands.md and mistakes quote it.
 
 use jiff::SignedDuration;
 

@@ -31,6 +31,17 @@ pub struct Access {
     pub date: Option<Timestamp>,
 }
 
+/// What Slack says of a user's id.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The handle, without its `@`.
+    pub name: String,
+    /// Nobody signs in as them any more.
+    pub deactivated: bool,
+    /// An app's or a workflow's: it presses nothing.
+    pub is_bot: bool,
+}
+
 impl Slack {
     /// Asks what the bot token may do.
     pub async fn access(&self) -> Result<Access, SlackError> {
@@ -42,6 +53,18 @@ impl Slack {
     /// Whether the bot may read a channel, which it may where somebody invited it.
     pub async fn can_read(&self, channel: &str) -> Result<(), SlackError> {
         self.read("conversations.history", &[("channel", channel), ("limit", "1")]).await.map(drop)
+    }
+
+    /// Who a user's id is.
+    pub async fn standing(&self, user: &str) -> Result<Standing, SlackError> {
+        let answer = self.read("users.info", &[("user", user)]).await?;
+        let user = &answer["user"];
+        let is = |key: &str| user[key].as_bool().unwrap_or_default();
+        Ok(Standing {
+            name: user["name"].as_str().unwrap_or_default().to_owned(),
+            deactivated: is("deleted"),
+            is_bot: is("is_bot"),
+        })
     }
 
     async fn ask_access(&self) -> Result<Access, SlackError> {

@@ -25,5 +25,5 @@ pub mod storm;
 pub mod text;
 pub mod views;
 
-pub use access::Access;
+pub use access::{Access, Standing};
 pub use client::{Posted, Slack, SlackError};

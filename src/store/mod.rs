@@ -253,7 +253,8 @@ fn known_version() -> i64 {
     MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default()
 }
 
-fn path_of(url: &str) -> Result<PathBuf> {
+/// The file that a database's URL names.
+pub fn path_of(url: &str) -> Result<PathBuf> {
     let rest = url.strip_prefix("sqlite:").ok_or_else(|| StoreError::Url { url: url.to_owned() })?;
     let rest = rest.strip_prefix("//").unwrap_or(rest);
     let path = rest.split('?').next().unwrap_or_default();

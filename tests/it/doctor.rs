@@ -12,6 +12,7 @@ use incident_commander::demo::aws::Fault;
 use incident_commander::demo::slack::workspace::id;
 use incident_commander::demo::slack::{Options, SlackWorld};
 use incident_commander::slack::scopes;
+use incident_commander::store::Store;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -32,7 +33,7 @@ async fn healthy(folder: &std::path::Path) -> (SlackWorld, Settings) {
     settings.slack_app_token = Some(Secret::Value("xapp-demo".into()));
     settings.slack_api_url = Some(api);
     settings.config.slack.alert_channels = vec![id::ALERTS.into()];
-    settings.config.approvals.approvers = vec![id::APPROVERS.into()];
+    settings.config.approvals.approvers = vec![id::APPROVERS.into(), id::APPROVER.into()];
     (slack, settings)
 }
 
@@ -58,9 +59,16 @@ async fn where_nothing_is_missing_nothing_fails() {
     let (_slack, settings) = healthy(folder.path()).await;
     let findings = slack_findings(&settings).await;
     assert!(findings.iter().all(|finding| finding.health == Health::Good), "{findings:#?}");
-    for check in
-        ["slack token", "slack scopes", "slack socket mode", "slack channel", "slack approvers", "clock"]
-    {
+    for check in [
+        "slack token",
+        "slack scopes",
+        "slack socket mode",
+        "slack channel",
+        "slack approvers",
+        "slack people",
+        "clock",
+        "database",
+    ] {
         assert!(findings.iter().any(|finding| finding.check == check), "{check}: {findings:#?}");
     }
 }
@@ -117,6 +125,90 @@ async fn half_of_what_slack_needs_fails_and_none_of_it_does_not() {
     settings.slack_bot_token = None;
     let findings = slack_findings(&settings).await;
     assert!(findings.iter().all(|finding| finding.health != Health::Failed), "{findings:#?}");
+}
+
+#[tokio::test]
+async fn an_approver_who_does_not_exist_is_a_bot_or_has_no_id_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_slack, mut settings) = healthy(folder.path()).await;
+    for (listed, check, said) in [
+        ("U0NOBODY", "slack people", "Copy member ID"),
+        (id::APP_USER, "slack people", "is a bot"),
+        ("@alex", "approvers", "no id"),
+    ] {
+        settings.config.approvals.approvers = vec![listed.into()];
+        let finding = failure(&settings).await;
+        let line = finding.to_string();
+        assert_eq!(finding.check, check, "{line}");
+        assert!(line.contains(listed) && line.contains(said), "{line}");
+    }
+    settings.config.approvals.approvers = vec![id::APPROVER.into()];
+    settings.config.people =
+        vec![incident_commander::config::Person { slack: "U0NOBODY".into(), aws: Vec::new() }];
+    assert!(failure(&settings).await.to_string().contains("U0NOBODY"), "whoever is who in AWS is one too");
+}
+
+#[tokio::test]
+async fn an_arn_that_is_none_fails_before_serve_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_slack, healthy) = healthy(folder.path()).await;
+    let told = |settings: Settings| async move { failure(&settings).await.to_string() };
+    let mut settings = healthy.clone();
+    settings.config.aws.write_role_arn = Some("not-an-arn".to_owned());
+    let line = told(settings).await;
+    assert!(line.contains("[aws] write_role_arn") && line.contains("arn:aws:iam::"), "{line}");
+    let mut settings = healthy.clone();
+    settings.config.aws.topics = vec!["nonsense".to_owned()];
+    let line = told(settings).await;
+    assert!(line.contains("[aws] topics") && line.contains("arn:aws:sns:"), "{line}");
+    let mut settings = healthy;
+    settings.config.services = vec![incident_commander::config::Service {
+        name: "payments".to_owned(),
+        read_role_arn: Some("payments-read".to_owned()),
+        ..Default::default()
+    }];
+    let line = told(settings).await;
+    assert!(line.contains("read_role_arn of the service \"payments\""), "{line}");
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_version_fails_and_one_of_an_older_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_slack, settings) = healthy(folder.path()).await;
+    Store::open(&settings.database_url).await.unwrap().close().await;
+    let of_database = || async {
+        let all = slack_findings(&settings).await.into_iter();
+        all.filter(|finding| finding.check == "database")
+            .map(|finding| finding.to_string())
+            .collect::<String>()
+    };
+    assert!(of_database().await.starts_with("ok"), "{}", of_database().await);
+    let database = sqlx::SqlitePool::connect(&settings.database_url).await.unwrap();
+    let newest = "(SELECT max(version) FROM _sqlx_migrations)";
+    for (change, begins, says) in [
+        (format!("UPDATE _sqlx_migrations SET version = 9999 WHERE version = {newest}"), "fail", "newer"),
+        (format!("DELETE FROM _sqlx_migrations WHERE version = {newest}"), "note", "backup"),
+    ] {
+        sqlx::query(sqlx::AssertSqlSafe(change)).execute(&database).await.unwrap();
+        let line = of_database().await;
+        assert!(line.starts_with(begins) && line.contains(says), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_made_fails_and_looking_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_slack, mut settings) = healthy(folder.path()).await;
+    let at = |path: &str| format!("sqlite://{}", folder.path().join(path).display());
+    std::fs::write(folder.path().join("a-file"), "").unwrap();
+    settings.database_url = at("a-file/bot.db");
+    let line = failure(&settings).await.to_string();
+    assert!(line.contains("cannot be made") && line.contains("DATABASE_URL"), "{line}");
+    settings.database_url = at("later/and/deeper/bot.db");
+    let findings = slack_findings(&settings).await;
+    assert!(findings.iter().all(|finding| finding.health == Health::Good), "{findings:#?}");
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(left, [folder.path().join("a-file")]);
 }
 
 /// Settings that reach an account in which a function, its log group and an ECS service are `checkout`'s.
@@ -219,6 +311,31 @@ async fn each_place_where_a_service_runs_is_looked_at_and_named() {
     settings.config.services = vec![service("payments", "arn:aws:iam::222222222222:role/nobody-made-this")];
     let told = lines(&examine(&settings, None).await);
     assert!(told.iter().any(|line| line.starts_with("fail") && line.contains("sts:AssumeRole")), "{told:#?}");
+}
+
+#[tokio::test]
+async fn the_writing_role_is_assumed_and_one_that_cannot_be_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let (account, mut settings) = in_aws(folder.path()).await;
+    settings.config.approvals.approvers = vec![id::APPROVER.into()];
+    let mut told_of = async |role: Option<String>| {
+        settings.config.aws.write_role_arn = role;
+        let told = lines(&examine(&settings, None).await).into_iter();
+        told.filter(|line| line.contains("aws writing role")).collect::<String>()
+    };
+    let role = account.world.add_role("commander-write", &["lambda:UpdateAlias"]);
+    let line = told_of(Some(role.clone())).await;
+    assert!(
+        line.starts_with("ok") && line.contains("assumed-role/commander-write/incident-commander"),
+        "{line}"
+    );
+    let line = told_of(Some(role.replace("commander-write", "comander-write"))).await;
+    assert!(line.starts_with("fail") && line.contains("sts:AssumeRole"), "{line}");
+    let line = told_of(Some(role.replace("123456789012", "222222222222"))).await;
+    assert!(line.starts_with("fail") && line.contains("services are read in 123456789012"), "{line}");
+    let line = told_of(None).await;
+    assert!(line.starts_with("note") && line.contains("deploy/iam-write.json"), "{line}");
+    assert!(account.world.mutations().is_empty(), "nothing is changed by looking");
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ const WITHIN: Duration = Duration::from_secs(20);
 
 const ACCOUNT: &str = "aws account";
 const PERMISSIONS: &str = "aws permissions";
+const WRITING: &str = "aws writing role";
 
 /// The policy that reading needs; nothing is called for it.
 pub async fn policy(settings: &Settings) -> anyhow::Result<serde_json::Value> {
@@ -40,6 +41,7 @@ pub(super) async fn examine(settings: &Settings, service: Option<&str>) -> Vec<F
     let looks = std::iter::once((accounts.own(), None)).chain(elsewhere);
     let looks = looks.map(|(clients, of)| async move { account(clients, of.as_deref(), now).await });
     let mut findings = futures::future::join_all(looks).await.concat();
+    findings.extend(no_writer(settings));
     let usable = findings.iter().all(|finding| finding.health != Health::Failed);
     if let Some(name) = service.filter(|_| usable) {
         let known = crate::worker::service_settings(&settings.config, name);
@@ -53,17 +55,16 @@ pub(super) async fn examine(settings: &Settings, service: Option<&str>) -> Vec<F
 /// Whose credentials are used there and which reads they allow. `of` says for which services, where not for every one.
 async fn account(clients: &Clients, of: Option<&str>, now: Timestamp) -> Vec<Finding> {
     let (deadline, region) = (Instant::now() + WITHIN, clients.region());
-    let mut findings = match clients.caller(deadline).await {
-        Ok(caller) => {
-            let what = format!("{} in {} ({region}){}", caller.arn, caller.account, of.unwrap_or_default());
-            vec![Finding::good(ACCOUNT, what)]
-        }
+    let caller = match clients.caller(deadline).await {
+        Ok(caller) => caller,
         Err(error) => {
             let Some(of) = of else { return vec![unusable(&error)] };
             let remedy = "let the process's own identity assume that role (its trust policy and `sts:AssumeRole`), with the `external_id` that it asks for";
             return vec![Finding::failed(ACCOUNT, format!("{region}{of}: {error}"), remedy)];
         }
     };
+    let what = format!("{} in {} ({region}){}", caller.arn, caller.account, of.unwrap_or_default());
+    let mut findings = vec![Finding::good(ACCOUNT, what)];
     let place = of.map(|of| format!(" in {region}{of}")).unwrap_or_default();
     let tried = permissions::try_all(clients, now, deadline).await;
     let refused: Vec<Finding> = tried.iter().filter_map(|one| refusal(one, &place)).collect();
@@ -71,7 +72,41 @@ async fn account(clients: &Clients, of: Option<&str>, now: Timestamp) -> Vec<Fin
         findings.push(Finding::good(PERMISSIONS, format!("all {} reads are allowed{place}", tried.len())));
     }
     findings.extend(refused);
+    findings.extend(writer(clients, &caller.account, &place, deadline).await);
     findings
+}
+
+/// Whether the role of approved changes can be assumed, and is one of the account whose services are read.
+async fn writer(clients: &Clients, read: &str, place: &str, deadline: Instant) -> Option<Finding> {
+    Some(match clients.writing_caller(deadline).await? {
+        Ok(writer) if writer.account == read => {
+            Finding::good(WRITING, format!("{} can be assumed{place}", writer.arn))
+        }
+        Ok(writer) => Finding::failed(
+            WRITING,
+            format!("{} is of {}, and services are read in {read}{place}", writer.arn, writer.account),
+            "name a role of the account in which the services run",
+        ),
+        Err(error) => Finding::failed(
+            WRITING,
+            format!("it cannot be assumed{place}, so that no approved rollback is made: {error}"),
+            "mend `write_role_arn`, or let the process's own identity assume that role (its trust policy and `sts:AssumeRole`)",
+        ),
+    })
+}
+
+/// Somebody may approve, and nothing may be changed.
+fn no_writer(settings: &Settings) -> Option<Finding> {
+    let config = &settings.config;
+    let none = config.aws.write_role_arn.is_none()
+        && config.services.iter().all(|service| service.write_role_arn.is_none());
+    (none && !super::approvers(settings).is_empty()).then(|| {
+        Finding::note(
+            WRITING,
+            "none is named: an approved rollback is tried with the credentials that read",
+            "name a role with deploy/iam-write.json as [aws] write_role_arn",
+        )
+    })
 }
 
 fn unusable(error: &ReadError) -> Finding {

@@ -1,12 +1,13 @@
 //! `doctor`: whether everything is there that `serve` needs, and what to do where it is not.
 //!
-//! A check is a function that looks at one thing and returns findings; nothing is changed by it. The rule
+//! A check is a function that looks at one thing and returns findings; nothing is left changed by it. The rule
 //! that is not obvious: only what keeps the bot from its work fails. What merely limits it is a note.
 
 pub mod aws;
 mod local;
 mod slack;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use clap::Args;
@@ -79,6 +80,14 @@ impl fmt::Display for Finding {
             .collect();
         formatter.write_str(&line)
     }
+}
+
+/// Everybody who may approve anything, once: ids of users and of user groups.
+fn approvers(settings: &Settings) -> BTreeSet<&str> {
+    let config = &settings.config;
+    let own = config.services.iter().filter_map(|service| service.approvers.as_ref()).flatten();
+    let all = config.approvals.approvers.iter().chain(&config.approvals.break_glass).chain(own);
+    all.map(String::as_str).collect()
 }
 
 /// Looks at everything. The groups ask different systems, so they run at the same time.

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Finding;
 use crate::config::{Secret, Settings};
-use crate::slack::{Slack, SlackError, scopes};
+use crate::slack::{Slack, SlackError, Standing, scopes};
 
 /// Slack's signatures hold for five minutes on either side; from here on little is left of them.
 const SKEW_MAX: SignedDuration = SignedDuration::from_secs(120);
@@ -44,8 +44,15 @@ pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
         for channel in channels(settings) {
             findings.push(membership(&slack, &channel).await);
         }
-        for group in groups(settings) {
-            findings.push(members(&slack, &group).await);
+        let listed = super::approvers(settings);
+        for group in listed.iter().filter(|id| id.starts_with('S')) {
+            findings.push(members(&slack, group).await);
+        }
+        let known = settings.config.people.iter().map(|person| person.slack.as_str());
+        let people: BTreeSet<&str> =
+            listed.iter().copied().filter(|id| id.starts_with(['U', 'W'])).chain(known).collect();
+        for person in people {
+            findings.push(standing(person, slack.standing(person).await));
         }
     }
     findings
@@ -185,14 +192,6 @@ async fn membership(slack: &Slack, channel: &str) -> Finding {
     }
 }
 
-/// Every user group that may approve.
-fn groups(settings: &Settings) -> BTreeSet<String> {
-    let config = &settings.config;
-    let own = config.services.iter().filter_map(|service| service.approvers.as_ref()).flatten();
-    let all = config.approvals.approvers.iter().chain(&config.approvals.break_glass).chain(own);
-    all.filter(|one| one.starts_with('S')).cloned().collect()
-}
-
 async fn members(slack: &Slack, group: &str) -> Finding {
     const CHECK: &str = "slack approvers";
     match slack.group_members(group).await {
@@ -206,6 +205,22 @@ async fn members(slack: &Slack, group: &str) -> Finding {
     }
 }
 
+/// Whether somebody whom the settings name by their own id can press a button at all.
+fn standing(id: &str, found: Result<Standing, SlackError>) -> Finding {
+    const CHECK: &str = "slack people";
+    let another = "name somebody else in the configuration";
+    match found {
+        Ok(Standing { name, deactivated: true, .. }) => {
+            Finding::failed(CHECK, format!("{id}: @{name} is deactivated, and can press nothing"), another)
+        }
+        Ok(Standing { name, is_bot: true, .. }) => {
+            Finding::failed(CHECK, format!("{id}: @{name} is a bot, and presses nothing"), another)
+        }
+        Ok(Standing { name, .. }) => Finding::good(CHECK, format!("{id}: @{name}")),
+        Err(error) => Finding::failed(CHECK, format!("{id}: {error}"), remedy_of(&error)),
+    }
+}
+
 fn remedy_of(error: &SlackError) -> String {
     match error.code() {
         Some("invalid_auth" | "not_authed" | "token_revoked" | "token_expired" | "account_inactive") => {
@@ -215,6 +230,9 @@ fn remedy_of(error: &SlackError) -> String {
         }
         Some("not_allowed_token_type") => "SLACK_BOT_TOKEN is the one that begins with xoxb-".to_owned(),
         Some("missing_scope") => format!("see the line about scopes; they are granted at {APP_PAGE}"),
+        Some("user_not_found" | "user_not_visible") => {
+            "a user's id stands in their profile, under '⋮' → 'Copy member ID'".to_owned()
+        }
         Some("no_such_subteam") => {
             "the group's id begins with S; see 'People & user groups' in Slack".to_owned()
         }
@@ -238,6 +256,16 @@ mod tests {
             [off(0), off(-100), off(150), off(-299)],
             [Health::Good, Health::Good, Health::Failed, Health::Failed]
         );
+    }
+
+    #[test]
+    fn who_signs_in_no_more_and_what_is_no_person_cannot_approve() {
+        let person = Standing { name: "alex".to_owned(), ..Standing::default() };
+        assert_eq!(standing("U1", Ok(person.clone())).to_string(), "ok    slack people: U1: @alex");
+        let gone = standing("U1", Ok(Standing { deactivated: true, ..person.clone() }));
+        let bot = standing("U1", Ok(Standing { is_bot: true, ..person }));
+        assert_eq!([gone.health, bot.health], [Health::Failed; 2]);
+        assert!(gone.what.contains("deactivated") && bot.what.contains("is a bot"), "{gone} {bot}");
     }
 
     #[test]
