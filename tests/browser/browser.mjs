@@ -10,13 +10,14 @@ import { chromium } from 'playwright-core';
 
 const TOP = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 
-/** `--url`, or `--bin` to be started on free ports; `--out` for the screenshots. */
+/** `--url`, or `--bin` to be started on free ports; `--out` for the screenshots; `--documents` writes those of docs/ anew. */
 export function options() {
   const { values } = parseArgs({
     options: {
       url: { type: 'string' },
       bin: { type: 'string' },
       out: { type: 'string', default: resolve(TOP, 'target/screenshots') },
+      documents: { type: 'boolean', default: false },
     },
   });
   if (!values.url === !values.bin) {
@@ -120,9 +121,9 @@ export function check(holds, words) {
   console.log(`  ok: ${words}`);
 }
 
-/** Runs `script(url, browser, picture)`, and exits 1 where it fails or the browser saw something wrong. */
+/** Runs `script({ open, picture, documented, url })`, and exits 1 where it fails or the browser saw something wrong. */
 export async function run(args, script) {
-  const { url, bin, out } = options();
+  const { url, bin, out, documents } = options();
   const demo = bin ? await start(resolve(bin), args) : { url, stop: async () => {} };
   const browser = await launch();
   let failed = null;
@@ -132,9 +133,14 @@ export async function run(args, script) {
     pages.push(page);
     return page;
   };
-  const picture = (page, name) => page.screenshot({ path: resolve(out, `${name}.png`), animations: 'disabled' });
+  const shoot = (page, path) => page.screenshot({ path, animations: 'disabled' });
+  const picture = (page, name) => shoot(page, resolve(out, `${name}.png`));
+  /** A picture that a document shows, where it is to be written anew. */
+  const documented = async (page, name) => {
+    if (documents) await shoot(page, resolve(TOP, 'docs/pictures', `${name}.png`));
+  };
   try {
-    await script({ open, picture, url: demo.url });
+    await script({ open, picture, documented, url: demo.url });
     check(browser.wrong.length === 0, `no JavaScript error and no foreign request ${browser.wrong.join('; ')}`);
   } catch (error) {
     failed = error;

@@ -52,7 +52,20 @@ async function press(page, action) {
   await yes.click();
 }
 
-await run(['demo'], async ({ open, picture }) => {
+/** Scrolls the thread to the beginning of the verdict, in a window that holds its cause and its evidence. */
+async function showVerdict(page) {
+  await page.setViewportSize({ width: 1440, height: 1100 });
+  const result = page.locator(RESULT).last();
+  await result.evaluate((message) => message.scrollIntoView({ block: 'start' }));
+  // Nothing is pointed at: what is offered then would cover a line.
+  await page.mouse.move(0, 0);
+  for (const words of ['Root cause', 'Evidence', /^E1\b/]) {
+    const box = await result.getByText(words).first().boundingBox();
+    check(box && box.y > 0 && box.y + box.height < 1000, `the picture shows ${words}`);
+  }
+}
+
+await run(['demo'], async ({ open, picture, documented }) => {
   const page = await open({});
   await become(page, 'Mira');
   check(await page.locator('#meter-errors svg path').count() > 0, 'the service’s error rate is drawn');
@@ -75,7 +88,11 @@ await run(['demo'], async ({ open, picture }) => {
   check(/db_pool_size/i.test(verdict) && /max_concurrent/i.test(verdict), 'the verdict names both keys');
   check(/9\d(\.\d)?\s?%/.test(verdict), 'the confidence is above 90 %');
   await page.locator(`${RESULT} img.chart, #replies img.chart`).first().waitFor();
+  const size = page.viewportSize();
+  await showVerdict(page);
   await picture(page, 'story-verdict');
+  await documented(page, 'verdict');
+  await page.setViewportSize(size);
 
   await page.locator('#replies [data-action="show_evidence"]').last().click();
   await page.locator('#modal[open], #replies [data-private="true"]').first().waitFor();
