@@ -22,7 +22,8 @@ fn named(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-fn is_registered(name: &str) -> bool {
+/// Whether `/metrics` can show a name.
+pub fn is_registered(name: &str) -> bool {
     METRICS.iter().any(|metric| {
         let full = metric.full_name();
         let of_histogram =
@@ -44,6 +45,24 @@ fn dashboards_and_alert_rules_name_only_what_the_code_registers() {
     assert!(
         panels.iter().all(|panel| panel["targets"].as_array().is_some_and(|targets| !targets.is_empty()))
     );
+}
+
+#[test]
+fn operations_tells_what_each_alert_means_and_what_to_do_first() {
+    let rules = deploy("prometheus/rules.yml");
+    let alerts: BTreeSet<&str> =
+        rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md")).unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| `IncidentCommander"));
+    let mut told = BTreeSet::new();
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [name, means, first] = cells.as_slice() else { panic!("three cells: {row}") };
+        assert!(means.len() > 20 && first.len() > 20, "{row}");
+        assert!(told.insert(name.trim_matches('`')), "told twice: {name}");
+    }
+    assert_eq!(told, alerts);
+    assert!(alerts.len() > 5, "the rules are read: {alerts:?}");
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 """Every command that README, docs/ and the programs' own help show, executed as it stands there.
 
 Usage: commands.py --bin INCIDENT_COMMANDER --slack SLACK_ALONE --aws AWS. Programs of the project are the built ones, AWS is
-the emulator, Slack the demo's, `aws` Amazon's own command line. A command that is not executed here stands below with the
-place where it is, or the reason why nowhere; one that nobody thought of fails the script.
+the emulator, Slack the demo's, `aws` Amazon's own command line. docs/operations.md is run on a machine of its own, with nothing
+exported but what the page exports. A command that is not executed here stands below, whole, with the place where it is, or the
+reason why nowhere; one that nobody thought of fails the script, and so does a line below that no page needs.
 """
 
 import contextlib
@@ -13,50 +14,75 @@ import re
 import shutil
 import subprocess
 import time
+import urllib.error
 import urllib.request
 
 from bot import SECRET, answer_of, configuration
 from emulator import REGION, Emulator, free_port, until
+from machine import Machine
 from slack import Slack
 from story import ALIAS, FUNCTION, SERVICES, deploy, publish, told
 
 ROOT = pathlib.Path(__file__).parents[2]
+OPERATIONS = ROOT / "docs" / "operations.md"
 TOKEN = "t0ken"
 # Seconds for one command.
 WITHIN = 120
 PROGRAMS = ("incident-commander", "cargo", "python3", "aws", "curl", "terraform", "systemctl", "install", "docker")
-# What is executed elsewhere, by the beginning or the middle of its line.
+TESTS = (".ci/run", "\ncargo test\n")
+RELEASE = "tests/soak/release.sh"
+# What is executed elsewhere: the file that does it, and its words there.
 ELSEWHERE = {
-    "cargo test": ".ci/run",
-    "cargo bench": "before a release, on a quiet machine: figures and not outcomes",
-    "benches/": "before a release, on a quiet machine: figures and not outcomes",
-    "cargo build --profile dist": "the release workflow and the Dockerfile",
-    "--features otel": ".github/workflows/test.yml",
-    "--example metamorphic": "tests/it/metamorphic",
-    "--example fuzz": "tests/soak/fuzz.sh",
-    "--count 2000": "the same with a seed of fewer incidents, in this script",
-    "--example without_guilty": "wants data that is not part of the repository",
-    "tests/soak/": ".ci/run",
-    "tests/ministack/": ".ci/run",
-    "tests/fresh-debian/": "before a release: wants root and a Debian",
-    "deploy/demo/build.sh": "stacks.py",
-    "jobs retry 12": "src/cli/jobs.rs: here no job is put aside",
-    "--bin demo-checkout-service": "tests/it/checkout.rs, by the same options",
+    "cargo test": TESTS,
+    "cargo test --lib no_ceiling_changes_which_verdict_it_is": TESTS,
+    "cargo test --test it hostile": TESTS,
+    "cargo bench --bench bundle_cost": (RELEASE, "cargo bench --bench bundle_cost"),
+    "cargo bench --bench bundle_cost [-- --quick]": (RELEASE, "cargo bench --bench bundle_cost"),
+    "cargo bench --bench first_verdict": (RELEASE, "cargo bench --bench first_verdict"),
+    "cargo bench --bench shifts_change": (RELEASE, "cargo bench --bench shifts_change"),
+    "cargo bench --bench storm": (RELEASE, "cargo bench --bench storm\n"),
+    "cargo bench --bench storm -- --soak 30": (RELEASE, "cargo bench --bench storm -- --soak 30"),
+    "cargo bench --bench storm [-- --soak 30]": (RELEASE, "cargo bench --bench storm -- --soak 30"),
+    "cargo build --profile dist": (RELEASE, "cargo build --profile dist"),
+    "cargo build --profile dist --bin incident-commander": (RELEASE, "cargo build --profile dist --bins"),
+    "cargo build --release --example slack_alone": (RELEASE, "cargo build --release --example slack_alone"),
+    "python3 benches/footprint.py": (RELEASE, "python3 benches/footprint.py"),
+    "python3 benches/footprint.py BINARY": (RELEASE, "python3 benches/footprint.py"),
+    "cargo build --release --features otel": (".github/workflows/test.yml", "--features otel"),
+    "cargo run --release --example metamorphic -- DIR…": ("tests/it/metamorphic/tests.rs", "check("),
+    "incident-commander jobs retry 12": ("tests/it/kills/serve.rs", '"jobs", "retry", "99"'),
+    "systemctl reload incident-commander": ("tests/deploy-checks/check.py", "ExecReload"),
+    "deploy/demo/build.sh deploy/terraform/demo": ("tests/ministack/stacks.py", '"build.sh"'),
+    "tests/soak/kills.sh [KILLS]": (".ci/run", "tests/soak/kills.sh 50"),
+    "tests/soak/fuzz.sh 60": (".ci/run", "tests/soak/fuzz.sh 60"),
 }
+ACCOUNT = "wants an account of AWS"
+BUCKET = "wants a bucket, and the binary that is handed out; instance.py of tests/deploy-checks takes these files"
+STACK = "wants an account of AWS; stacks.py makes the stack, all but its volume"
+PUBLISHED = "wants data that others published and the repository does not hold"
 # What is executed nowhere, and why.
 NOWHERE = {
-    "terraform init": "wants an account",
-    "terraform apply": "wants an account",
-    "terraform destroy": "wants an account",
-    "cd deploy/terraform": "wants an account",
-    "aws s3 cp": "wants a bucket, whose files instance.py of tests/deploy-checks takes",
-    "--stack-name incident-commander": "wants an account; stacks.py makes the stack, all but its volume",
-    "systemctl": "changes the machine",
-    "install ": "changes the machine",
-    "docker ": "wants a container runtime",
-    "litestream": "another project's program",
-    "cargo clippy": ".ci/run",
-    "cargo fmt": ".ci/run",
+    "cd deploy/terraform/demo": ACCOUNT,
+    "terraform init": ACCOUNT,
+    'terraform apply -var="fault_scenario=normal" -var="alarm_topic=arn:aws:sns:eu-central-1:123456789012:alarms"': ACCOUNT,
+    'terraform apply -var="fault_scenario=deployment_config_bug" -var="alarm_topic=arn:aws:sns:eu-central-1:123456789012:alarms"': ACCOUNT,
+    "terraform apply": ACCOUNT,
+    "terraform destroy": ACCOUNT,
+    "aws s3 cp /usr/local/bin/incident-commander s3://your-bucket/incident-commander/": BUCKET,
+    "aws s3 cp deploy/systemd/incident-commander.service s3://your-bucket/incident-commander/": BUCKET,
+    "aws s3 cp --recursive deploy/instance s3://your-bucket/incident-commander/": BUCKET,
+    "aws cloudformation deploy --stack-name incident-commander --template-file deploy/cloudformation/commander.yaml "
+    "--capabilities CAPABILITY_IAM --parameter-overrides VpcId=vpc-0123 SubnetId=subnet-0123 "
+    "AvailabilityZone=eu-central-1a ArtifactBucket=your-bucket": STACK,
+    "aws cloudformation describe-stacks --stack-name incident-commander --query 'Stacks[0].Outputs'": STACK,
+    "install -m 0755 target/dist/incident-commander /usr/local/bin/": "wants the binary that is handed out; operations.md's is executed",
+    "cargo run --release --example without_guilty -- FOLDER": PUBLISHED,
+    "cargo bench --bench grouping_accuracy -- FOLDER": PUBLISHED,
+    "cargo bench --bench shifts_tcpd -- FOLDER": PUBLISHED,
+    "python3 benches/templates_vs_drain3.py FOLDER": PUBLISHED,
+    "tests/fresh-debian/run.sh target/dist/incident-commander": "wants root, a Debian from the network, and the binary that is handed out",
+    "docker exec commander incident-commander doctor": "wants a container runtime",
+    "systemctl status incident-commander": "wants systemd",
 }
 # What a capital word or a dots stands for.
 STANDS_FOR = {
@@ -66,14 +92,14 @@ STANDS_FOR = {
     "logs templates FILE": "logs templates app.log",
     "cloudtrail read PATH…": "cloudtrail read ./records",
     "services import FILE": "services import shop.json",
-    "diff SERVICE FROM TO": "diff checkout 2026-02-06T11:00:00Z 2026-02-06T12:30:00Z",
+    # What was recorded, which is today.
+    "diff checkout 2026-02-06T11:00:00Z 2026-02-06T12:30:00Z": "diff checkout 2026-02-06T11:00:00Z 2126-02-06T12:30:00Z",
     "--bundle DIR": "--bundle ./INC-7",
+    "--count 2000 DIR": "--count 2 ./fewer",
     "eval DIR…": "eval ./bundles",
     "eval DIR": "eval ./bundles",
     "eval FOLDER": "eval ./bundles",
     "backup FILE": "backup a-copy.db",
-    "/var/backups/": "./",
-    "/etc/incident-commander/": "./",
 }
 
 
@@ -102,16 +128,21 @@ def spans(text):
     prose = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
     for span in re.findall(r"`([^`]+)`", prose):
         span = " ".join(span.split())
-        if " " in span and span.split()[0] in PROGRAMS:
+        first = span.split()[0]
+        script = ROOT / first
+        if " " in span and (first in PROGRAMS or (script.is_file() and os.access(script, os.X_OK))):
             yield span
 
 
 def examples(binary, *path):
     """What the help of each command shows."""
     told = subprocess.run([binary, *path, "--help"], capture_output=True, text=True, check=True).stdout
-    for line in told.partition("\nExamples:\n")[2].splitlines():
-        if line.strip().startswith("incident-commander "):
-            yield line.strip()
+    shown = re.split(r"\nExamples?:\n", told)[1:]
+    for line in "".join(shown).splitlines():
+        # `SLACK_BOT_TOKEN=xoxb-…` stands for a token of one's own.
+        command = re.sub(r"^(\w+=\S*… )+", "", line.strip())
+        if command.startswith("incident-commander "):
+            yield command
     below = told.partition("\nCommands:\n")[2].partition("\n\n")[0]
     for name in re.findall(r"^  (\w+) ", below, re.M):
         if name != "help":
@@ -119,11 +150,15 @@ def examples(binary, *path):
 
 
 def where_else(command):
-    for known in (ELSEWHERE, NOWHERE):
-        for part, where in known.items():
-            if part in command:
-                return where
-    return None
+    return command in ELSEWHERE or command in NOWHERE
+
+
+def hold_exemptions(check, shown):
+    """Each exemption is of a command that is shown, and is executed where it says."""
+    for command, (file, words) in ELSEWHERE.items():
+        check(words in (ROOT / file).read_text(), f"{command}: executed by {file}")
+    idle = sorted((ELSEWHERE.keys() | NOWHERE.keys()) - shown)
+    check(not idle, f"every exemption is of a command that is shown {idle or ''}")
 
 
 class Shell:
@@ -161,8 +196,11 @@ class Shell:
         script = "set -euo pipefail\n" + "\n".join(map(self.adapted, commands))
         if "SLACK_BOT_TOKEN_FILE" in script:
             script = f"unset SLACK_BOT_TOKEN\n{script}"
+        return self.execute(script, self.environment)
+
+    def execute(self, script, environment):
         done = subprocess.run(
-            ["bash", "-c", script], cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=WITHIN
+            ["bash", "-c", script], cwd=self.folder, env=environment, capture_output=True, text=True, timeout=WITHIN
         )
         if done.returncode:
             raise AssertionError(f"ends with {done.returncode}:\n{script}\n{done.stdout[-1500:]}\n{done.stderr[-1500:]}")
@@ -242,6 +280,50 @@ def answer_of_authorised(url):
         return answer.read()
 
 
+def found(url):
+    """Whether the bot knows what is asked for."""
+    try:
+        return bool(answer_of_authorised(url))
+    except urllib.error.HTTPError as error:
+        if error.code != 404:
+            raise
+        return False
+
+
+def operate(check, shell, machine):
+    """docs/operations.md, block by block, by somebody who has just logged in: an upgrade, and a restore of what it copied."""
+    shell.write(shell.folder / "programs" / "systemctl", f"set -euo pipefail\n{machine.systemctl()}")
+    nothing = {name: shell.environment[name] for name in ("PATH", "HOME")}
+    first, *rest = shell_blocks(OPERATIONS.read_text())
+    exports = [command for command in first if not command.startswith("incident-commander ")]
+
+    def typed(commands, before=()):
+        script = "\n".join(["set -euo pipefail", *map(machine.here, [*before, *commands])])
+        told = shell.execute(script, nothing)
+        for command in commands:
+            check(True, command)
+        return told
+
+    def alert():
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        post(f"{machine.url}/alert", {"alert": {"service": f"shop-{time.monotonic_ns()}", "triggered_at": now}})
+
+    shell.execute("systemctl start incident-commander", nothing)
+    alert()
+    check("ok    database" in typed(first), "doctor looks at the service's own database")
+    for block in rest:
+        typed(block, before=exports)
+        if any(command.startswith("incident-commander backup /var/backups/") for command in block):
+            # What the copy does not know.
+            alert()
+            check(found(f"{machine.url}/incidents/INC-2"), "an alert after the copy opens an incident")
+    check(found(f"{machine.url}/incidents/INC-1"), "restored: what the copy held is there")
+    check(not found(f"{machine.url}/incidents/INC-2"), "restored: what came after it is not")
+    owner, folder = ((machine.at / name).stat().st_uid for name in ("lib/incidents.db", "lib"))
+    check(owner == folder, "restored: the database belongs to the service's user")
+    return {command for block in (first, *rest) for command in block}
+
+
 def run_all(args, check, folder, open_things):
     emulator = Emulator(folder)
     open_things.callback(emulator.stop)
@@ -284,11 +366,29 @@ def run_all(args, check, folder, open_things):
     shell.run(["cargo run --example generate_incidents -- --seed 7 --count 3 bundles"])
     health = f"{bot_url}/healthz"
 
+    machine = Machine(
+        folder,
+        args.bin,
+        configured,
+        {
+            "slack-bot-token": slack.ids["token"],
+            "slack-app-token": slack.ids["app_token"],
+            "alert-token": TOKEN,
+            "aws-key": "ID=AKIAEXAMPLE\nSECRET=any\n",
+        },
+        {name: value for name, value in environment.items() if name.startswith("AWS_") or name == "SLACK_API_URL"},
+    )
+    open_things.callback(machine.end)
+    operated = operate(check, shell, machine)
+    shell.execute("systemctl stop incident-commander", shell.environment)
+    shell.write(folder / "programs" / "systemctl", "echo not on this machine >&2; exit 1")
+
     serve = "incident-commander serve --config commander.toml"
     with shell.running(serve, health):
         seven_incidents(bot_url)
         check(True, serve)
-        shown = [block for page in documents() for block in shell_blocks(page.read_text())]
+        pages = [page for page in documents() if page != OPERATIONS]
+        shown = [block for page in pages for block in shell_blocks(page.read_text())]
         shown += [[span] for page in documents() for span in spans(page.read_text())]
         shown += [[line] for line in examples(args.bin)]
         # What makes a folder comes first, and what takes away last.
@@ -297,7 +397,8 @@ def run_all(args, check, folder, open_things):
             return ("incidents delete" in said) - ("export INC-7" in said)
 
         shown.sort(key=turn)
-        seen, elsewhere, served, failures = set(), 0, [], []
+        hold_exemptions(check, {command for block in shown for command in block})
+        seen, elsewhere, served, failures = set(operated), 0, [], []
         for block in shown:
             here = []
             for command in block:
@@ -327,8 +428,7 @@ def run_all(args, check, folder, open_things):
                 check(True, command.splitlines()[0])
         # All that fail are told at once: each was run by itself.
         check(not failures, "\n".join(failures) or "none failed")
-    # `services import … >> commander.toml` has named some services once more.
-    (folder / "commander.toml").write_text(configured)
+    # With what `services import … >> commander.toml` has added.
     for command in sorted(set(served)):
         with shell.running(command, health):
             check(True, command)
