@@ -103,10 +103,10 @@ fn the_demo_stacks_set_what_each_scenario_of_the_service_is() {
 }
 
 #[test]
-fn the_readme_tells_every_command_that_help_tells() {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+fn the_page_of_commands_tells_every_command_that_help_tells() {
+    let page = fs::read_to_string(root().join("docs/commands.md")).unwrap();
     for (typed, does) in incident_commander::intake::command::COMMANDS {
-        assert!(readme.contains(&format!("| `{typed}` | {does} |")), "{typed}");
+        assert!(page.contains(&format!("| `{typed}` | {does} |")), "{typed}");
     }
 }
 

@@ -5,7 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use incident_commander::cli;
-use incident_commander::config::Config;
+use incident_commander::config::{Config, SECRETS};
+use incident_commander::telemetry::PREFIX;
+
+use crate::observed::is_registered;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -47,18 +50,33 @@ fn guides() -> Vec<Document> {
     documents().into_iter().filter(told).collect()
 }
 
-/// Everything that the project's own programs and scripts are made of.
-fn sources() -> String {
-    let mut found = Vec::new();
-    for folder in ["src", "deploy", "tests", "benches", "examples", ".ci"] {
-        below(
-            &root().join(folder),
-            &[".rs", ".toml", ".yaml", ".tf", ".sh", ".py", ".mjs", ".service", "Dockerfile", "run"],
-            &mut found,
-        );
+/// The source of each program of the project that a document runs by name: an example, a benchmark, a binary or a script.
+fn programs(text: &str) -> String {
+    let words: Vec<&str> = text
+        .split(|c: char| c.is_whitespace() || "`()[],;".contains(c))
+        .filter(|word| !word.is_empty())
+        .collect();
+    let mut files = Vec::new();
+    for pair in words.windows(2) {
+        let folder = match pair[0] {
+            "--example" => "examples",
+            "--bench" => "benches",
+            "--bin" => "src/bin",
+            _ => continue,
+        };
+        let own = root().join(folder).join(pair[1]);
+        if own.is_dir() {
+            below(&own, &[".rs"], &mut files);
+        } else {
+            files.push(own.with_extension("rs"));
+        }
     }
-    found.retain(|path| !path.ends_with("documents.rs"));
-    found.iter().map(|path| fs::read_to_string(path).unwrap_or_default()).collect()
+    let is_script = |word: &&&str| {
+        ["py", "sh", "mjs"].iter().any(|ending| word.rsplit_once('.').is_some_and(|(_, end)| end == *ending))
+    };
+    let scripts = words.iter().filter(is_script);
+    files.extend(scripts.map(|word| root().join(word)).filter(|path| path.is_file()));
+    files.iter().map(|path| fs::read_to_string(path).unwrap_or_default()).collect()
 }
 
 /// Fenced blocks with the word behind their fence, and the text outside of them.
@@ -211,44 +229,72 @@ fn every_command_has_an_example_that_parses() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+#[test]
+fn the_page_of_commands_has_a_row_for_each() {
+    fn leaves(command: &clap::Command, path: &str, found: &mut Vec<String>) {
+        for below in command.get_subcommands() {
+            let path = format!("{path} {}", below.get_name()).trim().to_owned();
+            if below.has_subcommands() {
+                leaves(below, &path, found);
+            } else {
+                found.push(path);
+            }
+        }
+    }
+    let mut commands = Vec::new();
+    leaves(&cli::command(), "", &mut commands);
+    let page = fs::read_to_string(root().join("docs/commands.md")).unwrap();
+    let first = page.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let told: Vec<String> = first.flat_map(spans).collect();
+    let missing: Vec<&String> = commands
+        .iter()
+        .filter(|command| !told.iter().any(|one| one == *command || one.starts_with(&format!("{command} "))))
+        .collect();
+    assert!(missing.is_empty() && commands.len() > 15, "{missing:?} of {commands:?}");
+}
+
 /// Every long flag of every command.
 fn flags(command: &clap::Command, found: &mut BTreeSet<String>) {
     found.extend(command.get_arguments().filter_map(|argument| Some(format!("--{}", argument.get_long()?))));
     command.get_subcommands().for_each(|below| flags(below, found));
 }
 
+/// Flags that are named without their program, and whose they are.
+const FLAGS_OF_OTHERS: [(&str, &str); 1] = [("--overwrite", "aws ssm put-parameter")];
+
 #[test]
 fn every_flag_that_is_named_exists() {
     let mut known: BTreeSet<String> = ["--help", "--version"].map(str::to_owned).into();
+    for (flag, program) in FLAGS_OF_OTHERS {
+        assert!(
+            guides().iter().any(|document| document.text.contains(flag) && document.text.contains(program)),
+            "no page runs {program} and names {flag}"
+        );
+        known.insert(flag.to_owned());
+    }
     flags(&cli::command(), &mut known);
-    let sources = sources();
     let mut wrong = Vec::new();
     for document in guides() {
+        let programs = programs(&document.text);
         for span in spans(&blocks(&document.text).1) {
-            // What belongs to another program stands behind its name.
-            let other = [
-                "cargo ",
-                "aws ",
-                "docker ",
-                "systemctl ",
-                "terraform ",
-                "git ",
-                "litestream ",
-                "curl ",
-                "sqlite3 ",
-                "npm ",
-            ];
-            if other.iter().any(|program| span.contains(program)) {
-                continue;
-            }
+            // What belongs to another program stands behind its name; what cargo hands on stands behind a mark.
+            let other =
+                ["aws ", "docker ", "systemctl ", "terraform ", "git ", "litestream ", "curl ", "npm "];
+            let span = match span.split_once(" -- ") {
+                Some((before, after)) if before.contains("cargo ") => after,
+                _ if span.contains("cargo ") || other.iter().any(|program| span.contains(program)) => {
+                    continue;
+                }
+                _ => &span,
+            };
             for word in span
                 .split([' ', '[', ']', '|', '(', ')', ',', '='])
                 .filter(|word| word.starts_with("--") && word.len() > 2)
             {
                 let word = word.trim_end_matches(['.', ':', ';']);
-                // Scripts and examples of the project have flags of their own.
+                // Examples, benchmarks and scripts have flags of their own: those that this page runs.
                 let field = format!(" {}: ", word.trim_start_matches('-').replace('-', "_"));
-                let elsewhere = sources.contains(&format!("\"{word}\"")) || sources.contains(&field);
+                let elsewhere = programs.contains(&format!("\"{word}\"")) || programs.contains(&field);
                 if !known.contains(word) && !elsewhere {
                     wrong.push(format!("{}: {word}", document.path.display()));
                 }
@@ -258,70 +304,129 @@ fn every_flag_that_is_named_exists() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Every name that `/metrics` can show, as the code writes it.
-fn metrics() -> BTreeSet<String> {
-    let mut files = Vec::new();
-    below(&root().join("src"), &[".rs"], &mut files);
-    let code: String = files.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
-    let quoted: BTreeSet<&str> = code.split('"').collect();
-    let plain = |name: &&&str| {
-        !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-    };
-    let mut known = BTreeSet::new();
-    for name in quoted.iter().filter(plain) {
-        known.extend(
-            ["", "_total", "_seconds", "_seconds_sum", "_seconds_count", "_bucket", "_seconds_bucket"]
-                .map(|end| format!("{name}{end}")),
-        );
-    }
-    let written = code.split("incident_commander_").skip(1);
-    known.extend(
-        written.map(|rest| {
-            rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect::<String>()
-        }),
-    );
-    known
-}
-
 #[test]
 fn every_metric_that_is_named_exists() {
-    let known = metrics();
     let mut wrong = Vec::new();
     for document in guides() {
-        for rest in document.text.split("incident_commander_").skip(1) {
+        for rest in document.text.split(PREFIX).skip(1) {
             let name: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-            if !name.is_empty() && !known.contains(&name) {
-                wrong.push(format!("{}: incident_commander_{name}", document.path.display()));
+            let name = format!("{PREFIX}{name}");
+            if name != PREFIX && !is_registered(&name) {
+                wrong.push(format!("{}: {name}", document.path.display()));
             }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Variables that neither a flag nor a secret of the program stands for, and who reads them.
+const READ_ELSEWHERE: [(&str, Reader); 13] = [
+    ("RUST_LOG", Reader::Library("tracing-subscriber's filter, by its default name")),
+    ("FAULT_SCENARIO", Reader::File("src/checkout/settings.rs")),
+    ("UPDATE_DOCS", Reader::File("tests/it/reference.rs")),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", Reader::File("src/telemetry/traces.rs")),
+    ("OTEL_SERVICE_NAME", Reader::File("src/telemetry/traces.rs")),
+    ("OTEL_EXPORTER_OTLP_HEADERS", Reader::Library("opentelemetry-otlp")),
+    ("AWS_REGION", Reader::Library("the AWS SDK")),
+    ("AWS_PROFILE", Reader::Library("the AWS SDK")),
+    ("AWS_CONFIG_FILE", Reader::Library("the AWS SDK")),
+    ("AWS_ACCESS_KEY_ID", Reader::Library("the AWS SDK")),
+    ("AWS_SECRET_ACCESS_KEY", Reader::Library("the AWS SDK")),
+    ("CAPABILITY_IAM", Reader::Library("CloudFormation, as a word of its own and no variable")),
+    ("DB_PASSWORD", Reader::Library("nobody: a name that is masked")),
+];
+
+enum Reader {
+    /// In whose code its whole name stands in quotes, in capital letters or not.
+    File(&'static str),
+    Library(&'static str),
+}
+
+/// Variables that flags of any command stand for.
+fn variables(command: &clap::Command, found: &mut BTreeSet<String>) {
+    found.extend(
+        command
+            .get_arguments()
+            .filter_map(|argument| Some(argument.get_env()?.to_string_lossy().into_owned())),
+    );
+    command.get_subcommands().for_each(|below| variables(below, found));
 }
 
 #[test]
 fn every_variable_that_is_named_exists() {
-    let sources = sources();
-    let mut wrong = Vec::new();
+    let mut known = BTreeSet::new();
+    variables(&cli::command(), &mut known);
+    known.extend(SECRETS.iter().flat_map(|(name, _)| [(*name).to_owned(), format!("{name}_FILE")]));
+    for (name, reader) in READ_ELSEWHERE {
+        assert!(known.insert(name.to_owned()), "{name} is the program's own");
+        match reader {
+            Reader::File(file) => {
+                let text = fs::read_to_string(root().join(file)).unwrap().to_lowercase();
+                let code = text.split("#[cfg(test)]").next().unwrap();
+                assert!(code.contains(&format!("\"{}\"", name.to_lowercase())), "{file} reads no {name}");
+            }
+            Reader::Library(who) => assert!(!who.is_empty()),
+        }
+    }
+    let (mut wrong, mut named) = (Vec::new(), BTreeSet::new());
     // The keys of the incident that is worked through are its own.
     let told = |document: &Document| !document.path.ends_with("docs/how-it-reasons.md");
     for document in guides().into_iter().filter(told) {
         let (blocks, prose) = blocks(&document.text);
-        let mut named = spans(&prose);
-        named.extend(blocks.into_iter().filter(|(language, _)| language == "sh").map(|(_, inside)| inside));
-        for span in named {
-            for word in span.split(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')) {
+        let mut texts = spans(&prose);
+        texts.extend(blocks.into_iter().filter(|(language, _)| language == "sh").map(|(_, inside)| inside));
+        for text in texts {
+            for word in text.split(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')) {
                 let shape = word.contains('_')
                     && word.starts_with(|c: char| c.is_ascii_uppercase())
                     && word.len() > 4;
-                // `NAME_FILE` stands for each of the secrets.
-                let base = word.strip_suffix("_FILE").unwrap_or(word);
-                if shape && !word.starts_with("AWS_") && base != "NAME" && !sources.contains(base) {
+                // A block may set one for itself; `NAME_FILE` stands for each of the secrets.
+                let is_set = text.lines().any(|line| line.starts_with(&format!("{word}=")));
+                if shape && !is_set && word != "NAME_FILE" && !known.contains(word) {
                     wrong.push(format!("{}: {word}", document.path.display()));
                 }
+                named.insert(word.to_owned());
             }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let idle: Vec<_> =
+        READ_ELSEWHERE.iter().filter(|(name, _)| !named.contains(*name)).map(|(name, _)| name).collect();
+    assert!(idle.is_empty(), "no page names {idle:?}");
+}
+
+/// Whose pages may be linked to, and why a reader is sent there.
+const HOSTS: [(&str, &str); 3] = [
+    ("api.slack.com", "where an app is made and its tokens are"),
+    ("litestream.io", "the program that follows the database to S3"),
+    ("semver.org", "what a version's numbers mean"),
+];
+
+/// What stands for an address: the reader's own machine, and names that are nobody's (RFC 2606).
+const NO_ONES: [&str; 4] = ["127.0.0.1", "localhost", "commander.example", "…"];
+
+#[test]
+fn every_link_to_elsewhere_is_https_and_of_a_host_that_is_known() {
+    let (mut wrong, mut linked) = (Vec::new(), BTreeSet::new());
+    for document in documents() {
+        let tail = document.text.split("://");
+        for (before, after) in tail.clone().zip(tail.skip(1)) {
+            let scheme = before.rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap();
+            let host: String =
+                after.chars().take_while(|c| c.is_alphanumeric() || ['.', '-', '…'].contains(c)).collect();
+            if !["http", "https"].contains(&scheme) || NO_ONES.contains(&&*host) {
+                continue;
+            }
+            if scheme != "https" || !HOSTS.iter().any(|(known, _)| *known == host) {
+                wrong.push(format!("{}: {scheme}://{host}", document.path.display()));
+            }
+            linked.insert(host);
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for (host, reason) in HOSTS {
+        assert!(linked.contains(host) && !reason.is_empty(), "no page links to {host}");
+    }
 }
 
 #[test]
