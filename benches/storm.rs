@@ -5,6 +5,10 @@
 //! came of it and the memory. Then it sends as fast as it can, and the same to a bare axum handler that makes one durable
 //! insert for each alert, in a process of its own: the ratio of both. `-- --soak MINUTES` goes on at 20 a second with
 //! incidents that open, resolve and grow too old, and prints memory, file handles and the database once a minute.
+//! `-- --quick` does a part of each in a minute, for CI.
+//!
+//! The rule that is not obvious: it fails where a figure is not what is promised ([`Scale`], [`Growth`]), so that a
+//! release cannot pass it by.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -25,17 +29,89 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep_until};
 
-const ALERTS: usize = 10_000;
 const SERVICES: usize = 40;
 const PER_SECOND: u32 = 500;
 /// Of a hundred alerts.
 const MALFORMED: usize = 3;
 const FORGED: usize = 2;
 const TOKEN: &str = "t0ken";
-/// Senders that send as fast as they can, and how many alerts they send together.
+/// Senders that send as fast as they can.
 const SENDERS: usize = 32;
-const AT_FULL_SPEED: usize = 4_000;
 const ROUNDS: usize = 3;
+/// MB that the process may come to at most: beside an agent or two it fits into the smallest machine that is rented.
+const MEMORY_MAX: u64 = 150;
+/// Of what a bare handler takes in: whoever stores an alert durably cannot be much faster than one durable insert.
+const RATIO_MIN: f64 = 0.5;
+
+/// How much is sent, and what must come of it.
+struct Scale {
+    alerts: usize,
+    at_full_speed: usize,
+    /// The 99th percentile of acknowledgements, from the moment at which each alert was due.
+    acknowledged_within: Duration,
+    /// The round of which the ratio is promised, from the slowest on: others' work on the same machine only ever
+    /// takes something away.
+    round: usize,
+    soak: Soak,
+}
+
+/// As it is promised.
+const WHOLE: Scale = Scale {
+    alerts: 10_000,
+    at_full_speed: 4_000,
+    acknowledged_within: Duration::from_millis(100),
+    round: ROUNDS / 2,
+    soak: Soak {
+        period: Duration::from_secs(60),
+        per_second: 20,
+        settled_after: 10,
+        growth: Growth { memory: 16, handles: 40, database: Some(DATABASE_GROWTH_MAX) },
+    },
+};
+
+/// CI's sample, on machines where anything else may run: a time is given up only where it is off by an order of
+/// magnitude, as it is with a lock that is held over a call or a look at all alerts for each.
+const SAMPLE: Scale = Scale {
+    alerts: 2_000,
+    at_full_speed: 1_000,
+    acknowledged_within: Duration::from_secs(1),
+    round: ROUNDS - 1,
+    soak: Soak {
+        period: Duration::from_secs(5),
+        per_second: 40,
+        settled_after: 4,
+        // Nothing grows too old in so short a time, so that the database has to grow.
+        growth: Growth { memory: 16, handles: 40, database: None },
+    },
+};
+/// Periods of the sample's soak.
+const SAMPLE_PERIODS: u64 = 8;
+
+/// Alerts that come at a steady pace for long.
+struct Soak {
+    period: Duration,
+    per_second: u32,
+    /// Periods after which everything has grown to what it needs: the first incidents are let go after two to three
+    /// minutes, and the database uses their pages again.
+    settled_after: u64,
+    growth: Growth,
+}
+
+/// What may be added from then on to the end.
+struct Growth {
+    /// MB. What an allocator keeps of the moments at which four investigations ran at once differs by a few; what is
+    /// kept of each of the 24,000 alerts of twenty minutes would be seen from 700 bytes on.
+    memory: u64,
+    /// As many as connections can be open by chance at the two moments at which it is looked: the sender's pool keeps
+    /// each for a while. One that stays open for each of 800 incidents would be seen.
+    handles: usize,
+    /// MB, where it is known.
+    database: Option<f64>,
+}
+
+/// MB. What stays of an incident for good are its verdict and what people said of it: 1 kB for each of the 800 of twenty
+/// minutes; and the write-ahead log is anywhere between empty and the 4 MB at which it is written back.
+const DATABASE_GROWTH_MAX: f64 = 0.8 + 4.2;
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -47,41 +123,62 @@ fn main() -> anyhow::Result<()> {
     if let Some(folder) = after("--bare") {
         return runtime.block_on(bare(Path::new(&folder)));
     }
-    let soak = after("--soak").map(|minutes| minutes.parse()).transpose()?;
-    runtime.block_on(measure(soak))
+    if let Some(minutes) = after("--soak") {
+        return runtime.block_on(soak(minutes.parse()?));
+    }
+    if arguments.iter().any(|argument| argument == "--quick") {
+        return runtime.block_on(async {
+            let folder = tempfile::tempdir()?;
+            let bot = Process::bot(folder.path()).await?;
+            measure(&bot, &SAMPLE).await?;
+            bot.soak(&SAMPLE.soak, SAMPLE_PERIODS).await
+        });
+    }
+    runtime.block_on(async {
+        let folder = tempfile::tempdir()?;
+        measure(&Process::bot(folder.path()).await?, &WHOLE).await
+    })
 }
 
-async fn measure(soak: Option<u64>) -> anyhow::Result<()> {
+async fn soak(minutes: u64) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let bot = Process::bot(folder.path()).await?;
-    if let Some(minutes) = soak {
-        return bot.soak(minutes).await;
-    }
+    Process::bot(folder.path()).await?.soak(&WHOLE.soak, minutes).await
+}
+
+async fn measure(bot: &Process, scale: &Scale) -> anyhow::Result<()> {
     let resting = bot.memory()?;
-    storm(&bot).await?;
-    println!("memory: {resting} MB at rest, {} MB at most", bot.peak_memory()?);
+    storm(bot, scale).await?;
+    let peak = bot.peak_memory()?;
+    println!("memory: {resting} MB at rest, {peak} MB at most");
+    anyhow::ensure!(peak < MEMORY_MAX, "{peak} MB: {MEMORY_MAX} MB are too much");
     let mut ratios = Vec::new();
     println!("round   alerts/s   bare inserts/s   ratio");
     for round in 1..=ROUNDS {
         let other = tempfile::tempdir()?;
         let bare = Process::bare(other.path()).await?;
         // One after the other: beside each other they would share the disk.
-        let theirs = bare.full_speed().await?;
+        let theirs = bare.full_speed(scale.at_full_speed).await?;
         drop(bare);
-        let ours = bot.full_speed().await?;
+        let ours = bot.full_speed(scale.at_full_speed).await?;
         ratios.push(ours / theirs);
         println!("{round:>5}   {ours:>8.0}   {theirs:>14.0}   {:.2}", ours / theirs);
     }
     ratios.sort_by(f64::total_cmp);
-    println!("throughput beside a bare handler with one durable insert: {:.2} (median)", ratios[ROUNDS / 2]);
+    let (median, promised) = (ratios[ROUNDS / 2], ratios[scale.round]);
+    println!("throughput beside a bare handler with one durable insert: {median:.2} (median)");
+    anyhow::ensure!(
+        promised >= RATIO_MIN,
+        "{promised:.2} of a bare handler's throughput: less than {RATIO_MIN}"
+    );
     Ok(())
 }
 
 /// An open loop: each alert leaves when it is due, whatever became of those before.
-async fn storm(bot: &Process) -> anyhow::Result<()> {
+async fn storm(bot: &Process, scale: &Scale) -> anyhow::Result<()> {
+    let alerts = scale.alerts;
     let begin = Instant::now() + Duration::from_millis(100);
     let mut under_way = tokio::task::JoinSet::new();
-    for number in 0..ALERTS {
+    for number in 0..alerts {
         let due = begin + Duration::from_secs(1) / PER_SECOND * u32::try_from(number)?;
         let (client, url) = (bot.client.clone(), format!("{}/alert", bot.url));
         under_way.spawn(async move {
@@ -107,26 +204,33 @@ async fn storm(bot: &Process) -> anyhow::Result<()> {
         }
     }
     acknowledged.sort_unstable();
-    let at =
-        |share: f64| acknowledged[((acknowledged.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+    anyhow::ensure!(!acknowledged.is_empty(), "nothing is acknowledged");
+    let at = |share: f64| acknowledged[((acknowledged.len() - 1) as f64 * share) as usize];
+    let milliseconds = |took: Duration| took.as_secs_f64() * 1e3;
     println!(
-        "{ALERTS} alerts of {SERVICES} services at {PER_SECOND}/s in {:.1} s",
+        "{alerts} alerts of {SERVICES} services at {PER_SECOND}/s in {:.1} s",
         begin.elapsed().as_secs_f64()
     );
     println!("answered otherwise than they should be: {wrong}");
     println!(
         "acknowledged: {} of {valid} valid ones; ack p50 {:.1} ms, p99 {:.1} ms",
         acknowledged.len(),
-        at(0.5),
-        at(0.99)
+        milliseconds(at(0.5)),
+        milliseconds(at(0.99))
     );
     let lines = bot.store().await?.list(1_000).await?;
     let stored: i64 = lines.iter().map(|line| line.alerts_received).sum();
     println!("stored: {stored} alerts in {} incidents", lines.len());
+    anyhow::ensure!(wrong == 0, "{wrong} were answered otherwise than they should be");
     anyhow::ensure!(
-        stored as usize == acknowledged.len() && lines.len() == SERVICES,
-        "the storm cost something"
+        acknowledged.len() == valid,
+        "{} of {valid} valid ones were acknowledged",
+        acknowledged.len()
     );
+    anyhow::ensure!(stored as usize == valid, "{stored} of {valid} valid ones are stored");
+    anyhow::ensure!(lines.len() == SERVICES, "{} incidents of {SERVICES} services", lines.len());
+    let within = scale.acknowledged_within;
+    anyhow::ensure!(at(0.99) < within, "p99 of the acknowledgements: {:?}, not within {within:?}", at(0.99));
     Ok(())
 }
 
@@ -217,12 +321,12 @@ impl Process {
     }
 
     /// Alerts a second that are acknowledged.
-    async fn full_speed(&self) -> anyhow::Result<f64> {
+    async fn full_speed(&self, alerts: usize) -> anyhow::Result<f64> {
         let begin = Instant::now();
         let senders = (0..SENDERS).map(|sender| {
             let (client, url) = (self.client.clone(), format!("{}/alert", self.url));
             tokio::spawn(async move {
-                for turn in 0..AT_FULL_SPEED / SENDERS {
+                for turn in 0..alerts / SENDERS {
                     let body = valid(turn * SENDERS + sender);
                     let answer = client.post(&url).bearer_auth(TOKEN).body(body).send().await?;
                     anyhow::ensure!(answer.status().as_u16() == 202, "{}", answer.status());
@@ -233,7 +337,7 @@ impl Process {
         for sender in senders.collect::<Vec<_>>() {
             sender.await??;
         }
-        Ok(AT_FULL_SPEED as f64 / begin.elapsed().as_secs_f64())
+        Ok((alerts / SENDERS * SENDERS) as f64 / begin.elapsed().as_secs_f64())
     }
 
     fn status(&self, field: &str) -> anyhow::Result<u64> {
@@ -263,26 +367,70 @@ impl Process {
         (size(&self.database) + size(Path::new(&log))) as f64 / 1e6
     }
 
-    /// Each service fires for half a minute and resolves, again and again; what is over for two minutes goes.
-    async fn soak(&self, minutes: u64) -> anyhow::Result<()> {
-        println!("minute   memory MB   file handles   database MB");
+    /// Each service fires fifteen times and resolves as often, again and again; what is over for two minutes goes.
+    async fn soak(&self, soak: &Soak, periods: u64) -> anyhow::Result<()> {
+        println!(" after s   memory MB   file handles   database MB");
         let begin = Instant::now();
+        let mut answers = tokio::task::JoinSet::new();
+        let mut settled = None;
+        let mut last = (self.memory()?, self.handles()?, self.disk());
         let mut number = 0_usize;
-        for minute in 1..=minutes {
-            for tick in 0..60 * 20 {
-                sleep_until(
-                    begin + Duration::from_secs(60) * (minute as u32 - 1) + Duration::from_millis(50) * tick,
-                )
-                .await;
+        for period in 1..=periods {
+            let end = soak.period * u32::try_from(period)?;
+            loop {
+                let due = Duration::from_secs(1) / soak.per_second * u32::try_from(number)?;
+                if due >= end {
+                    break;
+                }
+                sleep_until(begin + due).await;
                 let (client, url) = (self.client.clone(), format!("{}/alert", self.url));
                 let state = if (number / (SERVICES * 15)).is_multiple_of(2) { "firing" } else { "resolved" };
                 let body = json!({ "service": format!("service-{}", number % SERVICES), "alert_name": "HighErrorRate",
                                    "status": state, "triggered_at": jiff::Timestamp::now() });
                 number += 1;
-                tokio::spawn(async move { client.post(url).bearer_auth(TOKEN).json(&body).send().await });
+                answers.spawn(async move {
+                    let answer = client.post(url).bearer_auth(TOKEN).json(&body).send().await;
+                    anyhow::Ok(answer?.status().as_u16())
+                });
+                while let Some(answer) = answers.try_join_next() {
+                    let status = answer??;
+                    anyhow::ensure!((200..300).contains(&status), "an alert is answered {status}");
+                }
             }
-            println!("{minute:>6}   {:>9}   {:>12}   {:>11.1}", self.memory()?, self.handles()?, self.disk());
+            sleep_until(begin + end).await;
+            last = (self.memory()?, self.handles()?, self.disk());
+            if period == soak.settled_after {
+                settled = Some(last);
+            }
+            println!("{:>8}   {:>9}   {:>12}   {:>11.1}", end.as_secs(), last.0, last.1, last.2);
         }
+        while let Some(answer) = answers.join_next().await {
+            let status = answer??;
+            anyhow::ensure!((200..300).contains(&status), "an alert is answered {status}");
+        }
+        let settled = settled.with_context(|| format!("nothing is settled within {periods} periods"))?;
+        let growth = &soak.growth;
+        anyhow::ensure!(
+            last.0 <= settled.0 + growth.memory,
+            "memory grew from {} to {} MB",
+            settled.0,
+            last.0
+        );
+        anyhow::ensure!(
+            last.1 <= settled.1 + growth.handles,
+            "file handles grew from {} to {}",
+            settled.1,
+            last.1
+        );
+        anyhow::ensure!(
+            growth.database.is_none_or(|most| last.2 <= settled.2 + most),
+            "the database grew from {:.1} to {:.1} MB",
+            settled.2,
+            last.2
+        );
+        let peak = self.peak_memory()?;
+        anyhow::ensure!(peak < MEMORY_MAX, "{peak} MB: {MEMORY_MAX} MB are too much");
+        println!("{number} alerts are taken in, and nothing grew beyond its bound");
         Ok(())
     }
 }

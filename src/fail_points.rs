@@ -100,9 +100,8 @@ impl Point {
     /// Those that every step and every message comes by.
     pub const ALL_ALONG: [Self; 3] = [Self::Leaving, Self::Arrived, Self::StepDone];
 
-    /// All of them but those of a test, whose stories are told in one process.
     pub fn all() -> impl Iterator<Item = Self> {
-        let others = Self::OF_OTHER_STORIES.into_iter().chain(Self::ALL_ALONG);
+        let others = Self::OF_OTHER_STORIES.into_iter().chain(Self::ALL_ALONG).chain(Self::OF_A_TRIAL);
         Self::UNTIL_A_CLICK.into_iter().chain(Self::OF_A_RECOVERY).chain(others)
     }
 

@@ -4,13 +4,15 @@
 //! cargo run --example fuzz -- --seconds 60            # all of them, as CI does
 //! cargo run --example fuzz -- --seconds 60 alert sns  # two of them for a minute each
 //! cargo run --example fuzz -- --replay FILE alert     # one input again
+//! cargo run --example fuzz -- --beginnings FOLDER     # the inputs that it begins with, for `fuzz/`
 //! ```
 //!
-//! The rule that is not obvious: there is no coverage to steer by on a stable compiler. What steers is what a parser
-//! answers: an input whose answer has a shape that was not seen before is kept, and later ones are made of it. An
-//! input that makes a parser panic, or take seconds, is written to `target/fuzz/` and the run fails. The input that a
-//! parser is at is always there too, under a name that ends in `.running`: whoever overflows the stack, is killed for
-//! its memory, or never answers, leaves it behind.
+//! The rule that is not obvious: nothing is built with flags of its own, so that CI spends its minutes on inputs and not
+//! on a build; `tests/soak/guided.sh` steers by coverage, for hours. What steers here is what a parser answers: an
+//! input whose answer has a shape that was not seen before is kept, and later ones are made of it. An input that
+//! makes a parser panic, or take seconds, is written to `target/fuzz/` and the run fails. The input that a parser is at
+//! is always there too, under a name that ends in `.running`: whoever overflows the stack, is killed for its memory,
+//! or never answers, leaves it behind.
 
 mod mutate;
 mod seeds;
@@ -50,12 +52,14 @@ struct Options {
     seed: u64,
     at_once: usize,
     replay: Option<PathBuf>,
+    beginnings: Option<PathBuf>,
     names: Vec<String>,
 }
 
 fn options() -> Result<Options, String> {
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    let mut options = Options { seconds: 2, seed: 1, at_once: cores, replay: None, names: Vec::new() };
+    let names = Vec::new();
+    let mut options = Options { seconds: 2, seed: 1, at_once: cores, replay: None, beginnings: None, names };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
@@ -65,6 +69,7 @@ fn options() -> Result<Options, String> {
             "--seed" => options.seed = number(value()?)?,
             "--at-once" => options.at_once = number(value()?)?.max(1) as usize,
             "--replay" => options.replay = Some(value()?.into()),
+            "--beginnings" => options.beginnings = Some(value()?.into()),
             name if TARGETS.iter().any(|target| target.name == name) => options.names.push(argument),
             other => {
                 let names: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();
@@ -93,6 +98,10 @@ fn fuzz(options: &Options) -> Result<usize, String> {
     let chosen: Vec<&'static Target> = TARGETS.iter().filter(is_chosen).collect();
     if let Some(file) = &options.replay {
         chosen.iter().try_for_each(|target| replay(target, file))?;
+        return Ok(0);
+    }
+    if let Some(folder) = &options.beginnings {
+        write_beginnings(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         return Ok(0);
     }
     fs::create_dir_all(folder()).map_err(|error| format!("{}: {error}", folder().display()))?;
@@ -124,6 +133,20 @@ fn replay(target: &Target, file: &Path) -> Result<(), String> {
     let answer = (target.parse)(&input);
     println!("{}: {:.3} s: {}", target.name, begin.elapsed().as_secs_f64(), shape(&answer));
     Ok(())
+}
+
+/// A folder for each target with what it begins with, and the words that parsers know as libFuzzer reads them.
+fn write_beginnings(folder: &Path) -> io::Result<()> {
+    for target in TARGETS {
+        let inputs = folder.join(target.name);
+        fs::create_dir_all(&inputs)?;
+        for (number, seed) in seeds::of(target.name).iter().enumerate() {
+            fs::write(inputs.join(number.to_string()), seed)?;
+        }
+    }
+    let byte = |byte: u8| format!("\\x{byte:02x}");
+    let quoted = |word: &&str| format!("\"{}\"\n", word.bytes().map(byte).collect::<Vec<_>>().concat());
+    fs::write(folder.join("words"), mutate::TOKENS.iter().map(quoted).collect::<Vec<_>>().concat())
 }
 
 /// Runs a target on a thread of its own, whose name a panic tells, with the stack that it has in the bot.

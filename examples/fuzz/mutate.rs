@@ -7,7 +7,7 @@ use fastrand::Rng;
 use serde_json::{Map, Value, json};
 
 /// Words and bytes at which parsers of this project branch, or that others stumbled over.
-const TOKENS: &[&str] = &[
+pub const TOKENS: &[&str] = &[
     "\"",
     "\\",
     "\\u0000",

@@ -8,9 +8,12 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use incident_commander::aws::{AwsSettings, Clients, Credentials};
 use incident_commander::demo::aws::{AwsWorld, FunctionSettings, Identity, WorldClock, WorldOptions};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
+
+use crate::credentials::{READ, WRITE};
+use crate::deploy::granted;
 
 pub const ACCOUNT: &str = "123456789012";
 pub const FUNCTION: &str = "checkout";
@@ -87,19 +90,59 @@ impl Account {
             .await
     }
 
-    /// A function with two versions, of which `live` points at the second: pool 10, then pool 5.
+    /// A function with two versions, of which `live` points at the second since noon: pool 10, then pool 5.
     pub fn deploy_checkout(&self) {
+        self.deploy(FUNCTION, at("12:00:00"));
+    }
+
+    /// The same with this name, and since then.
+    pub fn deploy(&self, function: &str, since: Timestamp) {
         let alice = Identity::user(ACCOUNT, "alice");
         let none = BTreeMap::new();
         let world = &self.world;
+        let before = |seconds: i64| since - SignedDuration::from_secs(seconds);
+        let hours = 4 * 3600;
         world
-            .create_function(FUNCTION, environment("10"), FunctionSettings::default(), &alice, at("08:00:00"))
+            .create_function(function, environment("10"), FunctionSettings::default(), &alice, before(hours))
             .unwrap();
-        world.publish_version(FUNCTION, "first", &alice, at("08:00:10")).unwrap();
-        world.update_alias(FUNCTION, "live", "1", &none, &alice, at("08:00:20")).unwrap();
-        world.update_function_environment(FUNCTION, environment("5"), &alice, at("11:59:00")).unwrap();
-        world.publish_version(FUNCTION, "second", &alice, at("11:59:30")).unwrap();
-        world.update_alias(FUNCTION, "live", "2", &none, &alice, at("12:00:00")).unwrap();
+        world.publish_version(function, "first", &alice, before(hours - 10)).unwrap();
+        world.update_alias(function, "live", "1", &none, &alice, before(hours - 20)).unwrap();
+        world.update_function_environment(function, environment("5"), &alice, before(60)).unwrap();
+        world.publish_version(function, "second", &alice, before(30)).unwrap();
+        world.update_alias(function, "live", "2", &none, &alice, since).unwrap();
+    }
+
+    /// Ten requests a minute, of which seven fail from this time on, because of the pool; `live` moved then.
+    pub fn serve_requests(
+        &self,
+        function: &str,
+        from: Timestamp,
+        minutes: u64,
+        moved: Timestamp,
+        failing: Timestamp,
+    ) {
+        for call in 0..minutes * 10 {
+            let at = from + Duration::from_secs(call * 6);
+            let version = if at < moved { "1" } else { "2" };
+            let failed = at >= failing && call % 10 < 7;
+            self.world.record_invocation(function, version, Some("live"), at, 150.0, failed);
+            let message = if failed {
+                r#"{"level":"ERROR","message":"timed out waiting for a connection from the pool: 5 of 5 in use"}"#
+            } else {
+                r#"{"level":"INFO","message":"served"}"#
+            };
+            let (group, stream) = (format!("/aws/lambda/{function}"), format!("2026/02/06/[{version}]abc"));
+            self.world.put_log(&group, &stream, at, message.to_owned());
+        }
+    }
+
+    /// The roles of `deploy/`, for reading and for writing, with what their policies grant and nothing more.
+    pub fn roles(&self) -> [String; 2] {
+        [(READ, "iam-read.json"), (WRITE, "iam-write.json")].map(|(name, file)| {
+            let actions = granted(file);
+            let actions: Vec<&str> = actions.iter().map(String::as_str).collect();
+            self.world.add_role(name, &actions)
+        })
     }
 }
 

@@ -17,7 +17,7 @@ use incident_commander::worker::{Bench, deliver_once, step_once};
 use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
 
-use super::aws_account::{Account, FUNCTION, GROUP, at};
+use super::aws_account::{Account, FUNCTION, at};
 use super::house::settings;
 
 struct Scene {
@@ -99,18 +99,7 @@ impl Scene {
 
 /// Calls of the function, ten a minute; from 12:05 on most of them fail for want of a connection.
 pub fn fail(account: &Account, from: Timestamp, minutes: u64) {
-    for call in 0..minutes * 10 {
-        let at = from + Duration::from_secs(call * 6);
-        let version = if at < super::aws_account::at("12:00:00") { "1" } else { "2" };
-        let failed = at >= super::aws_account::at("12:05:00") && call % 10 < 7;
-        account.world.record_invocation(FUNCTION, version, Some("live"), at, 150.0, failed);
-        let message = if failed {
-            r#"{"level":"ERROR","message":"timed out waiting for a connection from the pool: 5 of 5 in use"}"#
-        } else {
-            r#"{"level":"INFO","message":"served"}"#
-        };
-        account.world.put_log(GROUP, &format!("2026/02/06/[{version}]abc"), at, message.to_owned());
-    }
+    account.serve_requests(FUNCTION, from, minutes, at("12:00:00"), at("12:05:00"));
 }
 
 #[tokio::test]

@@ -4,10 +4,13 @@
 //! stored, every incident has its verdict, every message stands once. A full disk is told in `src/worker/tests.rs`,
 //! silence and lost answers of a single call in `aws_faults.rs` and `outbox.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use futures::future::join_all;
+use futures::stream::iter;
 use incident_commander::app;
 use incident_commander::clock::Clock;
 use incident_commander::config::Secret;
@@ -18,14 +21,18 @@ use incident_commander::demo::slack::workspace::id;
 use incident_commander::demo::slack::{Options, SlackWorld};
 use incident_commander::domain::alert::Alert;
 use incident_commander::domain::incident::State;
-use incident_commander::store::{Accepted, INVESTIGATIONS_AT_ONCE, NewAlert, Origin, STORM_FROM, StoreError};
+use incident_commander::slack::socket::{Answer, Envelope, Timing};
+use incident_commander::store::{Accepted, NewAlert, Origin, STORM_FROM, StoreError};
 use incident_commander::worker::{deliver_once, step_once};
+use serde_json::json;
 use sqlx::{Connection as _, SqliteConnection};
 use tokio::net::TcpListener;
 
 use crate::aws_account::{Account, FUNCTION, at};
-use crate::house::settings;
+use crate::house::{PATIENCE, settings};
 use crate::office::{Office, whole};
+use crate::sns::{self, Trouble};
+use crate::socket_mode::{Line, hurried};
 
 fn alert(service: &str) -> Alert {
     let body =
@@ -37,8 +44,10 @@ fn alert(service: &str) -> Alert {
 fn of_slack() -> Vec<(FaultKind, bool)> {
     vec![
         (FaultKind::Latency(Duration::from_millis(20)), false),
+        (FaultKind::Status(403), true),
         (FaultKind::Status(404), true),
         (FaultKind::Status(500), true),
+        (FaultKind::Status(503), true),
         (FaultKind::RateLimited(Duration::from_secs(2)), false),
         (FaultKind::Error("internal_error".into()), false),
         (FaultKind::Malformed, true),
@@ -48,12 +57,17 @@ fn of_slack() -> Vec<(FaultKind, bool)> {
     ]
 }
 
+/// A bot beside a Slack that sets no pace, whose work is stepped by hand.
+async fn office() -> Office {
+    let config = format!("[slack]\nalert_channels = [\"{}\"]\n", id::ALERTS);
+    Office::open(Pace::unlimited(), &config).await
+}
+
 /// So many alerts of as many services, while this befalls Slack; then it answers again. Every message stands once.
 /// `is_down` where it is known what its last call was.
 async fn slack_meets(fault: Fault, is_down: Option<bool>, problems: usize) {
     let what = format!("{fault:?} × {problems}");
-    let config = format!("[slack]\nalert_channels = [\"{}\"]\n", id::ALERTS);
-    let office = Office::open(Pace::unlimited(), &config).await;
+    let office = office().await;
     office.slack.script(fault);
     for number in 0..problems {
         let accepted = office.desk.alert(alert(&format!("service-{number}")), Origin::default()).await;
@@ -115,8 +129,7 @@ async fn held(office: &Office) -> SqliteConnection {
 #[tokio::test]
 async fn while_another_program_writes_everything_waits_and_nothing_is_lost() {
     for problems in IDLE_AND_STORM {
-        let config = format!("[slack]\nalert_channels = [\"{}\"]\n", id::ALERTS);
-        let office = Office::open(Pace::unlimited(), &config).await;
+        let office = office().await;
         let release = async |mut other: SqliteConnection| {
             // A while that is shorter than anybody's patience on any machine.
             const A_WHILE: &str =
@@ -141,8 +154,7 @@ async fn while_another_program_writes_everything_waits_and_nothing_is_lost() {
 async fn while_the_database_is_locked_nothing_is_acknowledged_and_afterwards_nothing_is_missing() {
     let [idle, storm] = IDLE_AND_STORM;
     let locked = async |problems: usize| {
-        let config = format!("[slack]\nalert_channels = [\"{}\"]\n", id::ALERTS);
-        let office = Office::open(Pace::unlimited(), &config).await;
+        let office = office().await;
         let send = async || {
             let all = (0..problems).map(|number| alert(&format!("service-{number}")));
             join_all(all.map(|alert| office.desk.alert(alert, Origin::default()))).await
@@ -172,7 +184,9 @@ fn of_aws() -> Vec<(AwsFault, bool)> {
         (AwsFault::Truncated, true),
         (AwsFault::Malformed, true),
         (error(400, "ValidationException"), true),
+        (error(403, "AccessDeniedException"), true),
         (error(500, "InternalFailure"), true),
+        (error(503, "ServiceUnavailable"), true),
         (AwsFault::Throttle, true),
     ]
 }
@@ -202,7 +216,9 @@ async fn aws_meets(fault: AwsFault, is_missed: bool, problems: usize) {
     }
     while join_all((0..problems).map(|_| step_once(&bench))).await.into_iter().any(|done| done.unwrap()) {}
     while deliver_once(&bench).await.unwrap() {}
-    for line in bench.store.list(10).await.unwrap() {
+    let lines = bench.store.list(100).await.unwrap();
+    assert_eq!(lines.len(), problems, "{what}");
+    for line in lines {
         assert_eq!(line.state, State::Reported, "{what}");
         let gaps = bench.store.incident(line.id).await.unwrap().unwrap().gaps;
         let missed = gaps.iter().any(|gap| gap.source == "metrics" || gap.source == "cloudtrail");
@@ -217,18 +233,143 @@ async fn aws_meets(fault: AwsFault, is_missed: bool, problems: usize) {
     }
 }
 
-#[tokio::test]
+/// Cases that are met at the same time: each waits mostly, for deadlines and second attempts.
+const AT_ONCE: usize = 4;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_aws_does_every_incident_has_its_verdict_and_says_what_it_lacks() {
-    for (fault, is_missed) in of_aws() {
-        for problems in [1, INVESTIGATIONS_AT_ONCE as usize] {
-            aws_meets(fault.clone(), is_missed, problems).await;
-        }
-    }
+    let cases = of_aws().into_iter().flat_map(|(fault, is_missed)| {
+        IDLE_AND_STORM.map(|problems| aws_meets(fault.clone(), is_missed, problems))
+    });
+    iter(cases).buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
 }
 
 #[tokio::test]
 #[ignore = "waits for deadlines as they are: tests/soak/kills.sh runs it"]
 async fn where_aws_never_answers_every_incident_has_its_verdict_at_its_deadlines() {
-    let at_once = INVESTIGATIONS_AT_ONCE as usize;
-    tokio::join!(aws_meets(AwsFault::Hang, true, 1), aws_meets(AwsFault::Hang, true, at_once));
+    let [idle, storm] = IDLE_AND_STORM;
+    tokio::join!(aws_meets(AwsFault::Hang, true, idle), aws_meets(AwsFault::Hang, true, storm));
+}
+
+/// What befalls Socket Mode: the call that opens a connection, so many times; or a connection that is open.
+#[derive(Debug, Clone)]
+enum OfSocket {
+    Opening(FaultKind),
+    Line(fn(&SlackWorld)),
+}
+
+fn of_socket() -> Vec<OfSocket> {
+    let opening = of_slack().into_iter().map(|(kind, _)| match kind {
+        FaultKind::RateLimited(_) => FaultKind::RateLimited(Duration::from_secs(1)),
+        kind => kind,
+    });
+    let lines: [fn(&SlackWorld); 5] = [
+        SlackWorld::cut_links,
+        SlackWorld::freeze_links,
+        |slack| slack.disconnect_links("refresh_requested"),
+        |slack| slack.send_to_links("{\"type\": \"events_api\", \"envelope_id\""),
+        |slack| slack.send_to_links(&"[".repeat(100_000)),
+    ];
+    opening.map(OfSocket::Opening).chain(lines.map(OfSocket::Line)).collect()
+}
+
+/// So many alerts at once, while this befalls Socket Mode: each is handled, and acknowledged in the end.
+async fn socket_meets(fault: OfSocket, problems: usize) {
+    let what = format!("{fault:?} × {problems}");
+    let slack = SlackWorld::new(hurried());
+    let line_breaks = match &fault {
+        OfSocket::Opening(kind) => {
+            slack.script(Fault::once("apps.connections.open", kind.clone()));
+            None
+        }
+        OfSocket::Line(befalls) => Some(befalls),
+    };
+    // Seconds instead of half a minute until a silent connection is given up.
+    let timing = Timing {
+        ping_every: Duration::from_millis(50),
+        silent_after: Duration::from_millis(500),
+        ..Timing::default()
+    };
+    let handled = Arc::new(Mutex::new(BTreeSet::new()));
+    let heard = handled.clone();
+    let handle = move |envelope: Envelope| {
+        heard.lock().unwrap().insert(envelope.payload["event_id"].as_str().map(str::to_owned));
+        async { Answer::Acknowledge(None) }
+    };
+    let mut line = Line::begin(slack, timing, handle).await;
+    if let Some(befalls) = line_breaks {
+        line.slack.wait_for(&what, PATIENCE, |slack| (slack.links() > 0).then_some(())).await.unwrap();
+        befalls(&line.slack);
+    }
+    for number in 0..problems {
+        let text = format!("[FIRING:1] HighErrorRate (service-{number} critical)");
+        line.slack.post_alert_message(id::ALERTS, id::CLOUDWATCH, &json!({ "text": text })).unwrap();
+    }
+    let all = |slack: &SlackWorld| {
+        let deliveries = slack.deliveries();
+        (deliveries.len() == problems && deliveries.iter().all(|each| each.acknowledged)).then_some(())
+    };
+    line.slack.wait_for(&what, PATIENCE, all).await.unwrap();
+    assert_eq!(handled.lock().unwrap().len(), problems, "{what}");
+    let reached = tokio::time::timeout(PATIENCE, line.reachable.wait_for(|reachable| *reachable));
+    assert!(reached.await.is_ok_and(|told| told.is_ok()), "{what}: it is told as up again");
+    line.stop.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_befalls_socket_mode_every_alert_is_acknowledged_as_soon_as_a_line_holds() {
+    let cases = of_socket().into_iter();
+    let cases = cases.flat_map(|fault| IDLE_AND_STORM.map(|problems| socket_meets(fault.clone(), problems)));
+    // They wait for nothing but the pauses between two attempts.
+    iter(cases).buffer_unordered(4 * AT_ONCE).collect::<Vec<()>>().await;
+}
+
+/// So many deliveries of an alarm at once, while this befalls whoever fetches Amazon's certificate: SNS is told to send
+/// again, and what it sends then counts once.
+async fn certificate_meets(trouble: Trouble, problems: usize) {
+    let what = format!("{trouble:?} × {problems}");
+    let amazon = sns::amazon().await;
+    let house = sns::house(&amazon).await;
+    let is_late = matches!(trouble, Trouble::Late(_));
+    *amazon.trouble.lock().unwrap() = Some(trouble);
+    let deliver = async || {
+        let body = sns::message("alarm_v2", &amazon).to_string();
+        join_all((0..problems).map(|_| house.post("/aws/sns", body.clone()))).await
+    };
+    let expected = if is_late { 200 } else { 503 };
+    for (status, answer) in deliver().await {
+        assert_eq!(status, expected, "{what}: {answer}");
+    }
+    *amazon.trouble.lock().unwrap() = None;
+    for (status, answer) in deliver().await {
+        assert_eq!(status, 200, "{what}: {answer}");
+    }
+    assert_eq!(house.get("/incidents/INC-1").await.1["alerts_received"], 1, "{what}");
+    assert_eq!(house.get("/incidents/INC-2").await.0, 404, "{what}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_befalls_amazons_certificate_an_alarm_counts_once_as_soon_as_it_is_there() {
+    let troubles = [
+        Trouble::Late(Duration::from_millis(50)),
+        Trouble::Status(403),
+        Trouble::Status(404),
+        Trouble::Status(429),
+        Trouble::Status(500),
+        Trouble::Status(503),
+        Trouble::Malformed,
+        Trouble::BreaksAfter(0),
+        Trouble::BreaksAfter(100),
+    ];
+    let cases = troubles.into_iter();
+    let cases =
+        cases.flat_map(|trouble| IDLE_AND_STORM.map(|problems| certificate_meets(trouble.clone(), problems)));
+    iter(cases).buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
+}
+
+#[tokio::test]
+#[ignore = "waits for deadlines as they are: tests/soak/kills.sh runs it"]
+async fn where_amazons_certificate_never_comes_an_alarm_counts_once_as_soon_as_it_is_there() {
+    let [idle, storm] = IDLE_AND_STORM;
+    tokio::join!(certificate_meets(Trouble::Silent, idle), certificate_meets(Trouble::Silent, storm));
 }

@@ -190,7 +190,7 @@ proptest! {
     }
 }
 
-fn run(arguments: &[&str]) -> Output {
+pub fn run(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_incident-commander"))
         .args(arguments)
         .env_clear()
@@ -199,7 +199,7 @@ fn run(arguments: &[&str]) -> Output {
 }
 
 /// Ends by itself with 0, or with 1 or 2 and a reason; never by a panic or a signal.
-fn ends_well(what: &str, output: &Output) -> bool {
+pub fn ends_well(what: &str, output: &Output) -> bool {
     let told = String::from_utf8_lossy(&output.stderr);
     let code = output.status.code();
     assert!(matches!(code, Some(0..=2)) && !told.contains("panicked"), "{what}: {code:?} {told}");

@@ -17,13 +17,13 @@ use incident_commander::slack::Slack;
 use incident_commander::slack::socket::{Answer, Envelope, SocketMode, Timing};
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::house::{PATIENCE, settings};
 
 /// A workspace that sends again quickly, so that no test waits for minutes.
-fn hurried() -> Options {
+pub fn hurried() -> Options {
     Options { retry_after: vec![Duration::from_millis(200); 50], ..Options::default() }
 }
 
@@ -223,9 +223,11 @@ async fn once_it_is_switched_off_slack_is_left_in_peace() {
 }
 
 /// A line without a bot behind it: what it does with envelopes is the test's.
-struct Line {
-    slack: SlackWorld,
-    stop: CancellationToken,
+pub struct Line {
+    pub slack: SlackWorld,
+    /// Whether Slack can reach us.
+    pub reachable: watch::Receiver<bool>,
+    pub stop: CancellationToken,
 }
 
 impl Line {
@@ -234,21 +236,33 @@ impl Line {
         H: Fn(Envelope) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Answer> + Send + 'static,
     {
-        let slack = SlackWorld::new(hurried());
+        let line = Self::begin(SlackWorld::new(hurried()), timing, handle).await;
+        linked(&line.slack, 1).await;
+        line
+    }
+
+    /// It begins to open a connection, whatever comes of that.
+    pub async fn begin<H, F>(slack: SlackWorld, timing: Timing, handle: H) -> Self
+    where
+        H: Fn(Envelope) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Answer> + Send + 'static,
+    {
         slack.use_socket_mode();
         let api = slack.serve(TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap();
         let stop = CancellationToken::new();
+        let (tell, reachable) = watch::channel(false);
         let mode = SocketMode {
             slack: Slack::connect(Some(&api), None).unwrap(),
             app_token: Secret::Value("xapp-demo".into()),
             timing,
             handle,
-            reachable: Arc::new(|_| {}),
+            reachable: Arc::new(move |is_reachable| {
+                tell.send_replace(is_reachable);
+            }),
             stop: stop.clone(),
         };
         tokio::spawn(mode.run());
-        linked(&slack, 1).await;
-        Self { slack, stop }
+        Self { slack, reachable, stop }
     }
 }
 

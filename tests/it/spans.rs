@@ -1,7 +1,7 @@
 //! The spans of an incident's way: each names its incident, from the alert to the rollback.
 //!
 //! The rule that is not obvious: what is looked at is what any subscriber hears on this thread. The feature `otel` sends
-//! the same spans, and adds none.
+//! the same spans, and adds none; what arrives of them is looked at where the tests are built with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -112,4 +112,54 @@ async fn from_the_click_to_the_recovery_every_span_names_its_incident() {
     for expected in ["step roll_back", "change", "step verify", "delivery"] {
         assert!(spans.contains(expected), "{expected}: {spans:?}");
     }
+}
+
+#[cfg(feature = "otel")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn spans_arrive_at_the_collector_with_their_incident_and_without_anybodys_words() {
+    use axum::body::Bytes;
+    use axum::http::StatusCode;
+    use axum::routing::post;
+
+    use crate::kills::serve::{Serve, command, surroundings};
+
+    const WORDS: &str = "Canary7Zq";
+    let received = Arc::new(Mutex::new(Vec::new()));
+    let heard = received.clone();
+    let collect = async move |body: Bytes| {
+        heard.lock().unwrap().push(body);
+        StatusCode::OK
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let collector = format!("http://{}", listener.local_addr().unwrap());
+    let router = axum::Router::new().route("/v1/traces", post(collect));
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let folder = tempfile::tempdir().unwrap();
+    let (_account, at) = surroundings(folder.path(), "", None).await;
+    let mut program = command(&at, &["serve"]);
+    program.env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector);
+    let serve = Serve::run(program).await;
+    let alert = format!(r#"{{"service": "orders", "alert_name": "{WORDS}", "at": "2026-02-06T12:17:00Z"}}"#);
+    let request = reqwest::Client::new().post(format!("{}/alert?wait=60", serve.url)).body(alert);
+    assert_eq!(request.send().await.unwrap().status().as_u16(), 200);
+    // What was not sent yet is sent at its end.
+    serve.end().await;
+    // Strings stand in OTLP's protobuf as they are, behind their tag and length.
+    let sent = received.lock().unwrap().concat();
+    let holds = |text: &str| sent.windows(text.len()).any(|part| part == text.as_bytes());
+    let field = |text: &str| holds(&format!("{}{text}", char::from(text.len() as u8)));
+    for expected in [
+        "incident-commander",
+        "intake",
+        "step",
+        "investigate",
+        "agent",
+        "logs",
+        "verdict",
+        "incident",
+        "INC-1",
+    ] {
+        assert!(field(expected), "{expected} is not sent: {}", String::from_utf8_lossy(&sent));
+    }
+    assert!(!holds(WORDS), "an alert's words are sent");
 }

@@ -64,15 +64,14 @@ fn a_test(set: &mut Set) {
 }
 
 /// Of a hundred requests a minute from 12:20 on five go to version 1, of which so many fail; of the others 38 do.
-fn by_version(ward: &Ward, failing: f64) {
+pub fn by_version(account: &Account, failing: f64) {
     for minute in 0..12 {
         let at = at("12:20:00") + SignedDuration::from_mins(minute);
         for (version, requests, errors) in [("1", 5.0, failing), ("2", 95.0, 38.0)] {
             let dimensions =
                 [("FunctionName", FUNCTION), ("Resource", "checkout:live"), ("ExecutedVersion", version)];
-            let world = &ward.account.world;
-            world.put_metric("AWS/Lambda", "Invocations", &dimensions, at, requests, "Count", false);
-            world.put_metric("AWS/Lambda", "Errors", &dimensions, at, errors, "Count", false);
+            account.world.put_metric("AWS/Lambda", "Invocations", &dimensions, at, requests, "Count", false);
+            account.world.put_metric("AWS/Lambda", "Errors", &dimensions, at, errors, "Count", false);
         }
     }
 }
@@ -129,25 +128,26 @@ async fn end_now(ward: &Ward, bench: &Bench, delivery: &str, user: &str) {
     bench.store.accept_click(delivery, click, ward.clock.now()).await.unwrap();
 }
 
-/// An incident after two changes, of which the later one breaks less often as a rule, investigated for real; so many
-/// requests a minute.
-async fn two_changes(requests: f64, afterwards: fn(i64) -> (f64, f64)) -> (Ward, Bench) {
-    let (ward, bench) = asked(|set| {
-        set.afterwards = afterwards;
-        let alice = "arn:aws:iam::123456789012:user/alice".to_owned();
-        set.config.people = vec![Person { slack: id::DEVELOPER.into(), aws: vec![alice] }];
-    })
-    .await;
+/// Two changes, of which the later one breaks less often as a rule, and then two of five requests that fail; so many a
+/// minute.
+pub fn two_changes_in(account: &Account, requests: f64) {
     let erin = Identity::user(ACCOUNT, "erin");
     for (value, time) in [("c", "08:00:00"), ("d", "12:02:40")] {
-        ward.account.world.put_parameter("/checkout/vouchers", "String", value, &erin, at(time)).unwrap();
+        account.world.put_parameter("/checkout/vouchers", "String", value, &erin, at(time)).unwrap();
     }
     for minute in 0..80 {
         let at = at("11:00:00") + SignedDuration::from_mins(minute);
         let errors = if minute < 64 { 0.0 } else { requests * 0.4 };
-        let world = &ward.account.world;
         for (metric, value) in [("Invocations", requests), ("Errors", errors)] {
-            world.put_metric("AWS/Lambda", metric, &[("FunctionName", FUNCTION)], at, value, "Count", false);
+            account.world.put_metric(
+                "AWS/Lambda",
+                metric,
+                &[("FunctionName", FUNCTION)],
+                at,
+                value,
+                "Count",
+                false,
+            );
         }
     }
     // What it says of itself tells of neither change.
@@ -161,9 +161,21 @@ async fn two_changes(requests: f64, afterwards: fn(i64) -> (f64, f64)) -> (Ward,
         let stream = format!("2026/02/06/[{version}]0123456789abcdef");
         for second in [5, 35] {
             let at = at("11:00:00") + SignedDuration::from_secs(minute * 60 + second);
-            ward.account.world.put_log(GROUP, &stream, at, line.clone());
+            account.world.put_log(GROUP, &stream, at, line.clone());
         }
     }
+}
+
+/// An incident after two changes, of which the later one breaks less often as a rule, investigated for real; so many
+/// requests a minute.
+async fn two_changes(requests: f64, afterwards: fn(i64) -> (f64, f64)) -> (Ward, Bench) {
+    let (ward, bench) = asked(|set| {
+        set.afterwards = afterwards;
+        let alice = "arn:aws:iam::123456789012:user/alice".to_owned();
+        set.config.people = vec![Person { slack: id::DEVELOPER.into(), aws: vec![alice] }];
+    })
+    .await;
+    two_changes_in(&ward.account, requests);
     let incident = ward.of(&bench).await.incident;
     bench.store.investigate_again(incident, "asked for again", ward.clock.now()).await.unwrap();
     ward.live(&bench, 10).await;
@@ -178,7 +190,7 @@ async fn pending(ward: &Ward, bench: &Bench) -> Option<Approval> {
 /// From the offer to the second verdict: what was approved, and what is asked for then.
 async fn from_offer_to_verdict(failing: f64) -> (Ward, Bench, Approval, Approval) {
     let (ward, bench) = two_changes(100.0, |_| (40.0, 100.0)).await;
-    by_version(&ward, failing);
+    by_version(&ward.account, failing);
     let asked = pending(&ward, &bench).await.expect("a test is offered");
     assert!(matches!(&asked.plan.aim, Aim::Try(_)), "{:?}", asked.plan);
     let shown = ward.slack.message(id::ALERTS, asked.message_ts.as_deref().unwrap()).unwrap();
@@ -311,7 +323,7 @@ async fn wherever_the_process_dies_a_test_is_begun_once_ended_once_and_read_once
     let to_its_begin = &Point::OF_A_RECOVERY[..11];
     for point in to_its_begin.iter().chain(&Point::OF_A_TRIAL).copied() {
         let (ward, bench) = asked(a_test).await;
-        by_version(&ward, 0.0);
+        by_version(&ward.account, 0.0);
         ward.clicked(&bench, "press/1", id::APPROVER, APPROVE).await;
         if Point::OF_A_TRIAL.contains(&point) {
             ward.live(&bench, 5).await;
@@ -352,7 +364,7 @@ async fn a_process_that_was_away_for_longer_than_a_test_lasts_ends_it_first_thin
 #[tokio::test]
 async fn what_somebody_else_moved_meanwhile_stands_and_is_said() {
     let (ward, bench) = asked(a_test).await;
-    by_version(&ward, 0.0);
+    by_version(&ward.account, 0.0);
     ward.clicked(&bench, "press/1", id::APPROVER, APPROVE).await;
     ward.live(&bench, 5).await;
     let half = BTreeMap::from([("1".to_owned(), 0.5)]);
@@ -370,7 +382,7 @@ async fn what_somebody_else_moved_meanwhile_stands_and_is_said() {
 #[tokio::test]
 async fn an_end_that_aws_refuses_is_told_once_and_tried_until_it_is_made() {
     let (ward, bench) = asked(a_test).await;
-    by_version(&ward, 0.0);
+    by_version(&ward.account, 0.0);
     let denied = || Some(Fault::access_denied("lambda:UpdateAlias"));
     ward.account.world.script_faults("lambda:UpdateAlias", [None, denied(), denied()]);
     ward.clicked(&bench, "press/1", id::APPROVER, APPROVE).await;

@@ -29,8 +29,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::aws_account::{ACCOUNT, Account, FUNCTION, at, soon};
-use crate::credentials::{READ, WRITE, strays};
-use crate::deploy::granted;
+use crate::credentials::strays;
 use crate::house::{PATIENCE, settings};
 
 /// What a test changes before anything runs.
@@ -94,13 +93,9 @@ impl Ward {
             service: None,
             afterwards: |_| (0.0, 100.0),
         };
-        let role = |name: &str, file: &str| {
-            let actions = granted(file);
-            let actions: Vec<&str> = actions.iter().map(String::as_str).collect();
-            account.world.add_role(name, &actions)
-        };
-        set.config.aws.read_role_arn = Some(role(READ, "iam-read.json"));
-        set.config.aws.write_role_arn = Some(role(WRITE, "iam-write.json"));
+        let [read, write] = account.roles();
+        set.config.aws.read_role_arn = Some(read);
+        set.config.aws.write_role_arn = Some(write);
         set.config.slack.alert_channels = vec![id::ALERTS.into()];
         set.config.approvals.approvers = vec![id::APPROVER.into(), id::ON_CALL.into(), id::DEVELOPER.into()];
         change(&mut set);
@@ -334,7 +329,7 @@ pub async fn idle(bench: &Bench) -> u64 {
 }
 
 /// How the service fares from 12:20 on.
-fn fare(account: &Account, afterwards: fn(i64) -> (f64, f64)) {
+pub fn fare(account: &Account, afterwards: fn(i64) -> (f64, f64)) {
     for minute in 0..20 {
         let at = at("12:20:00") + SignedDuration::from_mins(minute);
         let (errors, invocations) = afterwards(minute);

@@ -8,8 +8,8 @@ cd "$(dirname "$0")/../.."
 
 step() { printf '\n== %s\n' "$*"; }
 
-step "killed a thousand times"
-tests/soak/kills.sh 1000
+step "killed a thousand times, and at every pass of every point"
+tests/soak/kills.sh 1000 1000
 
 step "a storm, beside a bare durable insert"
 cargo bench --bench storm
@@ -31,5 +31,5 @@ cargo build --profile dist --bins
 cargo build --release --example slack_alone
 python3 benches/footprint.py
 
-step "every parser that strangers reach, fuzzed"
-tests/soak/fuzz.sh $((3600 * ${1:-1}))
+step "every parser that strangers reach, fuzzed by coverage"
+tests/soak/guided.sh $((3600 * ${1:-1}))

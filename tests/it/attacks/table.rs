@@ -21,6 +21,59 @@ pub const TOKEN: &str = "alert-t0ken-of-the-table";
 pub const CANARY: &str = "Canary7Zq";
 const MIB: usize = 1024 * 1024;
 
+/// Each class of attack that is looked at.
+pub const CLASSES: [&str; 15] = [
+    "forged",
+    "replayed",
+    "stale",
+    "oversized",
+    "bomb",
+    "deep",
+    "not UTF-8",
+    "blocks",
+    "links",
+    "SQL",
+    "log lines",
+    "headers",
+    "file names",
+    "secrets",
+    "directions",
+];
+
+/// Each route that reads what a stranger sends; all routes but health and metrics, which read nothing.
+pub const ROUTES: [&str; 8] = [
+    "/alert",
+    "/",
+    "/incidents/{id}",
+    "/slack/events",
+    "/slack/commands",
+    "/slack/interactions",
+    "/aws/sns",
+    "/aws/logs",
+];
+
+/// Where an attack of a class cannot even be made on a route, and why.
+const EXEMPT: [(&str, &str, &str); 4] = [
+    ("/incidents/{id}", "replayed", "a read changes nothing, however often it is made"),
+    ("/incidents/{id}", "stale", "nothing in it has a time"),
+    ("/incidents/{id}", "bomb", "no body of it is parsed"),
+    ("/incidents/{id}", "deep", "no body of it is parsed"),
+];
+
+/// What of the grid of routes and classes no row meets, or is exempt and met all the same.
+pub fn holes(rows: &[Attack]) -> Vec<String> {
+    let met = |route: &str, class: &str| rows.iter().any(|row| row.route() == route && row.class == class);
+    let grid = ROUTES.iter().flat_map(|route| CLASSES.map(|class| (*route, class)));
+    let wrong = grid.filter(|(route, class)| {
+        let is_exempt = EXEMPT.iter().any(|(of, kind, _)| of == route && kind == class);
+        met(route, class) == is_exempt
+    });
+    let mut wrong: Vec<String> = wrong.map(|(route, class)| format!("{class} on {route}")).collect();
+    let stray = rows.iter().filter(|row| !ROUTES.contains(&row.route()) || !CLASSES.contains(&row.class));
+    wrong.extend(stray.map(|row| format!("a row beyond the grid: {} on {}", row.class, row.path)));
+    wrong
+}
+
 /// What must come of an attack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
@@ -28,6 +81,8 @@ pub enum Fate {
     Refused,
     /// Let in, and the sender is told what is wrong with it.
     Unreadable,
+    /// No message at all, where the message itself is what lets somebody in: told so, until it was told too often.
+    NoMessage,
     TooLarge,
     /// Taken, and nothing but data.
     Inert,
@@ -39,6 +94,7 @@ impl Fate {
             // Also because the address failed too often before.
             Self::Refused => matches!(status, 401 | 403 | 429),
             Self::Unreadable => matches!(status, 400 | 404 | 405 | 415),
+            Self::NoMessage => matches!(status, 400 | 429),
             Self::TooLarge => matches!(status, 413 | 414 | 431),
             Self::Inert => matches!(status, 200 | 202),
         }
@@ -56,6 +112,12 @@ pub struct Attack {
 impl Attack {
     fn new(class: &'static str, path: &str, body: impl Into<Vec<u8>>, fate: Fate) -> Self {
         Self { class, path: path.to_owned(), headers: Vec::new(), body: body.into(), fate }
+    }
+
+    /// As the router knows it.
+    pub fn route(&self) -> &str {
+        let path = self.path.split('?').next().unwrap_or_default();
+        if path.starts_with("/incidents/") { "/incidents/{id}" } else { path }
     }
 
     fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -102,52 +164,43 @@ fn form(fields: &[(&str, &str)]) -> String {
 }
 
 /// An event as Slack tells it: a message of the alerting tool.
-fn event(number: usize, text: &str) -> String {
+pub fn event(number: usize, text: &str) -> String {
     let event = json!({ "type": "message", "subtype": "bot_message", "channel": id::ALERTS, "bot_id": "B0MONITOR",
         "ts": format!("1770380100.{number:06}"), "text": "", "attachments": [{ "color": "danger",
         "title": format!("[FIRING:1] HighErrorRate {text}"), "fields": [{ "title": "service", "value": text }] }] });
     json!({ "type": "event_callback", "event_id": format!("Ev{number}"), "event": event }).to_string()
 }
 
-pub fn on_the_alert_route() -> Vec<Attack> {
+/// One handler behind two addresses.
+pub fn on_the_alert_routes() -> Vec<Attack> {
+    ["/alert", "/"].into_iter().flat_map(on_the_alert_route).collect()
+}
+
+fn on_the_alert_route(path: &'static str) -> Vec<Attack> {
     let good = alert("checkout");
+    let forged = |body: Vec<u8>| Attack::new("forged", path, body, Fate::Refused);
+    let tokened = |class, body: Vec<u8>, fate| Attack::new(class, path, body, fate).tokened();
+    let nested = format!("{}1{}", "{\"a\":".repeat(5_000), "}".repeat(5_000));
+    let old = json!({ "service": CANARY, "triggered_at": "0001-01-01" }).to_string();
     let mut all = vec![
-        Attack::new("forged", "/alert", good.clone(), Fate::Refused),
-        Attack::new("forged", "/", good.clone(), Fate::Refused)
-            .with("authorization", format!("Bearer {CANARY}")),
-        Attack::new("forged", "/alert", good.clone(), Fate::Refused)
-            .with("authorization", format!("Basic {CANARY}")),
-        Attack::new("forged", "/alert", vec![b'x'; 2 * MIB], Fate::Refused),
-        Attack::new("oversized", "/alert", vec![b'x'; MIB + 1], Fate::TooLarge).tokened(),
-        Attack::new("oversized", "/alert", good.clone(), Fate::TooLarge)
-            .tokened()
-            .with("x-long", CANARY.repeat(8_000)),
-        Attack::new("bomb", "/alert", vec![0x1f, 0x8b, 8, 0], Fate::Unreadable)
-            .tokened()
-            .with("content-encoding", "gzip"),
-        Attack::new("bomb", "/alert", format!("[{}1]", "[],".repeat(200_000)), Fate::Unreadable).tokened(),
-        Attack::new("deep", "/alert", "[".repeat(MIB - 1), Fate::Unreadable).tokened(),
-        Attack::new(
-            "deep",
-            "/alert",
-            format!("{}1{}", "{\"a\":".repeat(5_000), "}".repeat(5_000)),
-            Fate::Unreadable,
-        )
-        .tokened(),
-        Attack::new("not UTF-8", "/alert", b"{\"service\": \"\xff\xfe\"}".to_vec(), Fate::Unreadable)
-            .tokened(),
-        Attack::new("not UTF-8", "/alert?wait=%ff%fe", good, Fate::Inert).tokened(),
-        Attack::new(
-            "stale",
-            "/alert",
-            json!({"service": CANARY, "triggered_at": "0001-01-01"}).to_string(),
-            Fate::Inert,
-        )
-        .tokened(),
+        forged(good.clone().into_bytes()),
+        forged(good.clone().into_bytes()).with("authorization", format!("Bearer {CANARY}")),
+        forged(good.clone().into_bytes()).with("authorization", format!("Basic {CANARY}")),
+        forged(vec![b'x'; 2 * MIB]),
+        tokened("replayed", good.clone().into_bytes(), Fate::Inert),
+        tokened("replayed", good.clone().into_bytes(), Fate::Inert),
+        tokened("oversized", vec![b'x'; MIB + 1], Fate::TooLarge),
+        tokened("oversized", good.clone().into_bytes(), Fate::TooLarge).with("x-long", CANARY.repeat(8_000)),
+        tokened("bomb", vec![0x1f, 0x8b, 8, 0], Fate::Unreadable).with("content-encoding", "gzip"),
+        tokened("bomb", format!("[{}1]", "[],".repeat(200_000)).into_bytes(), Fate::Unreadable),
+        tokened("deep", "[".repeat(MIB - 1).into_bytes(), Fate::Unreadable),
+        tokened("deep", nested.into_bytes(), Fate::Unreadable),
+        tokened("not UTF-8", b"{\"service\": \"\xff\xfe\"}".to_vec(), Fate::Unreadable),
+        Attack::new("not UTF-8", &format!("{path}?wait=%ff%fe"), good, Fate::Inert).tokened(),
+        tokened("stale", old.into_bytes(), Fate::Inert),
     ];
-    let inject = |(class, text): (&'static str, String)| {
-        Attack::new(class, "/alert", alert(&text), Fate::Inert).tokened()
-    };
+    let inject =
+        |(class, text): (&'static str, String)| tokened(class, alert(&text).into_bytes(), Fate::Inert);
     all.extend(injections().into_iter().map(inject));
     all
 }
@@ -193,7 +246,10 @@ pub fn on_the_slack_routes() -> Vec<Attack> {
                 ("response_url", "http://169.254.169.254/latest/meta-data/"),
                 ("trigger_id", &text),
             ]);
-            all.push(Attack::new(class, "/slack/commands", body, Fate::Inert).signed("signing", 0));
+            for class in [class, "replayed"] {
+                let typed = Attack::new(class, "/slack/commands", body.clone(), Fate::Inert);
+                all.push(typed.signed("signing", 0));
+            }
         }
         let press = json!({ "type": "block_actions", "user": { "id": text }, "channel": { "id": text },
             "container": { "type": "message", "message_ts": text, "channel_id": text }, "message": { "ts": text },
@@ -203,13 +259,16 @@ pub fn on_the_slack_routes() -> Vec<Attack> {
             "callback_id": "investigate", "private_metadata": text, "state": { "values": {} } } });
         for payload in [press, submitted] {
             let body = form(&[("payload", &payload.to_string())]);
-            all.push(Attack::new(class, "/slack/interactions", body, Fate::Inert).signed("signing", 0));
+            for class in [class, "replayed"] {
+                let pressed = Attack::new(class, "/slack/interactions", body.clone(), Fate::Inert);
+                all.push(pressed.signed("signing", 0));
+            }
         }
     }
     all
 }
 
-pub fn on_the_other_routes(amazon: &sns::Amazon) -> Vec<Attack> {
+pub fn on_the_route_of_amazon(amazon: &sns::Amazon) -> Vec<Attack> {
     let real = sns::message("alarm_v2", amazon);
     let changed = |field: &str, value: &str| {
         let mut message = real.clone();
@@ -235,21 +294,34 @@ pub fn on_the_other_routes(amazon: &sns::Amazon) -> Vec<Attack> {
         sns("stale", changed("Timestamp", "2026-02-05T12:00:00.000Z"), Fate::Refused),
         sns("oversized", "x".repeat(MIB + 1), Fate::TooLarge),
         sns("bomb", real.to_string(), Fate::Unreadable).with("content-encoding", "br"),
-        Attack::new("file names", &format!("/incidents/..%2f..%2f{CANARY}"), "", Fate::Refused),
-        Attack::new("file names", &format!("/incidents/..%2f..%2f{CANARY}"), "", Fate::Unreadable).tokened(),
-        Attack::new("SQL", &format!("/incidents/INC-1'%20OR%20{CANARY}"), "", Fate::Unreadable).tokened(),
-        Attack::new("headers", &format!("/incidents/INC-1%0d%0aX:%20{CANARY}"), "", Fate::Unreadable)
-            .tokened(),
-        Attack::new("links", &format!("/incidents/INC-1?format={CANARY}"), "", Fate::Unreadable).tokened(),
     ];
-    // Bodies that are no message are told so until there were too many of them.
     for (class, body) in [
         ("deep", "[".repeat(100_000).into_bytes()),
         ("not UTF-8", vec![0xff; 100]),
         ("log lines", format!("{{\"Type\": \"{CANARY}\\n2026 ERROR forged\"}}").into_bytes()),
     ] {
-        all.push(Attack::new(class, "/aws/sns", body, Fate::Refused));
+        all.push(Attack::new(class, "/aws/sns", body, Fate::NoMessage));
     }
+    all
+}
+
+pub fn on_the_route_of_incidents() -> Vec<Attack> {
+    let of = |class, id: &str, fate| Attack::new(class, &format!("/incidents/{id}"), "", fate);
+    let encoded =
+        |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20");
+    let mut all = vec![
+        of("forged", "INC-1", Fate::Refused),
+        of("forged", &format!("..%2f..%2f{CANARY}"), Fate::Refused)
+            .with("authorization", format!("Bearer {CANARY}")),
+        of("oversized", "INC-1", Fate::TooLarge).tokened().with("x-long", CANARY.repeat(8_000)),
+        of("not UTF-8", "INC-1%ff%fe", Fate::Unreadable).tokened(),
+        of("SQL", &format!("INC-1'%20OR%20{CANARY}"), Fate::Unreadable).tokened(),
+        of("headers", &format!("INC-1%0d%0aX:%20{CANARY}"), Fate::Unreadable).tokened(),
+        of("links", &format!("INC-1?format={CANARY}"), Fate::Unreadable).tokened(),
+    ];
+    let inject =
+        |(class, text): (&'static str, String)| of(class, &encoded(&text), Fate::Unreadable).tokened();
+    all.extend(injections().into_iter().map(inject));
     all
 }
 
@@ -378,8 +450,8 @@ pub fn under_amazons_signature(amazon: &sns::Amazon) -> Vec<Attack> {
         body
     };
     all.extend([
-        Attack::new("forged", PATH, around(format!("\"Message\": \"{CANARY}\"").as_bytes()), Fate::Refused),
-        Attack::new("forged", PATH, around(format!("\"Subject\": \"{CANARY}\"").as_bytes()), Fate::Refused),
+        Attack::new("forged", PATH, around(format!("\"Message\": \"{CANARY}\"").as_bytes()), Fate::NoMessage),
+        Attack::new("forged", PATH, around(format!("\"Subject\": \"{CANARY}\"").as_bytes()), Fate::NoMessage),
         Attack::new(
             "forged",
             PATH,
@@ -402,7 +474,7 @@ pub fn under_amazons_signature(amazon: &sns::Amazon) -> Vec<Attack> {
             "deep",
             PATH,
             around(format!("\"Padding\": {}", "[".repeat(100_000)).as_bytes()),
-            Fate::Refused,
+            Fate::NoMessage,
         ),
         Attack::new(
             "deep",

@@ -5,7 +5,7 @@
 //! waited for is the other process, which is asked again and again.
 
 mod random;
-mod serve;
+pub mod serve;
 mod story;
 mod victim;
 

@@ -11,7 +11,7 @@ use incident_commander::demo::slack::{Message, Options, SlackWorld, Submitted};
 use incident_commander::domain::incident::IncidentId;
 use incident_commander::fail_points::Point;
 use incident_commander::store::Store;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sqlx::SqlitePool;
 use tokio::net::TcpListener;
@@ -21,12 +21,16 @@ use super::{GLANCE, asked_for};
 use crate::aws_account::{Account, FUNCTION, at};
 use crate::aws_late::fail;
 use crate::clicks::reason;
-use crate::credentials::{READ, WRITE, strays};
-use crate::deploy::granted;
+use crate::credentials::strays;
 use crate::house::PATIENCE;
+use crate::trials::{by_version, two_changes_in};
+use crate::ward::fare;
 
 const APPROVE: &str = "rollback_approve";
 const APPROVE_ALONE: &str = "rollback_break_glass";
+/// How often it is let by before it dies, at points that every step and message comes by; all of them where the script
+/// asks for so many ([`who_is_killed_anywhere_is_followed_by_one_who_ends_the_story`]).
+const SAMPLE: u32 = 4;
 /// An hour on the story's clock: whatever happens, it has ended by then.
 const LONGEST: SignedDuration = SignedDuration::from_hours(1);
 
@@ -43,16 +47,21 @@ enum Plot {
     InVain,
     /// Nobody decides in time.
     Expired,
+    /// Two changes fit, somebody approves a small test, and nobody decides on what follows from its result.
+    Trial,
 }
 
 impl Plot {
-    const ALL: [Self; 5] = [Self::Approved, Self::AnswerLost, Self::Alone, Self::InVain, Self::Expired];
+    const ALL: [Self; 6] =
+        [Self::Approved, Self::AnswerLost, Self::Alone, Self::InVain, Self::Expired, Self::Trial];
 
     /// More of the section on approvals.
     fn approvals(self) -> String {
         match self {
             Self::Alone => format!("break_glass = [\"{}\"]\n", id::ON_CALL),
             Self::Expired => "expires_after = \"2m\"\n".to_owned(),
+            // Longer than the test lasts: its own request is decided at once.
+            Self::Trial => "expires_after = \"10m\"\n".to_owned(),
             Self::Approved | Self::AnswerLost | Self::InVain => String::new(),
         }
     }
@@ -63,6 +72,8 @@ impl Plot {
             Self::Approved | Self::AnswerLost | Self::Alone => ("recovered", &["lambda:UpdateAlias"]),
             Self::InVain => ("not_recovered", &["lambda:UpdateAlias"]),
             Self::Expired => ("reported", &[]),
+            // Begun once and ended once.
+            Self::Trial => ("reported", &["lambda:UpdateAlias", "lambda:UpdateAlias"]),
         }
     }
 
@@ -74,13 +85,39 @@ impl Plot {
                 let once = Point::UNTIL_A_CLICK.into_iter().chain(Point::OF_A_RECOVERY);
                 // And those that every step and message comes by again and again.
                 let often = Point::ALL_ALONG.into_iter();
-                let often = often.flat_map(|point| (0..4).map(move |passes| Stop { point, passes }));
+                let often = often.flat_map(|point| (0..SAMPLE).map(move |passes| Stop { point, passes }));
                 once.chain([Point::ClickArrived]).map(first).chain(often).collect()
             }
             Self::AnswerLost => vec![first(Point::ReadBack)],
             Self::Alone => [Point::FormOpened, Point::ClickArrived, Point::Alone].map(first).to_vec(),
             Self::InVain => vec![first(Point::UndoAsked)],
             Self::Expired => vec![first(Point::Expired)],
+            Self::Trial => Point::OF_A_TRIAL.map(first).to_vec(),
+        }
+    }
+
+    /// When it begins, and when its alert says that it fired.
+    fn times(self) -> (Timestamp, &'static str) {
+        match self {
+            Self::Trial => (at("12:20:00"), "2026-02-06T12:15:00Z"),
+            _ => (at("12:07:30"), "2026-02-06T12:07:00Z"),
+        }
+    }
+
+    /// What has happened in the account by then: the alias moved at 12:00 to a version with a pool too small, and orders
+    /// fail from 12:05 on; where a test is offered, another change fits as well.
+    fn set_up(self, account: &Account) {
+        account.deploy_checkout();
+        match self {
+            Self::Trial => {
+                two_changes_in(account, 100.0);
+                by_version(account, 0.0);
+                fare(account, |_| (40.0, 100.0));
+            }
+            _ => fail(account, at("11:00:00"), 67),
+        }
+        if self == Self::AnswerLost {
+            account.world.script_faults("lambda:UpdateAlias", [Some(Fault::LostAnswer)]);
         }
     }
 }
@@ -111,15 +148,10 @@ struct World {
 }
 
 impl World {
-    /// The alias moved at 12:00 to a version with a pool too small, orders failed from 12:05 on, and it is 12:07:30.
     async fn open(plot: Plot, stop: Option<Stop>) -> Self {
-        let now = at("12:07:30");
+        let (now, _) = plot.times();
         let account = Account::with(WorldOptions::immediate(WorldClock::manual(now))).await;
-        account.deploy_checkout();
-        fail(&account, at("11:00:00"), 67);
-        if plot == Plot::AnswerLost {
-            account.world.script_faults("lambda:UpdateAlias", [Some(Fault::LostAnswer)]);
-        }
+        plot.set_up(&account);
         let slack_clock = WorldClock::manual(now);
         let slack = SlackWorld::new(Options {
             clock: Some(slack_clock.clone()),
@@ -128,18 +160,12 @@ impl World {
             ..Options::default()
         });
         let folder = tempfile::tempdir().unwrap();
-        let role = |name: &str, file: &str| {
-            let actions = granted(file);
-            let actions: Vec<&str> = actions.iter().map(String::as_str).collect();
-            account.world.add_role(name, &actions)
-        };
+        let [read, write] = account.roles();
         let config = format!(
-            "[slack]\nalert_channels = [\"{}\"]\n[aws]\nregion = \"us-east-1\"\nread_role_arn = \"{}\"\n\
-             write_role_arn = \"{}\"\n[approvals]\napprovers = [\"{}\"]\n{}[incidents]\nlook_again = []\n\
+            "[slack]\nalert_channels = [\"{}\"]\n[aws]\nregion = \"us-east-1\"\nread_role_arn = \"{read}\"\n\
+             write_role_arn = \"{write}\"\n[approvals]\napprovers = [\"{}\"]\n{}[incidents]\nlook_again = []\n\
              [[person]]\nslack = \"{}\"\naws = [\"arn:aws:iam::123456789012:user/alice\"]\n",
             id::ALERTS,
-            role(READ, "iam-read.json"),
-            role(WRITE, "iam-write.json"),
             id::APPROVER,
             plot.approvals(),
             id::DEVELOPER,
@@ -237,7 +263,8 @@ impl World {
     async fn pass(&mut self, seconds: u64) {
         let (version, _) = self.account.world.live_configuration(FUNCTION, "live").unwrap();
         let begin = self.account.clock.now();
-        for second in 0..seconds {
+        // What becomes of a test is counted beforehand.
+        for second in (0..seconds).filter(|_| self.plot != Plot::Trial) {
             let at = begin + Duration::from_secs(second);
             let failed = (version == "2" || self.plot == Plot::InVain) && second % 10 < 7;
             self.account.world.record_invocation(FUNCTION, &version, Some("live"), at, 150.0, failed);
@@ -249,7 +276,7 @@ impl World {
 
     /// A monitoring tool sends the alert until it hears that it is taken in. How often it was sent.
     async fn alert(&mut self) -> i64 {
-        let body = format!(r#"{{"service": "{FUNCTION}", "triggered_at": "2026-02-06T12:07:00Z"}}"#);
+        let body = json!({ "service": FUNCTION, "triggered_at": self.plot.times().1 }).to_string();
         for sent in 1.. {
             let request = self.client.post(format!("{}/alert", self.victim().url)).body(body.clone()).send();
             let status = tokio::select! {
@@ -374,24 +401,30 @@ impl World {
     }
 }
 
+/// What is left of a story, and whether a process died in it.
+struct Told {
+    picture: Picture,
+    died: bool,
+}
+
 /// From the alert until how it ended is told and nothing is owed any more.
-async fn tell(plot: Plot, stop: Option<Stop>) -> Picture {
+async fn tell(plot: Plot, stop: Option<Stop>) -> Told {
     let mut world = World::open(plot, stop).await;
     let sent = world.alert().await;
     match plot {
-        Plot::Approved | Plot::AnswerLost | Plot::InVain => world.approve().await,
+        Plot::Approved | Plot::AnswerLost | Plot::InVain | Plot::Trial => world.approve().await,
         Plot::Alone => world.approve_alone().await,
         Plot::Expired => {}
     }
     // An approved change is judged; to take one back is asked for, and nobody answers.
     const OPEN: &str = "SELECT (SELECT count(*) FROM approvals WHERE undoes IS NULL
-                AND (decision IS NULL OR decision = 'approved' AND judged IS NULL))
+                AND (decision IS NULL OR decision = 'approved' AND judged IS NULL
+                     AND id NOT IN (SELECT approval_id FROM trials WHERE result IS NOT NULL)))
             + (SELECT count(*) FROM jobs WHERE state = 'ready' AND kind NOT IN ('close_quiet', 'expire'))
             + (SELECT count(*) FROM outbox WHERE state = 'due')
             + (SELECT count(*) FROM incidents WHERE state = 'investigating') + (?1 < 0)";
     world.until("the end", async |world: &World| world.number(OPEN).await == Some(0)).await;
-    assert!(stop.is_none() || world.died, "{stop:?} was never reached");
-    world.picture(sent).await
+    Told { picture: world.picture(sent).await, died: world.died }
 }
 
 /// Stories at the same time: each waits mostly for its other process.
@@ -406,14 +439,15 @@ async fn end_as_the_undisturbed(stops: Vec<(Plot, Stop)>) {
         .map(|(plot, stop)| async move { ((plot, stop), tell(plot, stop).await) });
     // In their order: the undisturbed ones come first.
     let told: Vec<_> = told.buffered(AT_ONCE).collect().await;
-    for ((plot, stop), picture) in &told {
+    for ((plot, stop), Told { picture, died }) in &told {
+        assert_eq!(*died, stop.is_some(), "{stop:?} was never reached");
         let (state, changes) = plot.end();
         assert_eq!(picture.incident["state"], state, "{plot:?} {stop:?}");
         assert_eq!(picture.changes, changes, "{plot:?} {stop:?}");
         let undisturbed = told.iter().find(|((other, stop), _)| other == plot && stop.is_none());
         assert_eq!(
             Some(picture),
-            undisturbed.map(|(_, undisturbed)| undisturbed),
+            undisturbed.map(|(_, undisturbed)| &undisturbed.picture),
             "{plot:?}, killed at {stop:?}"
         );
     }
@@ -429,7 +463,7 @@ fn no_numbered_point_is_left_out() {
     let died_at: BTreeSet<u8> = everywhere().into_iter().map(|(_, stop)| stop.point as u8).collect();
     let numbered: BTreeSet<u8> = Point::all().map(|point| point as u8).collect();
     assert_eq!(died_at, numbered);
-    assert_eq!(numbered, (1..=30).collect());
+    assert_eq!(numbered, (1..=33).collect());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -444,4 +478,21 @@ async fn who_is_killed_after_the_alert_a_message_or_the_change_is_followed_by_on
 async fn who_is_killed_anywhere_is_followed_by_one_who_ends_the_story() {
     let every = asked_for("EVERY", 1).max(1);
     end_as_the_undisturbed(everywhere().into_iter().step_by(every).collect()).await;
+    // And, where the script asks for it, at every further pass, until a story ends that has no more of them.
+    let passes = asked_for("PASSES", SAMPLE as usize) as u32;
+    if passes <= SAMPLE {
+        return;
+    }
+    let undisturbed = tell(Plot::Approved, None).await.picture;
+    for point in Point::ALL_ALONG {
+        let stories = (SAMPLE..passes).map(|passes| async move {
+            let stop = Stop { point, passes };
+            (stop, tell(Plot::Approved, Some(stop)).await)
+        });
+        let told = futures::stream::iter(stories).buffered(AT_ONCE);
+        let mut told = std::pin::pin!(told.take_while(|(_, told)| std::future::ready(told.died)));
+        while let Some((stop, told)) = told.next().await {
+            assert_eq!(told.picture, undisturbed, "killed at {stop:?}");
+        }
+    }
 }
