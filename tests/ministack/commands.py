@@ -42,7 +42,6 @@ ELSEWHERE = {
     "cargo bench --bench shifts_change": (RELEASE, "cargo bench --bench shifts_change"),
     "cargo bench --bench storm": (RELEASE, "cargo bench --bench storm\n"),
     "cargo bench --bench storm -- --soak 30": (RELEASE, "cargo bench --bench storm -- --soak 30"),
-    "cargo bench --bench storm [-- --soak 30]": (RELEASE, "cargo bench --bench storm -- --soak 30"),
     "cargo build --profile dist": (RELEASE, "cargo build --profile dist"),
     "cargo build --profile dist --bin incident-commander": (RELEASE, "cargo build --profile dist --bins"),
     "cargo build --release --example slack_alone": (RELEASE, "cargo build --release --example slack_alone"),
@@ -55,6 +54,7 @@ ELSEWHERE = {
     "deploy/demo/build.sh deploy/terraform/demo": ("tests/ministack/stacks.py", '"build.sh"'),
     "tests/soak/kills.sh [KILLS]": (".ci/run", "tests/soak/kills.sh 50"),
     "tests/soak/fuzz.sh 60": (".ci/run", "tests/soak/fuzz.sh 60"),
+    "tests/soak/guided.sh 3600": (RELEASE, "tests/soak/guided.sh"),
 }
 ACCOUNT = "wants an account of AWS"
 BUCKET = "wants a bucket, and the binary that is handed out; instance.py of tests/deploy-checks takes these files"
