@@ -2,7 +2,7 @@
 //!
 //! Clocks are shifted, the service is renamed, lines and records are shuffled and doubled, unrelated changes of fourteen
 //! kinds are added at the onset and before the alert, as are an unrelated service and log group, and each file is
-//! removed in turn. Prints what does not hold, and exits 1 if anything does not.
+//! removed in turn, broken off, or thinned out. Prints what does not hold, and exits 1 if anything does not.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -59,12 +59,14 @@ fn main() -> anyhow::Result<ExitCode> {
         kept += outcome.kept;
         removed += outcome.removed;
         let of_removal =
-            outcome.breaches.iter().filter(|breach| breach.property.starts_with("without")).count();
+            outcome.breaches.iter().filter(|breach| breach.property.ends_with("it is surer")).count();
         surer += of_removal;
         flips += outcome.breaches.len() - of_removal;
     }
     println!("{} bundles: {flips} of {kept} retellings flip the verdict", bundles.len());
-    println!("{surer} of {removed} removed sources make the same verdict surer by more than 0.02");
+    println!(
+        "{surer} of {removed} sources that are removed, broken off or thinned out make the same verdict surer by more than 0.02"
+    );
     Ok(if flips + surer == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

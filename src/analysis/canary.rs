@@ -4,12 +4,11 @@
 //! The rule that is not obvious: a dose that is answered in steps is evidence, a dose that is answered all
 //! at once is not evidence against it: what breaks only under the whole load waits for the last step.
 
-use super::keys::Failure;
+use super::failure::Failure;
 use super::logs::LogSurvey;
 use super::metrics::Manner;
 use super::ratios;
 use super::steps::trimmed_mean;
-use super::suspects::is_about_sharing;
 use super::symptom::Symptom;
 use crate::domain::change::{Change, Relation};
 
@@ -108,8 +107,7 @@ pub fn dose(
     // A canary alone cannot fail requests that it never got, unless by something that all versions share.
     let (_, share, failing) = *dose.steps.last()?;
     let excess = failing - level(0);
-    let shared = failure.mechanisms.iter().any(|(found, part)| *part >= 0.2 && is_about_sharing(*found));
-    if share < 0.9 && !shared && excess > 1.5 * share + 0.02 && trouble.matters() {
+    if share < 0.9 && !failure.is_about_sharing() && excess > 1.5 * share + 0.02 && trouble.matters() {
         dose.ratio *= ratios::CANARY_EXCEEDED;
         dose.exceeds = Some((excess, share));
     }

@@ -10,7 +10,9 @@ pub mod aftermath;
 pub mod canary;
 pub mod chance;
 pub mod changes;
+pub mod compatibility;
 pub mod decide;
+pub mod failure;
 pub mod grid;
 pub mod keys;
 mod kin;
@@ -18,6 +20,7 @@ pub mod logs;
 pub mod metrics;
 pub mod narrate;
 pub mod nearness;
+mod permits;
 pub mod quantities;
 pub mod ratios;
 pub mod recorder;
@@ -63,9 +66,9 @@ pub fn investigate(evidence: &Evidence) -> Investigation {
     let logs = evidence.logs.as_ref().map(|events| logs::survey::survey(events, grid));
     let mut changes = changes::changes(evidence);
     let symptom = symptom::observe(&evidence.alert, metrics.as_ref(), logs.as_ref(), &changes, grid);
-    let mut failure = suspects::failure(&symptom, logs.as_ref());
+    let mut failure = failure::Failure::of(&symptom, logs.as_ref());
     let triggers = triggers::find(&symptom, metrics.as_ref(), logs.as_ref(), evidence);
-    suspects::hear(&mut failure, &triggers);
+    failure.hear(&triggers);
     if let Some(logs) = &logs {
         settings::complete(&mut changes, logs, evidence);
     }

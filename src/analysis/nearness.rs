@@ -5,7 +5,8 @@
 //! belongs to another service.
 
 use super::changes::DENIED;
-use super::keys::{Failure, Fit};
+use super::failure::Failure;
+use super::keys::Fit;
 use super::logs::phrases::{self, Mechanism};
 use super::ratios;
 use super::words;

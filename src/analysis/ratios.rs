@@ -126,6 +126,17 @@ pub const SIGN_ABSENT: f64 = 0.05;
 pub const NO_OP: f64 = 0.005;
 pub const INERT: f64 = 0.04;
 
+/// A change of settings all of which moved away from what fails (more of what is short, a permission that was given, a rule
+/// of other ports) can still break something by restarting it, as [`INERT`] says, or in a way that the tables do not know:
+/// half as much again.
+pub const EASES: f64 = 1.5 * INERT;
+/// A change that was undone, everybody having had the time to read that, before the symptom began: what it left behind
+/// (a message, a row, a lock) is all that can hurt, whatever its settings would explain.
+pub const UNDONE_BEFORE: f64 = 0.5 * INERT;
+/// A change that brings back what ran until the day it was replaced: it ran well, so that the restart, or what was left
+/// for it meanwhile, has to be at fault.
+pub const RETURNS: f64 = INERT;
+
 /// A key that explains the failure was changed, and a log field of its name still shows the old value: the
 /// program has not read it, or the field tells of something else, which is the likelier one in four.
 pub const SETTING_STAYS: f64 = 0.3;

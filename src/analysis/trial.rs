@@ -5,11 +5,11 @@
 //! offered says why.
 
 use super::decide::newer_on_top;
-use super::keys::Failure;
+use super::failure::Failure;
 use super::metrics::{Manner, Metrics, Track};
 use super::narrate;
 use super::ratios;
-use super::suspects::{Suspect, is_about_sharing};
+use super::suspects::Suspect;
 use super::symptom::Symptom;
 use super::weigh::{Weighed, indistinct};
 use crate::domain::change::{Change, Relation};
@@ -44,7 +44,7 @@ pub fn of<'e>(change: &Change, failure: &Failure, trials: &'e [Trial]) -> Option
     };
     let trial = trials.iter().rev().filter(between).find(|trial| trial.word() != Word::Undecided)?;
     let mut ratio = trial.likelihood_ratio().clamp(1.0 / ratios::SPLIT_CAP, ratios::SPLIT_CAP);
-    if failure.mechanisms.iter().any(|(found, share)| *share >= 0.2 && is_about_sharing(*found)) {
+    if failure.is_about_sharing() {
         ratio = ratio.max(ratios::TRIAL_SHARED);
     }
     Some(Tried { trial, ratio })

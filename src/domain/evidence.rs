@@ -116,6 +116,12 @@ impl Gap {
             .iter()
             .any(|words| self.reason.contains(words))
     }
+
+    /// Whether an unknown part of the source is missing: nobody can say what of it would have spoken against what the rest
+    /// shows. The words are those of the bundle's reader.
+    pub fn is_torn(&self) -> bool {
+        self.reason.contains("ends in the middle")
+    }
 }
 
 /// One CloudWatch Logs event.

@@ -60,6 +60,8 @@ pub(super) fn route(call: &Call<'_>) -> Option<KeyChange> {
 
 /// Value of a rule that refuses what it is about.
 pub(in crate::analysis) const DENIED: &str = "denied";
+/// Value of a rule that allows it.
+pub(in crate::analysis) const ALLOWED: &str = "allowed";
 
 /// The entry of a subnet's access list that a call makes or replaces, written like a security group's rule. What held
 /// before it is in no record.
@@ -69,7 +71,7 @@ pub(super) fn list_entry(call: &Call<'_>) -> Option<KeyChange> {
     }
     let after = match call.text(&["ruleAction"])?.as_str() {
         "deny" => DENIED,
-        "allow" => "allowed",
+        "allow" => ALLOWED,
         _ => return None,
     };
     let direction = if call.text(&["egress"]).as_deref() == Some("true") { "egress" } else { "ingress" };
@@ -127,7 +129,7 @@ pub(super) fn rules(call: &Call<'_>) -> Vec<KeyChange> {
         }
         for other in others.iter().map(|other| format!(" {other}")).chain(others.is_empty().then(String::new))
         {
-            let value = Some("allowed".to_owned());
+            let value = Some(ALLOWED.to_owned());
             let (before, after) = if allowed { (None, value) } else { (value, None) };
             keys.push(KeyChange { key: format!("{direction} {protocol}{ports}{other}"), before, after });
         }

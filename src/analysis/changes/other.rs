@@ -13,6 +13,8 @@ use crate::domain::change::{Change, ChangeKind, Effect, KeyChange};
 
 /// Keys that one call may show at most: a whole table's definition is not a change of each of its fields.
 pub(super) const KEYS_MAX: usize = 24;
+/// Value of a policy or a statement that is there.
+pub(in crate::analysis) const IN_PLACE: &str = "in place";
 /// Longest value that is kept: documents are named, not quoted.
 const VALUE_MAX: usize = 200;
 
@@ -332,11 +334,7 @@ fn keys(call: &Call<'_>, kind: &ChangeKind, names: &[&str]) -> Vec<KeyChange> {
         }
         ChangeKind::Network if call.service == "ec2" && takes_away(call) => names
             .first()
-            .map(|name| KeyChange {
-                key: (*name).to_owned(),
-                before: Some("in place".to_owned()),
-                after: None,
-            })
+            .map(|name| KeyChange { key: (*name).to_owned(), before: Some(IN_PLACE.to_owned()), after: None })
             .into_iter()
             .collect(),
         _ if call.verb == "ChangeResourceRecordSets" => record_sets(call)
@@ -406,13 +404,18 @@ fn capital(key: &str) -> String {
 fn policies(call: &Call<'_>) -> Vec<KeyChange> {
     let Some(name) = call.text(&["policyArn", "policyName", "statementId"]) else { return Vec::new() };
     let key = name.rsplit('/').next().unwrap_or(&name).to_owned();
-    let in_place = || Some("in place".to_owned());
+    let in_place = || Some(IN_PLACE.to_owned());
     let starts = |parts: &[&str]| parts.iter().any(|part| call.verb.starts_with(part));
-    let (before, after) = if starts(&["Detach", "Delete", "Remove"]) {
+    // An organisation's policies limit what others grant.
+    let limits = call.service == "organizations";
+    let (before, after) = if limits {
+        (None, None)
+    } else if starts(&["Detach", "Delete", "Remove"]) {
         (in_place(), None)
-    } else if starts(&["Attach", "Put", "Add"]) {
+    } else if starts(&["Attach", "Add"]) {
         (None, in_place())
     } else {
+        // What is put takes the place of what had that name, which the record does not hold.
         (None, None)
     };
     vec![KeyChange { key, before, after }]

@@ -46,7 +46,7 @@ pub fn class(key: &str, before: Option<&str>, after: Option<&str>) -> Class {
         words.iter().any(|word| names.iter().any(|name| word.len() > name.len() && word.ends_with(name)))
     };
     let boolean = |value: Option<&str>| value.is_some_and(|value| truth(value).is_some());
-    let numeric = before.or(after).is_some_and(|value| number(value).is_some());
+    let numeric = [before, after].into_iter().flatten().any(|value| number(value).is_some());
     // A link to the docs is a label; a number of docs is how many documents.
     if is_link_for_people(&has) || has(&["docs"]) && !numeric || names_a_release(&has) || is_of_the_log(&has)
     {

@@ -120,6 +120,47 @@ pub fn refuses_a_login(text: &str) -> bool {
     ])
 }
 
+/// Whether a server says that it takes no more connections, which callers with larger pools bring about; none of a
+/// caller's own pool is short then.
+pub fn refuses_more_clients(text: &str) -> bool {
+    Wording::of(text).any(&[
+        "too many ..1 clients|connections !retries",
+        "connection slots",
+        "max|maximum ..2 number ..2 clients|connections ..3 reached|exceeded",
+        "max user connections",
+        "ora 12516|12519|12520|00020|00018",
+    ])
+}
+
+/// Whether somebody else ended the process for what it took: a container's limit is met, not the program's own.
+pub fn is_killed(text: &str) -> bool {
+    Wording::of(text).any(&[
+        "exit|exited|code|status ..2 137",
+        "oom killed|killer|kill",
+        "oomkilled",
+        "sigkill",
+        "signal ..1 killed|9",
+        "killed ..3 memory",
+        "cgroup|container ..4 memory|limit",
+    ])
+}
+
+/// Whether others turn calls away, and no limit of the service's own: an AWS service, or somebody who answers.
+pub fn is_turned_away_by_others(text: &str) -> bool {
+    let said = Wording::of(text);
+    structure::speaks_of_aws(&text.to_lowercase(), &said)
+        || said.any(&["answered|responded|returned|replied|upstream|remote|partner|vendor"])
+}
+
+/// Whether a refusal is somebody's rule rather than that nobody allowed it.
+pub fn is_denied_outright(text: &str) -> bool {
+    Wording::of(text).any(&[
+        "explicit|explicitly ..1 deny|denied|denies",
+        "service control policy",
+        "permissions boundary",
+    ])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::{Findings, clock, lasting, percent, version, what};
 use crate::analysis::keys::Class;
-use crate::analysis::suspects::Suspect;
-use crate::domain::change::{Effect, FieldSays, LogField, Relation};
+use crate::analysis::suspects::{Harmless, Past, Suspect};
+use crate::domain::change::{ChangeKind, Effect, FieldSays, LogField, Relation};
 use crate::domain::redact;
 use crate::domain::report::{Cause, Cleared};
 use crate::domain::trial::Word;
@@ -106,9 +106,20 @@ fn reason(findings: &Findings<'_>, suspect: &Suspect<'_>, onset: i64) -> String 
     if change.no_op {
         return "It changed nothing but labels: code and configuration are the same as before.".to_owned();
     }
-    if suspect.only_inert {
+    if suspect.harmless == Some(Harmless::Inert) {
         let keys: Vec<&str> = change.keys.iter().map(|key| key.key.as_str()).collect();
         return format!("It changed only {}, which no request depends on.", keys.join(", "));
+    }
+    match suspect.past {
+        Some(Past::Undone) => {
+            let at = change.undone_at.map(|at| clock(at, now)).unwrap_or_default();
+            return format!("It was undone at {at} UTC, before the symptom began.");
+        }
+        Some(Past::Returns) => return "It brought back what had run before without this symptom.".to_owned(),
+        None => {}
+    }
+    if suspect.harmless == Some(Harmless::Eases) {
+        return eased(suspect);
     }
     if let Some(tried) = &suspect.tried
         && tried.trial.word() == Word::ClearsIt
@@ -180,6 +191,20 @@ fn reason(findings: &Findings<'_>, suspect: &Suspect<'_>, onset: i64) -> String 
         return format!("It ran for {} without this symptom before the onset.", lasting(minutes));
     }
     better(findings)
+}
+
+/// Why nothing that a change moved can have brought these failures about.
+fn eased(suspect: &Suspect<'_>) -> String {
+    let change = suspect.change;
+    let takes = change.keys.iter().any(|key| key.before.is_some());
+    let keys = suspect.fits.iter().zip(&change.keys).filter(|(fit, _)| fit.eases);
+    let keys: Vec<&str> = keys.map(|(_, key)| key.key.as_str()).collect();
+    match change.kind {
+        _ if !keys.is_empty() => format!("It moved {} away from what fails.", keys.join(", ")),
+        ChangeKind::IamPolicy => "It granted something and took nothing away.".to_owned(),
+        _ if takes => "What it closed are other ports than those that the errors name.".to_owned(),
+        _ => "It opened a way and closed none.".to_owned(),
+    }
 }
 
 /// What explains the symptom better than a change that could have done it.

@@ -13,7 +13,7 @@ mod summary;
 
 use jiff::Timestamp;
 
-use super::keys::Failure;
+use super::failure::Failure;
 use super::logs::LogSurvey;
 use super::metrics::Metrics;
 use super::nearness;

@@ -1,6 +1,7 @@
 //! The engine from the outside: one mechanism a test, and what must not change a verdict.
 
 mod bursts;
+mod directions;
 mod doors;
 mod doses;
 mod groups;

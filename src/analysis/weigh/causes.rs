@@ -3,15 +3,18 @@
 //! The rule that is not obvious: a sign that was looked for and is absent speaks against its cause.
 
 use super::changes::starts_with;
-use crate::analysis::keys::Failure;
+use crate::analysis::failure::Failure;
+use crate::analysis::keys::Direction;
 use crate::analysis::logs::phrases::Mechanism;
-use crate::analysis::metrics::Gauge;
+use crate::analysis::metrics::entities::mean;
+use crate::analysis::metrics::{Gauge, Manner};
 use crate::analysis::ratios;
 use crate::analysis::steps;
 use crate::analysis::suspects::Suspect;
 use crate::analysis::symptom::Symptom;
 use crate::analysis::triggers::events::Kind;
-use crate::analysis::triggers::{Drain, Triggers};
+use crate::analysis::triggers::{Drain, Surge, Triggers};
+use crate::domain::change::Relation;
 use crate::domain::evidence::Evidence;
 
 /// What more than half of the new failing lines say is how the service fails.
@@ -34,6 +37,12 @@ const REQUESTS_AS_EVER: f64 = 0.3;
 const MIX_SHIFTED: f64 = 0.02;
 /// Heavier requests without a word of strain: a quarter, since work that is heavier and harmless is common.
 const HEAVIER_UNFELT: f64 = MIX_SHIFTED / 4.0;
+
+/// From this likelihood ratio on the limit that a change cut is the one that is met.
+const CUT: f64 = 8.0;
+/// Demand grew by less than a limit of it was cut: of resources that are used by a tenth to nine tenths, spread evenly over
+/// their orders of magnitude, three in ten of those that a cut by four exhausts would have been by twice the demand as well.
+const SMALLER_THAN_A_CUT: f64 = 0.3;
 
 /// A gauge is at its end and the errors name that very resource: two witnesses of one thing.
 const GAUGE_AND_ERRORS: f64 = 5.0;
@@ -76,7 +85,10 @@ pub(super) fn dependency(
     use Mechanism as M;
     let ours = share_of(failure, &[M::Code, M::Contract, M::Expired]);
     // Where unrelated services fail as well, a dependency that fails is one of many.
-    let many = triggers.zone.as_ref().is_some_and(|zone| zone.peers.len() >= 2) && triggers.surge.is_none();
+    let peers = triggers.zone.as_ref().map_or(0, |zone| zone.peers.len());
+    let many = peers >= 2 && triggers.surge.is_none();
+    // Several that are called and several that are not, of whom nobody calls the others: not one of them is the cause.
+    let all = many && triggers.outages.len() >= 2;
     let mut rate = ratios::BACKGROUND_DEPENDENCY;
     if !triggers.healthy.is_empty() && triggers.outages.is_empty() {
         rate *= ABSENT_WHERE_MEASURED;
@@ -128,10 +140,20 @@ pub(super) fn dependency(
     } else {
         1.0
     };
-    (rate * ours * if many { ratios::ONE_OF_MANY } else { 1.0 }, about)
+    let one_of_many = match (many, all) {
+        (_, true) => ratios::ONE_OF_MANY * ratios::ONE_OF_MANY,
+        (true, false) => ratios::ONE_OF_MANY,
+        (false, false) => 1.0,
+    };
+    (rate * ours * one_of_many, about)
 }
 
-pub(super) fn traffic(symptom: &Symptom, triggers: &Triggers, failure: &Failure) -> f64 {
+pub(super) fn traffic(
+    suspects: &[Suspect<'_>],
+    symptom: &Symptom,
+    triggers: &Triggers,
+    failure: &Failure,
+) -> f64 {
     use Mechanism as M;
     let strained = share_of(
         failure,
@@ -162,13 +184,53 @@ pub(super) fn traffic(symptom: &Symptom, triggers: &Triggers, failure: &Failure)
             .as_ref()
             .map_or(0.0, |_| if strained > IN_PART { MIX_SHIFTED } else { HEAVIER_UNFELT });
     match &triggers.surge {
-        Some(surge) => surge.rate * fit + mixed,
+        Some(surge) => {
+            let retried = unrelated > MOSTLY && is_made_of_retries(surge, symptom);
+            let tried_again = if retried { ratios::SIGN_ABSENT } else { 1.0 };
+            surge.rate * fit * tried_again * left_of_surge(surge, suspects) + mixed
+        }
         None if triggers.demand_flat.is_some() => ratios::BACKGROUND_TRAFFIC * ratios::SIGN_ABSENT + mixed,
         None => {
             ratios::BACKGROUND_TRAFFIC * if symptom.requests.is_some() { REQUESTS_AS_EVER } else { 1.0 }
                 + mixed
         }
     }
+}
+
+/// Whether callers who try again are all that there is more of: the surge begins no sooner than the failures and is no
+/// larger than they are.
+fn is_made_of_retries(surge: &Surge, symptom: &Symptom) -> bool {
+    let Some(primary) = symptom.primary.as_ref().filter(|primary| primary.manner == Manner::Failing) else {
+        return false;
+    };
+    let failed: Vec<Option<f64>> = primary
+        .values
+        .iter()
+        .zip(&primary.requests)
+        .skip(symptom.begin)
+        .map(|(share, all)| share.map(|share| share * all))
+        .collect();
+    surge.begin >= symptom.first && mean(&failed).is_some_and(|failed| surge.during - surge.before <= failed)
+}
+
+/// What is left of a surge where a change cut the very limit that requests fail by. Demand met what the change had left of
+/// it; that the errors hold the new limit says that the old one was not reached. Where they hold none, the larger of the
+/// two moves is the likelier.
+fn left_of_surge(surge: &Surge, suspects: &[Suspect<'_>]) -> f64 {
+    let cuts = |suspect: &&Suspect<'_>| {
+        suspect.timing > 0.0
+            && !suspect.after_onset
+            && suspect.past.is_none()
+            && matches!(suspect.change.relation, Relation::Own | Relation::Shared)
+    };
+    let fits = suspects.iter().filter(cuts).flat_map(|suspect| &suspect.fits);
+    fits.filter(|fit| fit.explains())
+        .filter_map(|fit| match fit.direction {
+            Direction::Down(_) if fit.named.is_some() => Some(ratios::SIGN_ABSENT),
+            Direction::Down(factor) if fit.ratio >= CUT && factor >= surge.factor => Some(SMALLER_THAN_A_CUT),
+            _ => None,
+        })
+        .fold(1.0, f64::min)
 }
 
 /// The rate at which a slope that reached the onset starts an incident like this one.

@@ -3,7 +3,7 @@
 //! The rule that is not obvious: mass that is taken away goes to 'unknown', never to the runner-up.
 
 use super::{Ceiling, Row, normalise};
-use crate::analysis::keys::Failure;
+use crate::analysis::failure::Failure;
 use crate::analysis::logs::phrases::Mechanism;
 use crate::analysis::metrics::Manner;
 use crate::analysis::ratios;
@@ -142,9 +142,11 @@ pub(super) fn ceilings(
             lower(ratios::TOO_FEW_REQUESTS, Ceiling::SourceMissing);
         }
     }
-    // What a conclusion of this kind needs to have been read.
-    let no_changes = evidence.trail.is_none();
+    // What a conclusion of this kind needs to have been read, and to its end.
+    let torn = |source: &str| evidence.gaps.iter().any(|gap| gap.source == source && gap.is_torn());
+    let no_changes = evidence.trail.is_none() || torn("cloudtrail");
     if evidence.series.is_none()
+        || torn("metrics")
         || (no_changes && leader.cause != Cause::Recurring && leader.cause != Cause::None)
     {
         lower(ratios::SOURCE_MISSING, Ceiling::SourceMissing);
@@ -175,7 +177,7 @@ fn is_between(suspect: &Suspect<'_>, symptom: &Symptom) -> bool {
     let lag = suspect.effect.map(|(from, _)| symptom.grid.second(symptom.begin) - from);
     near && suspect.timing > 0.0
         && !change.no_op
-        && !suspect.only_inert
+        && suspect.harmless.is_none()
         && lag.is_some_and(|lag| lag <= RIGHT_BEFORE)
 }
 

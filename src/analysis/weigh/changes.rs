@@ -4,10 +4,11 @@
 //! otherwise, so that nothing counts twice.
 
 use super::causes::drained;
-use crate::analysis::keys::{self, Class, Direction, Failure};
+use crate::analysis::failure::Failure;
+use crate::analysis::keys::{self, Class, Direction};
 use crate::analysis::quantities;
 use crate::analysis::ratios;
-use crate::analysis::suspects::Suspect;
+use crate::analysis::suspects::{Harmless, Past, Suspect};
 use crate::analysis::symptom::{self, Symptom};
 use crate::analysis::triggers::{Drain, Outage, Triggers};
 use crate::domain::change::{ChangeKind, Relation};
@@ -109,8 +110,10 @@ fn explanation(suspect: &Suspect<'_>, outage: &Outage, symptom: &Symptom, failur
         .unwrap_or(1.0);
     let fit = if suspect.change.no_op {
         ratios::NO_OP
-    } else if suspect.only_inert {
+    } else if suspect.harmless == Some(Harmless::Inert) {
         ratios::INERT
+    } else if suspect.past == Some(Past::Undone) {
+        ratios::UNDONE_BEFORE
     } else {
         fit
     };
@@ -233,7 +236,7 @@ pub(super) fn starts_with(drain: &Drain, suspect: &Suspect<'_>, symptom: &Sympto
     let began = symptom.grid.second(knee);
     suspect.change.relation == Relation::Own
         && !suspect.change.no_op
-        && !suspect.only_inert
+        && suspect.harmless.is_none()
         && from <= began + SLACK
         && until >= began - SLACK
 }

@@ -9,7 +9,7 @@ mod causes;
 mod ceilings;
 mod changes;
 
-use super::keys::Failure;
+use super::failure::Failure;
 use super::ratios;
 use super::suspects::Suspect;
 use super::symptom::Symptom;
@@ -83,7 +83,7 @@ pub fn weigh(
     };
     let (dependency, named) = dependency(suspects, &outages, triggers, failure, evidence);
     rows.push(other(Cause::Dependency, named, dependency));
-    rows.push(other(Cause::Traffic, None, surge_left * traffic(symptom, triggers, failure)));
+    rows.push(other(Cause::Traffic, None, surge_left * traffic(suspects, symptom, triggers, failure)));
     let drained = triggers.drain.as_ref().map(|drain| drain.what().to_owned());
     rows.push(other(Cause::Exhaustion, drained, exhaustion(suspects, symptom, triggers, failure)));
     rows.push(other(Cause::Expiry, None, expiry_left * expiry(triggers, evidence)));

@@ -259,6 +259,11 @@ pub fn key(random: &mut Random, role: Role, spelling: Spelling) -> String {
         let (first, second) = (invented(random), invented(random));
         return spell(&[&first, &second], spelling);
     }
+    telling_key(random, role, spelling)
+}
+
+/// A key whose words say what it is about.
+pub fn telling_key(random: &mut Random, role: Role, spelling: Spelling) -> String {
     let phrase = random.pick(words(role));
     let parts: Vec<&str> = phrase.split(' ').collect();
     spell(&parts, spelling)

@@ -159,7 +159,7 @@ fn logs(stage: &Stage, random: &mut Random, counted: &[Counted]) -> Vec<u8> {
         host: &stage.host,
         store: &stage.store,
         role: &role,
-        pool: last.pool.min(knobs.pool) as i64,
+        pool: last.pool as i64,
         acquire_ms: last.acquire_ms as i64,
         client_timeout_ms: last.client_timeout_ms as i64,
         handler_timeout_ms: last.handler_timeout_ms as i64,

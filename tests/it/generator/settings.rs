@@ -54,7 +54,25 @@ pub fn flag(
     key: &str,
     at: i64,
     seconds: i64,
+    values: (&str, &str),
+) -> String {
+    let done = (at + seconds <= stage.now).then_some(("DEPLOYMENT_COMPLETED", at + seconds));
+    flag_deployment(stage, application, key, at, values, done)
+}
+
+/// A deployment of a flag that AppConfig took back again at `back`, because an alarm of its own fired.
+pub fn flag_rolled_back(stage: &mut Stage, application: &str, key: &str, at: i64, back: i64) -> String {
+    flag_deployment(stage, application, key, at, ("false", "true"), Some(("ROLLBACK_COMPLETED", back)))
+}
+
+/// `end` is the event that ended the deployment, and when; `None` while it goes on.
+fn flag_deployment(
+    stage: &mut Stage,
+    application: &str,
+    key: &str,
+    at: i64,
     (before, after): (&str, &str),
+    end: Option<(&str, i64)>,
 ) -> String {
     let number = stage.random.whole(4, 90);
     let content = |value: &str| -> Value {
@@ -74,18 +92,22 @@ pub fn flag(
     let (before, after) = (content(before), content(after));
     let as_text = stage.random.chance(0.3);
     let shown = |value: Value| if as_text { json!(value.to_string()) } else { value };
-    let done = at + seconds <= stage.now;
     let mut log = vec![json!({"EventType": "DEPLOYMENT_STARTED", "OccurredAt": clock::iso(at)})];
-    if done {
-        log.push(json!({"EventType": "DEPLOYMENT_COMPLETED", "OccurredAt": clock::iso(at + seconds)}));
+    if let Some((event, at)) = end {
+        log.push(json!({"EventType": event, "OccurredAt": clock::iso(at)}));
     }
+    let state = match end {
+        None => "DEPLOYING",
+        Some(("ROLLBACK_COMPLETED", _)) => "ROLLED_BACK",
+        Some(_) => "COMPLETE",
+    };
     let mut deployment = json!({
         "DeploymentNumber": number, "ApplicationName": application, "EnvironmentName": "live", "ConfigurationName": "features",
-        "ConfigurationVersion": number.to_string(), "State": if done { "COMPLETE" } else { "DEPLOYING" }, "StartedAt": clock::iso(at),
+        "ConfigurationVersion": number.to_string(), "State": state, "StartedAt": clock::iso(at),
         "EventLog": log, "ContentBefore": shown(before), "ContentAfter": shown(after),
     });
-    if done {
-        deployment["CompletedAt"] = json!(clock::iso(at + seconds));
+    if let Some((_, at)) = end {
+        deployment["CompletedAt"] = json!(clock::iso(at));
     }
     stage.flags.push(deployment);
     let actor = stage.trail.person(&mut stage.random);

@@ -262,6 +262,16 @@ impl Stage {
     /// Makes sure that the configuration has a key of this role with this value; returns its key.
     pub fn holds(&mut self, role: Role, value: &str) -> String {
         let key = names::key(&mut self.random, role, self.spelling);
+        self.holds_as(role, key, value)
+    }
+
+    /// The same under a key whose words say what it is about.
+    pub fn holds_plainly(&mut self, role: Role, value: &str) -> String {
+        let key = names::telling_key(&mut self.random, role, self.spelling);
+        self.holds_as(role, key, value)
+    }
+
+    fn holds_as(&mut self, role: Role, key: String, value: &str) -> String {
         for version in &mut self.fleet.versions {
             match version.config.iter_mut().find(|entry| entry.role == role) {
                 Some(entry) => {

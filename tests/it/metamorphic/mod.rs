@@ -1,5 +1,5 @@
 //! What must not change a verdict: shifted clocks, another name, another order, records that came twice, strangers'
-//! changes, services and lines; and a source less never makes the same verdict surer.
+//! changes, services and lines; and a source less, or a part of one, never makes the same verdict surer.
 //!
 //! The rule that is not obvious: everything is done to the files of a bundle, as bytes, and knows nothing
 //! of how the engine reads them. So the same checks serve the generator's incidents and anybody's bundles.
@@ -113,13 +113,16 @@ pub fn check(files: &Files, seed: u64, which: Strangers) -> Result<Outcome, bund
             outcome.breaches.push(Breach { property, before: before.clone(), after });
         }
     }
-    for name in transform::sources(files) {
+    let whole = transform::sources(files).into_iter().map(|name| {
         let mut poorer = files.clone();
         poorer.remove(&name);
+        (format!("without {name}"), poorer)
+    });
+    for (less, poorer) in whole.chain(transform::parts(files, seed)) {
         let after = Answer::to(&poorer)?;
         outcome.removed += 1;
         if after.is_same_verdict(&before) && after.confidence > before.confidence + TOLERANCE {
-            let property = format!("without {name} it is surer");
+            let property = format!("{less} it is surer");
             outcome.breaches.push(Breach { property, before: before.clone(), after });
         }
     }

@@ -3,6 +3,7 @@
 //! The rule that is not obvious: clocks move wherever a time is written, also inside log messages and
 //! names of log streams, for an incident whose lines disagree with its events is another incident.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use jiff::civil::DateTime;
@@ -36,6 +37,46 @@ pub fn all(files: &Files, seed: u64) -> Vec<(String, Files)> {
 pub fn sources(files: &Files) -> Vec<String> {
     let is_source = |name: &&String| !matches!(name.as_str(), "bundle.json" | "alert.json" | "truth.json");
     files.keys().filter(is_source).cloned().collect()
+}
+
+/// The part that is left of a file that a download broke off, in percent.
+const BROKEN_OFF: usize = 45;
+
+/// The same with a part of a source: files that end in the middle, and half of the lines and periods.
+///
+/// Records are not thinned out: of two changes that fit equally well, one that a list silently lacks makes the other surer,
+/// and nobody could know of it. Of a list that ends in the middle everybody knows.
+pub fn parts(files: &Files, seed: u64) -> Vec<(String, Files)> {
+    let mut parts: Vec<(String, Files)> = ["metrics.json", "logs.ndjson", "cloudtrail.json"]
+        .iter()
+        .filter_map(|name| {
+            let bytes = files.get(*name)?;
+            let mut poorer = files.clone();
+            poorer.insert((*name).to_owned(), bytes[..bytes.len() * BROKEN_OFF / 100].to_vec());
+            Some((format!("with {name} broken off at {BROKEN_OFF} %"), poorer))
+        })
+        .collect();
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut poorer = files.clone();
+    if let Some(logs) = poorer.get_mut("logs.ndjson") {
+        let text = String::from_utf8_lossy(logs).into_owned();
+        let lines: Vec<&str> = text.lines().filter(|_| random.bool()).collect();
+        *logs = lines.join("\n").into_bytes();
+        parts.push(("with half of the log lines".to_owned(), poorer));
+    }
+    let mut kept: BTreeMap<String, bool> = BTreeMap::new();
+    let holes = edited(files, "metrics.json", |metrics| {
+        let results = metrics.get_mut("MetricDataResults").and_then(Value::as_array_mut);
+        for result in results.into_iter().flatten() {
+            each_point(result, |points| {
+                points.retain(|(time, _)| *kept.entry(text(Some(time))).or_insert_with(|| random.bool()));
+            });
+        }
+    });
+    if files.contains_key("metrics.json") {
+        parts.push(("with half of the periods".to_owned(), holes));
+    }
+    parts
 }
 
 fn each_text(files: &Files, change: impl Fn(&str) -> String) -> Files {
@@ -168,10 +209,15 @@ fn unordered(files: &Files, seed: u64) -> Files {
 }
 
 fn shuffle_points(result: &mut Value, random: &mut fastrand::Rng) {
+    each_point(result, |points| random.shuffle(points));
+}
+
+/// Changes a series' points, each a time with its value.
+fn each_point(result: &mut Value, change: impl FnOnce(&mut Vec<(Value, Value)>)) {
     let list = |result: &Value, name: &str| result.get(name).and_then(Value::as_array).cloned();
     let (Some(times), Some(values)) = (list(result, "Timestamps"), list(result, "Values")) else { return };
     let mut points: Vec<(Value, Value)> = times.into_iter().zip(values).collect();
-    random.shuffle(&mut points);
+    change(&mut points);
     let (times, values): (Vec<Value>, Vec<Value>) = points.into_iter().unzip();
     result["Timestamps"] = Value::Array(times);
     result["Values"] = Value::Array(values);

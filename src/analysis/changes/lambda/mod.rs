@@ -236,10 +236,12 @@ impl<'w, 'a> Function<'w, 'a> {
                 Some(before) => Some(before.target.clone()),
                 None => self.served_before(&end.target, start.at),
             });
-        change.effect = Effect::Took { from: start.at, until: end.at };
+        let late = self.lateness(&end.target, group);
+        let met = |at: Timestamp| at.saturating_sub(late).unwrap_or(at);
+        change.effect = Effect::Took { from: met(start.at), until: met(end.at) };
         change.share = end.share;
         let same = group.moves.iter().filter(|moved| moved.alias == end.alias);
-        change.steps = same.map(|moved| (moved.at, moved.share)).collect();
+        change.steps = same.map(|moved| (met(moved.at), moved.share)).collect();
         let again = past.last_move(&end.alias).is_some_and(|before| {
             before.target == end.target && (before.share - end.share).abs() < f64::EPSILON
         });

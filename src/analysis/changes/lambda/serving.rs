@@ -11,6 +11,12 @@ use super::{Function, NEAR, NOTICEABLE, differences, is_number, near, number, sh
 use crate::domain::change::{Change, ChangeKind, Effect};
 use crate::domain::evidence::FunctionAlias;
 
+/// Clocks of the same account differ by no more; a version that wrote lines earlier is one that was used before.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
+
+/// No pipeline tests what it has published and waits for the result within this time.
+const SWIFT: SignedDuration = SignedDuration::from_mins(1);
+
 impl<'a> Function<'_, 'a> {
     /// The share of log lines that `$LATEST` wrote.
     pub(super) fn latest_share(&self) -> f64 {
@@ -129,6 +135,24 @@ impl<'a> Function<'_, 'a> {
         };
         let others_wrote = written.iter().any(|(other, seen)| *other != version && seen.first < first);
         if others_wrote { (at, first) } else { (at, at) }
+    }
+
+    /// How much later than the lines the records of a deployment are stamped. Nobody writes before he is published, so that
+    /// a version's line from before its publication shows that the two clocks differ. Where the alias moved right after, the
+    /// first line is the latest time at which traffic can have met the version; else that line may be a test's.
+    pub(super) fn lateness(&self, version: &str, group: &Group<'a>) -> SignedDuration {
+        let called = group.calls.iter().find(|call| call.verb == "PublishVersion").map(|call| call.record.at);
+        let published = called.or_else(|| self.version(version)?.last_modified);
+        let first = self.written.and_then(|written| written.get(version)).map(|seen| seen.first);
+        match (published, first, group.moves.first()) {
+            (Some(published), Some(first), Some(moved))
+                if first < published && published.duration_since(first) <= CLOCKS_DIFFER =>
+            {
+                let swift = moved.at.duration_since(published) <= SWIFT;
+                if swift { moved.at.duration_since(first) } else { published.duration_since(first) }
+            }
+            _ => SignedDuration::ZERO,
+        }
     }
 
     /// Versions that serve and `$LATEST` that changed without any call that tells.

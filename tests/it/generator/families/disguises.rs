@@ -95,21 +95,29 @@ fn other_alias(stage: &mut Stage, at: i64) {
 pub fn before(stage: &mut Stage, disguise: Disguise) -> Vec<&'static str> {
     let mut worn = Vec::new();
     let onset = stage.onset;
+    let guilty = matches!(disguise, Disguise::Words | Disguise::Beside);
     if disguise == Disguise::Any && stage.random.chance(0.4) {
         let at = onset - stage.random.whole(2, 45) * 60;
         innocent_release(stage, at);
         worn.push("release");
-    } else if disguise != Disguise::Words && stage.random.chance(0.2) {
+    } else if !guilty && stage.random.chance(0.2) {
         let at = onset - stage.random.whole(2, 25) * 60;
         empty_release(stage, at);
         worn.push("relabel");
     }
-    if disguise != Disguise::Words && stage.fleet.platform == Platform::Alias && stage.random.chance(0.15) {
+    // Two in five, by the clock and not by a draw: all else of an incident stays as it is without.
+    if disguise == Disguise::Beside && stage.now % 5 < 2 {
+        // Far enough from the guilty one to be a deployment of its own.
+        let at = onset - stage.random.whole(4, 45) * 60;
+        innocent_release(stage, at);
+        worn.push("beside");
+    }
+    if !guilty && stage.fleet.platform == Platform::Alias && stage.random.chance(0.15) {
         let at = onset - stage.random.whole(1, 15) * 60;
         unmoved_latest(stage, at);
         worn.push("unmoved");
     }
-    if disguise != Disguise::Words && stage.fleet.platform == Platform::Alias && stage.random.chance(0.1) {
+    if !guilty && stage.fleet.platform == Platform::Alias && stage.random.chance(0.1) {
         let at = onset - stage.random.whole(1, 12) * 60;
         other_alias(stage, at);
         worn.push("staging");

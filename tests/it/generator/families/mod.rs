@@ -3,6 +3,7 @@
 //! The rule that is not obvious: a family says what happened and what an honest expert could know
 //! from the evidence; where the evidence cannot decide, `unknown` is right and confidence is capped.
 
+mod bystanders;
 pub mod disguises;
 mod fleet_changes;
 mod releases;
@@ -60,6 +61,8 @@ pub enum Disguise {
     Any,
     /// Nothing that could really have caused it.
     Harmless,
+    /// A harmless release of the service some minutes before the guilty change, which the words or the values clear.
+    Beside,
     /// Only what is said about it, no further change of the service.
     Words,
 }
@@ -75,14 +78,14 @@ const fn family(
 
 /// One hundred incidents: 38 caused by a change, 62 not.
 pub const FAMILIES: &[Family] = &[
-    family("pool-shrunk", 2, releases::pool_shrunk, Disguise::Words),
+    family("pool-shrunk", 2, releases::pool_shrunk, Disguise::Beside),
     family("pool-shrunk-until-peak", 2, releases::pool_shrunk_until_peak, Disguise::Words),
     family("handler-timeout-cut", 2, releases::handler_timeout_cut, Disguise::Words),
-    family("client-timeout-cut", 2, releases::client_timeout_cut, Disguise::Words),
+    family("client-timeout-cut", 2, releases::client_timeout_cut, Disguise::Beside),
     family("memory-cut", 1, releases::memory_cut, Disguise::Words),
-    family("cache-disabled", 2, releases::cache_disabled, Disguise::Words),
-    family("misdirected", 2, releases::misdirected, Disguise::Words),
-    family("limiter-lowered", 1, releases::limiter_lowered, Disguise::Words),
+    family("cache-disabled", 2, releases::cache_disabled, Disguise::Beside),
+    family("misdirected", 2, releases::misdirected, Disguise::Beside),
+    family("limiter-lowered", 1, releases::limiter_lowered, Disguise::Beside),
     family("batch-raised", 1, releases::batch_raised, Disguise::Words),
     family("defect-shipped", 3, releases::defect_shipped, Disguise::Words),
     family("defect-without-words", 1, releases::defect_without_words, Disguise::Words),
@@ -94,19 +97,22 @@ pub const FAMILIES: &[Family] = &[
     family("two-releases", 1, releases::two_releases, Disguise::Words),
     family("indistinct-pair", 1, releases::indistinct_pair, Disguise::Words),
     family("undone-already", 2, releases::undone_already, Disguise::Words),
-    family("flag-turned", 2, fleet_changes::flag_turned, Disguise::Words),
-    family("parameter-put", 1, fleet_changes::parameter_put, Disguise::Words),
-    family("secret-replaced", 1, fleet_changes::secret_replaced, Disguise::Words),
-    family("permission-removed", 1, fleet_changes::permission_removed, Disguise::Words),
-    family("network-closed", 1, fleet_changes::network_closed, Disguise::Words),
-    family("database-limited", 1, fleet_changes::database_limited, Disguise::Words),
+    family("flag-turned", 2, fleet_changes::flag_turned, Disguise::Beside),
+    family("parameter-put", 1, fleet_changes::parameter_put, Disguise::Beside),
+    family("secret-replaced", 1, fleet_changes::secret_replaced, Disguise::Beside),
+    family("permission-removed", 1, fleet_changes::permission_removed, Disguise::Beside),
+    family("network-closed", 1, fleet_changes::network_closed, Disguise::Beside),
+    family("database-limited", 1, fleet_changes::database_limited, Disguise::Beside),
     family("concurrency-reserved", 1, fleet_changes::concurrency_reserved, Disguise::Words),
     family("dependency-released", 1, fleet_changes::dependency_released, Disguise::Words),
-    family("dependency-outage", 6, world::dependency_outage, Disguise::Any),
+    family("dependency-outage", 5, world::dependency_outage, Disguise::Any),
+    family("undone-before", 1, bystanders::undone_before, Disguise::Words),
     family("outage-during-canary", 1, steps::outage_during_canary, Disguise::Words),
-    family("dependency-slow", 4, world::dependency_slow, Disguise::Any),
+    family("dependency-slow", 3, world::dependency_slow, Disguise::Any),
+    family("slow-despite-patience", 1, bystanders::slow_despite_patience, Disguise::Words),
     family("third-party-outage", 3, world::third_party_outage, Disguise::Any),
-    family("surge", 6, world::surge, Disguise::Any),
+    family("surge", 5, world::surge, Disguise::Any),
+    family("surge-on-a-larger-pool", 1, bystanders::surge_on_a_larger_pool, Disguise::Words),
     family("mix-shift", 3, world::mix_shift, Disguise::Words),
     family("memory-leak", 3, world::memory_leak, Disguise::Words),
     family("pool-leak", 3, world::pool_leak, Disguise::Words),
@@ -123,5 +129,6 @@ pub const FAMILIES: &[Family] = &[
     family("telemetry-only", 3, world::telemetry_only, Disguise::Words),
     family("low-traffic", 2, world::low_traffic, Disguise::Harmless),
     family("over-already", 2, world::over_already, Disguise::Harmless),
-    family("unexplained", 3, world::unexplained, Disguise::Harmless),
+    family("unexplained", 2, world::unexplained, Disguise::Harmless),
+    family("waits-despite-a-larger-pool", 1, bystanders::waits_despite_a_larger_pool, Disguise::Words),
 ];
