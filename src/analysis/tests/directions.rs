@@ -75,10 +75,11 @@ fn callers_who_try_again_after_a_bad_release_are_no_surge() {
         {
             version.code_sha256 = version.version.clone();
         }
-        cause(&incident)
+        found(&incident).report
     };
-    let (named, sure) = storm(ONSET);
-    assert!(named == Cause::Deployment && sure > 0.8, "{named:?} {sure}");
+    let report = storm(ONSET);
+    assert_eq!(report.verdict.cause, Cause::Deployment, "{:#?}", report.hypotheses);
+    assert_eq!(report.action.kind, ActionKind::Rollback, "{:#?}", report.action);
 }
 
 #[test]

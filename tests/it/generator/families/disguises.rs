@@ -106,7 +106,7 @@ pub fn before(stage: &mut Stage, disguise: Disguise) -> Vec<&'static str> {
         worn.push("relabel");
     }
     // Two in five, by the clock and not by a draw: all else of an incident stays as it is without.
-    if disguise == Disguise::Beside && stage.now % 5 < 2 {
+    if disguise == Disguise::Beside && stage.now % 5 > 2 {
         // Far enough from the guilty one to be a deployment of its own.
         let at = onset - stage.random.whole(4, 45) * 60;
         innocent_release(stage, at);
