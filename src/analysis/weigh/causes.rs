@@ -26,6 +26,16 @@ const IN_PART: f64 = 0.3;
 /// provider fails, only a part is measured, so that one in five hides.
 const ABSENT_WHERE_MEASURED: f64 = 4.0 * ratios::SIGN_ABSENT;
 
+/// Failures that more requests do not make.
+const UNRELATED_TO_LOAD: &[Mechanism] = &[
+    Mechanism::Code,
+    Mechanism::Contract,
+    Mechanism::Dns,
+    Mechanism::Expired,
+    Mechanism::Missing,
+    Mechanism::Access,
+];
+
 /// Errors of waiting and of room are what too much work looks like; releases and dependencies make them too.
 const STRAIN_FITS_DEMAND: f64 = 3.0;
 /// Errors of code, names, dates and permits are not made by more requests: one in five surges meets some anyhow.
@@ -148,12 +158,7 @@ pub(super) fn dependency(
     (rate * ours * one_of_many, about)
 }
 
-pub(super) fn traffic(
-    suspects: &[Suspect<'_>],
-    symptom: &Symptom,
-    triggers: &Triggers,
-    failure: &Failure,
-) -> f64 {
+pub(super) fn traffic(symptom: &Symptom, triggers: &Triggers, failure: &Failure) -> f64 {
     use Mechanism as M;
     let strained = share_of(
         failure,
@@ -168,7 +173,7 @@ pub(super) fn traffic(
             M::Handles,
         ],
     );
-    let unrelated = share_of(failure, &[M::Code, M::Contract, M::Dns, M::Expired, M::Missing, M::Access]);
+    let unrelated = share_of(failure, UNRELATED_TO_LOAD);
     let fit = if strained > MOSTLY {
         STRAIN_FITS_DEMAND
     } else if unrelated > MOSTLY {
@@ -184,11 +189,7 @@ pub(super) fn traffic(
             .as_ref()
             .map_or(0.0, |_| if strained > IN_PART { MIX_SHIFTED } else { HEAVIER_UNFELT });
     match &triggers.surge {
-        Some(surge) => {
-            let retried = unrelated > MOSTLY && is_made_of_retries(surge, symptom);
-            let tried_again = if retried { ratios::SIGN_ABSENT } else { 1.0 };
-            surge.rate * fit * tried_again * left_of_surge(surge, suspects) + mixed
-        }
+        Some(surge) => surge.rate * fit + mixed,
         None if triggers.demand_flat.is_some() => ratios::BACKGROUND_TRAFFIC * ratios::SIGN_ABSENT + mixed,
         None => {
             ratios::BACKGROUND_TRAFFIC * if symptom.requests.is_some() { REQUESTS_AS_EVER } else { 1.0 }
@@ -213,10 +214,22 @@ fn is_made_of_retries(surge: &Surge, symptom: &Symptom) -> bool {
     surge.begin >= symptom.first && mean(&failed).is_some_and(|failed| surge.during - surge.before <= failed)
 }
 
+/// What is left of a surge that is no demand: callers who try again where code fails, or what a change left no room for.
+pub(super) fn left_of_surge(
+    suspects: &[Suspect<'_>],
+    symptom: &Symptom,
+    triggers: &Triggers,
+    failure: &Failure,
+) -> f64 {
+    let Some(surge) = &triggers.surge else { return 1.0 };
+    let retried = share_of(failure, UNRELATED_TO_LOAD) > MOSTLY && is_made_of_retries(surge, symptom);
+    left_by_cuts(surge, suspects) * if retried { ratios::SIGN_ABSENT } else { 1.0 }
+}
+
 /// What is left of a surge where a change cut the very limit that requests fail by. Demand met what the change had left of
 /// it; that the errors hold the new limit says that the old one was not reached. Where they hold none, the larger of the
 /// two moves is the likelier.
-fn left_of_surge(surge: &Surge, suspects: &[Suspect<'_>]) -> f64 {
+fn left_by_cuts(surge: &Surge, suspects: &[Suspect<'_>]) -> f64 {
     let cuts = |suspect: &&Suspect<'_>| {
         suspect.timing > 0.0
             && !suspect.after_onset

@@ -17,7 +17,7 @@ use super::triggers::Triggers;
 use crate::domain::change::Relation;
 use crate::domain::evidence::Evidence;
 use crate::domain::report::Cause;
-use causes::{dependency, exhaustion, expiry, platform, traffic};
+use causes::{dependency, exhaustion, expiry, left_of_surge, platform, traffic};
 use ceilings::{ceilings, gate, temper, unseen_change};
 use changes::{explain_drain, explain_expiry, explain_outages, explain_surge};
 
@@ -62,7 +62,8 @@ pub fn weigh(
     }
     let outages = explain_outages(suspects, symptom, triggers, failure);
     explain_drain(suspects, symptom, triggers, failure);
-    let surge_left = explain_surge(suspects, symptom, triggers);
+    let surge_left =
+        explain_surge(suspects, symptom, triggers) * left_of_surge(suspects, symptom, triggers, failure);
     let expiry_left = explain_expiry(suspects, symptom, triggers);
     let mut rows: Vec<Row> = suspects
         .iter()
@@ -83,14 +84,14 @@ pub fn weigh(
     };
     let (dependency, named) = dependency(suspects, &outages, triggers, failure, evidence);
     rows.push(other(Cause::Dependency, named, dependency));
-    rows.push(other(Cause::Traffic, None, surge_left * traffic(suspects, symptom, triggers, failure)));
+    rows.push(other(Cause::Traffic, None, surge_left * traffic(symptom, triggers, failure)));
     let drained = triggers.drain.as_ref().map(|drain| drain.what().to_owned());
     rows.push(other(Cause::Exhaustion, drained, exhaustion(suspects, symptom, triggers, failure)));
     rows.push(other(Cause::Expiry, None, expiry_left * expiry(triggers, evidence)));
     rows.push(other(Cause::Platform, None, platform(suspects, triggers)));
     let prior: f64 = suspects.iter().map(|suspect| suspect.prior).sum::<f64>()
         + triggers.outages.iter().map(|outage| outage.rate).fold(0.0, f64::max)
-        + triggers.surge.as_ref().map_or(0.0, |surge| surge.rate);
+        + triggers.surge.as_ref().map_or(0.0, |surge| surge_left * surge.rate);
     let unknown =
         ratios::BACKGROUND_UNKNOWN.max(prior * ratios::UNKNOWN_FLOOR / (1.0 - ratios::UNKNOWN_FLOOR));
     rows.push(other(Cause::Unknown, None, unknown));
