@@ -158,6 +158,9 @@ impl Bot {
         let edge = Edge {
             started_at: desk.clock.now(),
             failures: Arc::default(),
+            bodies: http::Bodies::default(),
+            pulse: Arc::default(),
+            aws: bench.aws.clone(),
             connections: connections.clone(),
             desk,
             alert_token: settings.alert_token.clone(),

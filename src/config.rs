@@ -506,7 +506,8 @@ pub struct Settings {
     /// Where AWS's usual chain of credentials is not wanted: the demo's own key.
     pub aws_credentials: Option<AwsKey>,
     pub alert_token: Option<Secret>,
-    /// What links in answers begin with; the listening address where absent.
+    /// What links in answers begin with, and by whose host it may be asked where there is no alert token; the listening
+    /// address where absent.
     pub public_url: Option<String>,
 }
 

@@ -204,6 +204,15 @@ async fn read_all(
 /// Nothing that was known is lost where the second reading reaches less far than the first.
 pub async fn read_again(
     clients: &Clients,
+    evidence: Evidence,
+    service: &ServiceSettings,
+    within: Duration,
+) -> Evidence {
+    clients.sparing(Box::pin(read_late(clients, evidence, service, within))).await
+}
+
+async fn read_late(
+    clients: &Clients,
     mut evidence: Evidence,
     service: &ServiceSettings,
     within: Duration,

@@ -16,15 +16,19 @@ use crate::domain::breaker::Breaker;
 /// A call that was given less than this and did not answer may just have had too little time left.
 const FAIR: Duration = Duration::from_secs(2);
 /// Services that are read, by their IAM prefix, as `/readyz` names them.
-const SERVICES: [(&str, &str); 8] = [
+const SERVICES: [(&str, &str); 12] = [
     ("appconfig", "aws_appconfig"),
+    ("cloudformation", "aws_cloudformation"),
     ("cloudtrail", "aws_cloudtrail"),
     ("cloudwatch", "aws_cloudwatch"),
+    ("codedeploy", "aws_codedeploy"),
     ("ecs", "aws_ecs"),
     ("lambda", "aws_lambda"),
     ("logs", "aws_logs"),
     ("ssm", "aws_ssm"),
     ("sts", "aws_sts"),
+    ("tag", "aws_tag"),
+    ("xray", "aws_xray"),
 ];
 
 tokio::task_local! {
@@ -61,8 +65,9 @@ impl Clients {
 
     /// The services that are read, as `/readyz` names them, and whether each answers as far as is known.
     pub fn answering(&self) -> Vec<(&'static str, bool)> {
+        let now = self.breakers.now_ms();
         let breakers = self.breakers.lock();
-        let answers = |service: &str| breakers.get(service).is_none_or(|breaker| breaker.outage().is_none());
+        let answers = |service: &str| !breakers.get(service).is_some_and(|breaker| breaker.is_out(now));
         SERVICES.iter().map(|(service, name)| (*name, answers(service))).collect()
     }
 }
@@ -90,7 +95,7 @@ pub(super) fn admit(action: &str) -> Result<(), ReadError> {
 pub(super) fn note(action: &str, asked_at: Instant, outcome: Option<&ReadError>) {
     let silent = match outcome {
         Some(ReadError::TimedOut { .. }) if asked_at.elapsed() < FAIR => return,
-        Some(ReadError::TimedOut { .. } | ReadError::Unreachable { .. }) => true,
+        Some(ReadError::TimedOut { .. } | ReadError::Unreachable { .. } | ReadError::Failing { .. }) => true,
         _ => false,
     };
     // Without an investigation nobody keeps count.

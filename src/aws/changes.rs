@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::clients::Clients;
 use super::errors::{ReadError, within};
 use super::sharing::aligned;
-use crate::domain::evidence::Gap;
+use crate::domain::evidence::{Gap, GapKind};
 
 const ACTION: &str = "cloudtrail:LookupEvents";
 /// Pages of 50 that one question may take: at two a second, ten pages are five seconds.
@@ -81,7 +81,8 @@ impl Found {
                 _ if question.global => format!("changes of {} (of IAM's own Region)", question.value),
                 _ => format!("changes of {}", question.value),
             };
-            self.gaps.push(Gap::new("cloudtrail", format!("{what}: {trouble}")));
+            let reason = format!("{what}: {}", trouble.why);
+            self.gaps.push(Gap::of(trouble.kind, "cloudtrail", reason));
         }
         if answer.unreadable > 0 {
             let reason = format!("{} events hold no record that can be read", answer.unreadable);
@@ -229,7 +230,7 @@ pub(super) async fn of_session(
     let question = Question { key, value, since, until, global: false };
     let answered = ask(clients, &question, deadline).await;
     match answered.trouble {
-        Some(trouble) => Err(trouble),
+        Some(trouble) => Err(trouble.why),
         None => Ok(answered.events),
     }
 }
@@ -241,9 +242,21 @@ pub(super) struct Answered {
     events: Vec<Value>,
     unreadable: usize,
     /// Why not everything was answered.
-    trouble: Option<String>,
+    trouble: Option<Trouble>,
     /// The oldest event's time, where there were more than are read.
     cut_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone)]
+struct Trouble {
+    why: String,
+    kind: GapKind,
+}
+
+impl Trouble {
+    fn of(error: &ReadError, oldest: Option<i64>) -> Self {
+        Self { why: reached(&error.to_string(), oldest), kind: error.kind() }
+    }
 }
 
 /// Changes of anything are the same for every incident of the same minutes.
@@ -263,7 +276,8 @@ async fn everything_since(clients: &Clients, question: &Question, deadline: Inst
         .lookups
         .one(format!("{} {since} {until}", question.value), ACTION, deadline, ask)
         .await;
-    shared.unwrap_or_else(|error| Answered { trouble: Some(error.to_string()), ..Answered::default() })
+    shared
+        .unwrap_or_else(|error| Answered { trouble: Some(Trouble::of(&error, None)), ..Answered::default() })
 }
 
 async fn ask(clients: &Clients, question: &Question, deadline: Instant) -> Answered {
@@ -274,7 +288,7 @@ async fn ask(clients: &Clients, question: &Question, deadline: Instant) -> Answe
         let page = match page(clients, question, token, deadline).await {
             Ok(page) => page,
             Err(error) => {
-                answered.trouble = Some(reached(&error.to_string(), oldest));
+                answered.trouble = Some(Trouble::of(&error, oldest));
                 return answered;
             }
         };
@@ -290,7 +304,8 @@ async fn ask(clients: &Clients, question: &Question, deadline: Instant) -> Answe
             return answered;
         }
     }
-    answered.trouble = Some(reached(&format!("more than {} events", PAGES * 50), oldest));
+    let why = reached(&format!("more than {} events", PAGES * 50), oldest);
+    answered.trouble = Some(Trouble { why, kind: GapKind::Lasting });
     answered.cut_at = oldest.and_then(|seconds| Timestamp::from_second(seconds).ok());
     answered
 }

@@ -10,6 +10,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_lambda::config::http::HttpResponse;
 use aws_sdk_lambda::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::{
@@ -264,16 +265,15 @@ impl Clients {
     }
 
     /// Makes a reading call in its turn below AWS's limits, and waits for it until the deadline.
-    pub(super) fn within<'a, T, E, R>(
+    pub(super) fn within<'a, T, E>(
         &'a self,
         deadline: Instant,
         action: &'a str,
-        call: impl Future<Output = Result<T, SdkError<E, R>>> + Send + 'a,
+        call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send + 'a,
     ) -> BoxFuture<'a, Result<T, ReadError>>
     where
         T: Send + 'a,
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
-        R: std::fmt::Debug + Send + Sync + 'static,
     {
         let call = within(deadline, action, call);
         Box::pin(async move {

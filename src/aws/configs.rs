@@ -28,7 +28,7 @@ pub async fn function_history(
         tokio::join!(versions(clients, function, deadline), aliases(clients, function, deadline));
     let mut gaps = Vec::new();
     let mut note = |what: &str, error: ReadError| {
-        gaps.push(Gap::new("lambda", format!("{what} of {function}: {error}")));
+        gaps.push(error.gap("lambda", format!("{what} of {function}")));
     };
     let versions = match versions {
         Ok((versions, trouble)) => {
@@ -94,8 +94,7 @@ pub async fn shared_history(
     let action = "lambda:ListVersionsByFunction";
     let shared = clients.shared.histories.one(function.to_owned(), action, deadline, ask).await;
     shared.unwrap_or_else(|error| {
-        let gap = Gap::new("lambda", format!("the versions of {function}: {error}"));
-        (FunctionHistory::default(), vec![gap])
+        (FunctionHistory::default(), vec![error.gap("lambda", format!("the versions of {function}"))])
     })
 }
 

@@ -55,7 +55,7 @@ pub async fn read(
     let places = match places(clients, configured, names, &mut read.gaps, deadline).await {
         Ok(places) => places,
         Err(error) => {
-            read.gaps.push(Gap::new("appconfig", format!("which applications there are: {error}")));
+            read.gaps.push(error.gap("appconfig", "which applications there are"));
             return read;
         }
     };
@@ -67,9 +67,8 @@ pub async fn read(
                 read.gaps.extend(gaps);
             }
             Err(error) => {
-                let reason =
-                    format!("deployments of {}/{}: {error}", place.application.0, place.environment.0);
-                read.gaps.push(Gap::new("appconfig", reason));
+                let what = format!("deployments of {}/{}", place.application.0, place.environment.0);
+                read.gaps.push(error.gap("appconfig", what));
             }
         }
     }
@@ -306,8 +305,8 @@ async fn deployments(
                 contents.insert(one.clone(), content);
             }
             Err(error) => {
-                let reason = format!("the content of version {} in {}: {error}", one.1, place.application.0);
-                gaps.push(Gap::new("appconfig", reason));
+                let what = format!("the content of version {} in {}", one.1, place.application.0);
+                gaps.push(error.gap("appconfig", what));
             }
         }
     }

@@ -42,24 +42,26 @@ pub struct ContainersRead {
 }
 
 /// Finds services of these names in the account's clusters, and says what could not be looked through.
-pub async fn find(clients: &Clients, names: &[String], deadline: Instant) -> (Vec<EcsRef>, Vec<String>) {
+pub async fn find(clients: &Clients, names: &[String], deadline: Instant) -> (Vec<EcsRef>, Vec<Gap>) {
+    const UNTOLD: &str = "the service's ECS services";
     const DESCRIBE: &str = "ecs:DescribeServices";
     let names: Vec<String> =
         names.iter().filter(|name| is_name(name)).take(SERVICES_A_CALL).cloned().collect();
     if names.is_empty() {
         return (Vec::new(), Vec::new());
     }
-    let mut troubles = Vec::new();
+    let mut gaps = Vec::new();
     let clusters = match shared_clusters(clients, deadline).await {
         Ok((clusters, whole)) => {
             if !whole || clusters.len() > CLUSTERS {
                 let more =
                     if whole { clusters.len().to_string() } else { format!("more than {}", clusters.len()) };
-                troubles.push(format!("of {more} clusters the first {CLUSTERS} were looked through"));
+                let reason = format!("of {more} clusters the first {CLUSTERS} were looked through");
+                gaps.push(Gap::new("ecs", reason));
             }
             clusters
         }
-        Err(error) => return (Vec::new(), vec![format!("the service's ECS services: {error}")]),
+        Err(error) => return (Vec::new(), vec![error.gap("ecs", UNTOLD)]),
     };
     let clusters = clusters.iter().take(CLUSTERS);
     let names = &names;
@@ -72,7 +74,7 @@ pub async fn find(clients: &Clients, names: &[String], deadline: Instant) -> (Ve
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {
-                troubles.push(format!("the service's ECS services: {error}"));
+                gaps.push(error.gap("ecs", UNTOLD));
                 continue;
             }
         };
@@ -85,9 +87,9 @@ pub async fn find(clients: &Clients, names: &[String], deadline: Instant) -> (Ve
             }
         }
     }
-    troubles.sort();
-    troubles.dedup();
-    (found.into_iter().map(|(cluster, service)| EcsRef { cluster, service }).collect(), troubles)
+    gaps.sort();
+    gaps.dedup();
+    (found.into_iter().map(|(cluster, service)| EcsRef { cluster, service }).collect(), gaps)
 }
 
 /// The account's clusters, which are the same for every incident, and whether these are all.
@@ -149,8 +151,8 @@ pub async fn read(
                 }
             }
             Err(error) => {
-                let reason = format!("earlier deployments of {}: {error}", reference.service);
-                read.gaps.push(Gap::new("ecs", reason));
+                let what = format!("earlier deployments of {}", reference.service);
+                read.gaps.push(error.gap("ecs", what));
             }
         }
     }
@@ -195,7 +197,7 @@ async fn services(
             Ok(shown) => shown,
             Err(error) => {
                 let names: Vec<&str> = services.iter().map(|service| service.service.as_str()).collect();
-                gaps.push(Gap::new("ecs", format!("the services {}: {error}", names.join(", "))));
+                gaps.push(error.gap("ecs", format!("the services {}", names.join(", "))));
                 continue;
             }
         };
@@ -337,7 +339,7 @@ async fn definitions(
             // A revision that was only supposed to be there need not be.
             Err(ReadError::Refused { .. }) if guessed.contains(name) => {}
             Err(error) => {
-                gaps.push(Gap::new("ecs", format!("the task definition {}:{}: {error}", name.0, name.1)));
+                gaps.push(error.gap("ecs", format!("the task definition {}:{}", name.0, name.1)));
             }
         }
     }

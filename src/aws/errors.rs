@@ -4,13 +4,16 @@
 //! a request id that nobody can use.
 
 use std::error::Error;
+use std::fmt::Display;
 use std::future::Future;
 use std::pin::Pin;
 
+use aws_sdk_lambda::config::http::HttpResponse;
 use aws_sdk_lambda::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use tokio::time::Instant;
 
 use super::{breakers, ledger};
+use crate::domain::evidence::{Gap, GapKind};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
@@ -24,7 +27,9 @@ pub enum ReadError {
     #[error("no answer in time from {action}")]
     TimedOut { action: String },
     /// Not asked at all.
-    #[error("{action} is not asked: there was no answer in time from {service} {times} times in a row")]
+    #[error(
+        "{action} is not asked: {service} gave no answer in time, or an error of its own, {times} times in a row"
+    )]
     Spared { action: String, service: String, times: u32 },
     #[error("not found: {message} ({action})")]
     NotFound { action: String, message: String },
@@ -35,16 +40,18 @@ pub enum ReadError {
     Unreachable { action: String, message: String },
     #[error("the answer of {action} cannot be read: {message}")]
     Unreadable { action: String, message: String },
+    /// AWS says that it is out of order itself.
+    #[error("{action} failed inside AWS: {code}: {message}")]
+    Failing { action: String, code: String, message: String },
     #[error("{action} was refused: {code}: {message}")]
     Refused { action: String, code: String, message: String },
 }
 
 impl ReadError {
     /// Tells what became of a call. `action` is its IAM action, `lambda:GetAlias`.
-    pub fn of<E, R>(action: &str, error: &SdkError<E, R>) -> Self
+    pub fn of<E>(action: &str, error: &SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + Error + 'static,
-        R: std::fmt::Debug + 'static,
     {
         let action = action.to_owned();
         match error {
@@ -65,7 +72,7 @@ impl ReadError {
                 if code.is_empty() {
                     Self::Unreadable { action, message: chain(error) }
                 } else {
-                    of_code(action, code, message)
+                    of_code(action, refused.raw().status().as_u16(), code, message)
                 }
             }
             _ => of_message(action, chain(error)),
@@ -74,6 +81,31 @@ impl ReadError {
 
     pub(super) fn timed_out(action: &str) -> Self {
         Self::TimedOut { action: action.to_owned() }
+    }
+
+    /// Whether the same call may be answered when it is made once more.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Throttled { .. }
+            | Self::TimedOut { .. }
+            | Self::Spared { .. }
+            | Self::Unreachable { .. }
+            | Self::Unreadable { .. }
+            | Self::Failing { .. } => true,
+            Self::AccessDenied { .. }
+            | Self::NotFound { .. }
+            | Self::Credentials { .. }
+            | Self::Refused { .. } => false,
+        }
+    }
+
+    pub fn kind(&self) -> GapKind {
+        if self.may_pass() { GapKind::Passing } else { GapKind::Lasting }
+    }
+
+    /// What is missing with it: `what` says which part of the source.
+    pub fn gap(&self, source: &str, what: impl Display) -> Gap {
+        Gap::of(self.kind(), source, format!("{what}: {self}"))
     }
 }
 
@@ -100,7 +132,8 @@ fn of_message(action: String, message: String) -> ReadError {
     }
 }
 
-pub(super) fn of_code(action: String, code: String, message: String) -> ReadError {
+/// What an answer means that is an error of this HTTP status and code.
+pub(super) fn of_code(action: String, status: u16, code: String, message: String) -> ReadError {
     match code.as_str() {
         "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "AuthorizationError" => {
             // IAM names the action that it missed, which may be another than the one called.
@@ -130,22 +163,38 @@ pub(super) fn of_code(action: String, code: String, message: String) -> ReadErro
         | "MissingAuthenticationTokenException"
         | "RequestExpired"
         | "IncompleteSignature" => ReadError::Credentials { message: format!("{code}: {message}") },
+        // Some services' protocols have one status for all errors.
+        _ if status >= 500 || is_internal(&code) => ReadError::Failing { action, code, message },
         _ => ReadError::Refused { action, code, message },
     }
+}
+
+fn is_internal(code: &str) -> bool {
+    matches!(
+        code,
+        "ServiceException"
+            | "InternalFailure"
+            | "InternalError"
+            | "InternalServerError"
+            | "InternalServerException"
+            | "InternalServiceFault"
+            | "ServerException"
+            | "ServiceUnavailable"
+            | "ServiceUnavailableException"
+    )
 }
 
 /// Waits for a call until the deadline, and no longer.
 ///
 /// The SDK's calls are some kilobytes large each, and an investigation holds dozens: they wait on the heap.
-pub(super) fn within<'a, T, E, R>(
+pub(super) fn within<'a, T, E>(
     deadline: Instant,
     action: &'a str,
-    call: impl Future<Output = Result<T, SdkError<E, R>>> + Send + 'a,
+    call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send + 'a,
 ) -> Pin<Box<dyn Future<Output = Result<T, ReadError>> + Send + 'a>>
 where
     T: Send + 'a,
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
-    R: std::fmt::Debug + Send + Sync + 'static,
 {
     Box::pin(async move {
         breakers::admit(action)?;
@@ -170,7 +219,6 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::evidence::Gap;
 
     #[test]
     fn what_passes_is_told_from_what_stays() {
@@ -184,9 +232,20 @@ mod tests {
             (ReadError::timed_out("logs:StartQuery"), true),
             (ReadError::Unreachable { action: action(), message: message() }, true),
             (ReadError::Unreadable { action: action(), message: message() }, true),
+            (of_code(action(), 500, "Surprise".to_owned(), message()), true),
+            (of_code(action(), 400, "InternalFailure".to_owned(), message()), true),
+            (of_code(action(), 503, "SlowDown".to_owned(), message()), true),
+            (of_code(action(), 400, "ValidationException".to_owned(), message()), false),
+            // Whatever the resource is called.
+            (ReadError::NotFound { action: action(), message: "throttled-orders".to_owned() }, false),
         ] {
-            assert_eq!(Gap::new("logs", error.to_string()).may_pass(), passes, "{error}");
+            let gap = error.gap("logs", "the lines");
+            assert_eq!(gap.may_pass(), passes, "{error}");
+            let stored: Gap = serde_json::from_value(serde_json::to_value(&gap).unwrap()).unwrap();
+            assert_eq!(stored, gap);
         }
+        let earlier: Gap = serde_json::from_str(r#"{"source": "logs", "reason": "throttled"}"#).unwrap();
+        assert_eq!(earlier, Gap::new("logs", "throttled"), "what earlier versions stored is read");
     }
 
     #[test]
@@ -195,6 +254,7 @@ mod tests {
             "User: arn:aws:iam::1:user/x is not authorized to perform: lambda:ListTags on resource: y";
         let error = of_code(
             "lambda:ListFunctions".to_owned(),
+            403,
             "AccessDeniedException".to_owned(),
             message.to_owned(),
         );
@@ -204,7 +264,8 @@ mod tests {
             told.contains(r#"{"Effect": "Allow", "Action": "lambda:ListTags", "Resource": "*"}"#),
             "{told}"
         );
-        let error = of_code("logs:StartQuery".to_owned(), "AccessDeniedException".to_owned(), String::new());
+        let error =
+            of_code("logs:StartQuery".to_owned(), 400, "AccessDeniedException".to_owned(), String::new());
         assert_eq!(error, ReadError::AccessDenied { action: "logs:StartQuery".to_owned() });
     }
 }

@@ -123,7 +123,7 @@ pub async fn read(
                 let first = plan.own.len();
                 fetched.points.extend(points.into_iter().map(|(index, points)| (first + index, points)));
             }
-            Err(error) => fetched.gaps.push(Gap::new("metrics", format!("other services: {error}"))),
+            Err(error) => fetched.gaps.push(error.gap("metrics", "other services")),
         }
         Ok::<Fetched, ReadError>(fetched)
     });
@@ -143,7 +143,7 @@ pub async fn read(
                 let what = days.map_or("the hours around the alert".to_owned(), |days| {
                     format!("the same hours {days} {} before", if days == 1 { "day" } else { "days" })
                 });
-                gaps.push(Gap::new("metrics", format!("{what}: {error}")));
+                gaps.push(error.gap("metrics", what));
             }
         }
     }

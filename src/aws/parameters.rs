@@ -60,8 +60,7 @@ pub async fn read(
             others
         }
         Err(error) => {
-            read.gaps
-                .push(Gap::new("ssm", format!("which parameters the services that it calls have: {error}")));
+            read.gaps.push(error.gap("ssm", "which parameters the services that it calls have"));
             Vec::new()
         }
     };
@@ -71,7 +70,7 @@ pub async fn read(
             listed
         }
         Err(error) => {
-            read.gaps.push(Gap::new("ssm", format!("which parameters there are: {error}")));
+            read.gaps.push(error.gap("ssm", "which parameters there are"));
             return read;
         }
     };
@@ -103,8 +102,7 @@ pub async fn read(
                 versions.extend(found.drain(beyond..));
             }
             Err(error) => {
-                let reason = format!("the versions of {}: {error}", text(one, "Name"));
-                read.gaps.push(Gap::new("ssm", reason));
+                read.gaps.push(error.gap("ssm", format!("the versions of {}", text(one, "Name"))));
             }
         }
     }

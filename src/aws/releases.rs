@@ -64,13 +64,13 @@ pub async fn read(
     match deployments {
         Ok(deployments) => read.deployments = Some(deployments),
         Err(error) => {
-            read.gaps.push(Gap::new("codedeploy", format!("which deployments there were: {error}")));
+            read.gaps.push(error.gap("codedeploy", "which deployments there were"));
         }
     }
     match stacks {
         Ok(events) => read.stack_events = Some(events),
         Err(error) => {
-            read.gaps.push(Gap::new("cloudformation", format!("what the service's stack did: {error}")));
+            read.gaps.push(error.gap("cloudformation", "what the service's stack did"));
         }
     }
     read

@@ -21,6 +21,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::breakers;
 use super::errors::{ReadError, of_code};
 use super::ledger;
 use super::pace::Limits;
@@ -128,10 +129,13 @@ impl Signed {
     }
 
     async fn send(&self, asked: &Asked, deadline: Instant) -> Result<Bytes, ReadError> {
+        breakers::admit(asked.action)?;
         self.limits.turn(asked.action, deadline).await?;
         ledger::note_call(asked.action);
+        let asked_at = Instant::now();
         let sent = tokio::time::timeout_at(deadline, Box::pin(self.exchange(asked))).await;
         let outcome = sent.unwrap_or_else(|_| Err(ReadError::timed_out(asked.action)));
+        breakers::note(asked.action, asked_at, outcome.as_ref().err());
         if let Err(error) = &outcome {
             ledger::note_failure(asked.action, error);
         }
@@ -237,7 +241,7 @@ fn refusal(asked: &Asked, status: u16, kind: Option<String>, body: &[u8]) -> Rea
     if code.is_empty() {
         return unreadable(asked, format!("HTTP {status} without an error code"));
     }
-    of_code(asked.action.to_owned(), code, message)
+    of_code(asked.action.to_owned(), status, code, message)
 }
 
 /// The text of the first element of a name.

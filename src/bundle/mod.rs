@@ -246,7 +246,10 @@ fn scope_of(bytes: &[u8]) -> Result<(Scope, Vec<Gap>, Option<Usage>), BundleErro
     };
     let mut gaps: Vec<Gap> = document::list(&value, "gaps")
         .iter()
-        .map(|gap| Gap::new(document::text(gap, "source"), document::text(gap, "reason")))
+        .map(|gap| {
+            let kind = gap.get("kind").and_then(|kind| serde_json::from_value(kind.clone()).ok());
+            Gap::of(kind.unwrap_or_default(), document::text(gap, "source"), document::text(gap, "reason"))
+        })
         .filter(|gap| !gap.source.is_empty())
         .collect();
     let resources = resources_of(value.get("resources").unwrap_or(&Value::Null), &mut gaps);

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::domain::audit::{self, Row, What};
 use crate::domain::incident::IncidentId;
+use crate::report;
 use crate::store::Store;
 
 /// Prints the trail of an incident, or all of it, and fails where the chain does not hold.
@@ -30,7 +31,7 @@ pub async fn audit(store: &Store, incident: Option<IncidentId>, as_json: bool) -
         println!("{}", serde_json::to_string_pretty(&shown)?);
     } else {
         for row in &mine {
-            println!("{}", as_line(row));
+            println!("{}", report::plain(&as_line(row)));
         }
         if let (Ok(last), true) = (&chain, untold.is_empty()) {
             println!("The chain of all {} rows holds. Last hash: {last}", rows.len());

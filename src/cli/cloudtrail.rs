@@ -19,6 +19,7 @@ use crate::bundle::{self, trail};
 use crate::domain::change::Effect;
 use crate::domain::evidence::TrailRecord;
 use crate::domain::redact;
+use crate::report;
 
 #[derive(Debug, Args)]
 pub struct ReadArgs {
@@ -217,7 +218,7 @@ fn line(told: &Told) -> String {
     let resource = told.resource.as_deref().unwrap_or("-");
     let who = if told.who.is_empty() { "-" } else { &told.who };
     let line = format!("{}  {who}  {}  {resource}  {outcome}  {becomes}", told.at, told.what);
-    line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    report::plain(&line)
 }
 
 #[cfg(test)]

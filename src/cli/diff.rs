@@ -9,6 +9,7 @@ use serde_json::json;
 use super::Misuse;
 use crate::domain::alert::parse_time;
 use crate::domain::snapshot::{self, Difference, KeyDifference};
+use crate::report;
 use crate::store::Store;
 
 pub async fn diff(store: &Store, service: &str, times: [&str; 2], as_json: bool) -> anyhow::Result<()> {
@@ -28,7 +29,7 @@ pub async fn diff(store: &Store, service: &str, times: [&str; 2], as_json: bool)
         let whole = json!({"service": service, "from": from, "to": to, "differences": found});
         println!("{}", serde_json::to_string_pretty(&whole)?);
     } else {
-        print!("{}", text(service, from, to, &found));
+        print!("{}", report::plain_lines(&text(service, from, to, &found)));
     }
     Ok(())
 }

@@ -142,7 +142,7 @@ async fn list(store: &Store, limit: i64, as_json: bool) -> anyhow::Result<()> {
             "{}  {}  {}  {}  {verdict}",
             line.id,
             line.opened_at.strftime("%Y-%m-%d %H:%M UTC"),
-            line.service,
+            report::plain(&line.service),
             line.state.as_str()
         );
     }
@@ -158,16 +158,16 @@ async fn show(store: &Store, id: IncidentId, format: Format) -> anyhow::Result<(
     let row = store.incident_row(id).await?.with_context(|| format!("{id} is not known"))?;
     if format == Format::Markdown {
         let report = row.report.as_ref().with_context(|| format!("{id} has no verdict yet"))?;
-        print!("{}", report::markdown(report));
+        print!("{}", report::plain_lines(&report::markdown(report)));
         return Ok(());
     }
-    println!("# {id} {}: {}\n", incident.service, incident.state.as_str());
+    println!("# {id} {}: {}\n", report::plain(&incident.service), incident.state.as_str());
     if let Some(report) = &row.report {
-        println!("{}", report::markdown(report));
+        println!("{}", report::plain_lines(&report::markdown(report)));
     }
     println!("## History\n");
     for event in &incident.timeline {
-        println!("- {}  {}", event.at.strftime("%H:%M:%S UTC"), event.what);
+        println!("- {}  {}", event.at.strftime("%H:%M:%S UTC"), report::plain(&event.what));
     }
     Ok(())
 }
@@ -236,7 +236,7 @@ async fn postmortem(store: &Store, id: IncidentId, config: &Config) -> anyhow::R
         said: said.collect(),
         previous: incident.previous.map(|previous| previous.to_string()),
     };
-    print!("{}", report::postmortem(&story));
+    print!("{}", report::plain_lines(&report::postmortem(&story)));
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
 use super::{DEFAULT_DATABASE, Format, Misuse};
+use crate::report;
 
 #[derive(Debug, Args)]
 pub struct JobsArgs {
@@ -46,7 +47,9 @@ pub async fn jobs(args: JobsArgs) -> anyhow::Result<()> {
                     || "time not known".to_owned(),
                     |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
                 );
-                println!("{}  {}  {incident}  {since}  {}", one.id, one.kind, one.error);
+                let channel = one.channel.map(|channel| format!("  {channel}")).unwrap_or_default();
+                let line = format!("{}  {}  {incident}{channel}  {since}  {}", one.id, one.kind, one.error);
+                println!("{}", report::plain(&line));
             }
         }
         JobsCommand::Retry { ids, all } => {
@@ -54,10 +57,16 @@ pub async fn jobs(args: JobsArgs) -> anyhow::Result<()> {
             if ids.is_empty() && !all {
                 return Err(Misuse("which one? `jobs list` names them, `--all` takes all".to_owned()).into());
             }
+            // Each of them, whatever becomes of the others.
+            let mut unknown = Vec::new();
             for id in ids {
-                anyhow::ensure!(store.retry(&id, Timestamp::now()).await?, "nothing is put aside as {id:?}");
-                eprintln!("{id}: tried again");
+                if store.retry(&id, Timestamp::now()).await? {
+                    eprintln!("{}: tried again", report::plain(&id));
+                } else {
+                    unknown.push(format!("{id:?}"));
+                }
             }
+            anyhow::ensure!(unknown.is_empty(), "nothing is put aside as {}", unknown.join(", "));
         }
     }
     Ok(())

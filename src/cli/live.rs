@@ -11,7 +11,7 @@ use crate::app;
 use crate::aws::Clients;
 use crate::domain::alert::{Alert, parse_time};
 use crate::domain::redact;
-use crate::{analysis, bundle};
+use crate::{analysis, bundle, report};
 
 #[derive(Debug, Args)]
 pub struct InvestigateArgs {
@@ -79,7 +79,7 @@ async fn live(common: &Common, service: String, at: Option<&str>) -> anyhow::Res
         match progress.state {
             AgentState::Started => eprintln!("{agent}: reading"),
             AgentState::Done { summary } => eprintln!("{agent}: {summary}"),
-            AgentState::Failed { reason } => eprintln!("{agent}: not read ({reason})"),
+            AgentState::Failed { reason } => eprintln!("{agent}: not read ({})", report::plain(&reason)),
         }
     })
     .await;

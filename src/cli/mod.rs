@@ -160,7 +160,8 @@ pub struct Common {
     /// Every AWS service, where it is not AWS's own.
     #[arg(long, env = "AWS_ENDPOINT_URL")]
     pub aws_endpoint_url: Option<String>,
-    /// What links in answers begin with; the listening address where absent.
+    /// What links in answers begin with, and by whose host it may be asked where there is no alert token; the listening
+    /// address where absent.
     #[arg(long, env = "COMMANDER_PUBLIC_URL")]
     pub public_url: Option<String>,
 }
@@ -250,7 +251,7 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("incident-commander: {error:#}");
+            eprintln!("incident-commander: {}", crate::report::plain_lines(&format!("{error:#}")));
             let misused =
                 error.downcast_ref::<ConfigError>().is_some() || error.downcast_ref::<Misuse>().is_some();
             ExitCode::from(if misused { 2 } else { 1 })

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::{DEFAULT_DATABASE, Format};
 use crate::domain::alert::AlertState;
+use crate::report;
 use crate::store::{Held, Mute};
 
 #[derive(Debug, Args)]
@@ -67,10 +68,8 @@ fn text(Line { mute, alerts }: &Line) -> String {
             alert.alert_name.as_deref().or(alert.metric.as_deref()).unwrap_or("an alert without a name");
         format!("  {}  {state}  {name}", at.strftime("%Y-%m-%d %H:%M:%S UTC"))
     }));
-    let plain = |line: &String| {
-        line.chars().map(|c| if c.is_control() { ' ' } else { c }).chain(['\n']).collect::<String>()
-    };
-    lines.iter().map(plain).collect()
+    let plain: Vec<String> = lines.iter().map(|line| report::plain(line)).collect();
+    format!("{}\n", plain.join("\n"))
 }
 
 #[cfg(test)]

@@ -1,20 +1,20 @@
 //! `serve`: the bot until SIGTERM or Ctrl-C.
+//!
+//! Rule: the database comes before the port. Of two on one database the second one says that, whichever port it has.
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Common;
-use crate::app::Bot;
+use crate::app::{self, Bot};
 use crate::clock::Clock;
 
 pub async fn serve(common: Common) -> anyhow::Result<()> {
-    let settings = common.settings()?;
-    settings.check()?;
-    let listener = TcpListener::bind(settings.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", settings.listen))?;
-    let bot = Bot::start(settings, Clock::System, listener, None).await?;
+    let bench = app::assemble(&common.settings()?, Clock::System).await?;
+    let address = bench.settings.listen;
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let bot = Bot::start_with(bench, listener, None)?;
     tracing::info!(address = %bot.address(), "listening");
     until_told_to_stop().await?;
     bot.stop().await;

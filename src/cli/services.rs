@@ -13,6 +13,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use crate::config::{Config, EcsRef, LambdaRef, Service};
+use crate::report;
 
 /// A state of Terraform with thousands of resources has some tens of MB.
 const FILE_MAX: u64 = 256 * 1024 * 1024;
@@ -239,8 +240,7 @@ fn entries(resources: Vec<Resource>, known: &BTreeSet<String>) -> anyhow::Result
             _ => continue,
         };
         // One line, whatever its name holds: a line break would end the remark.
-        let name: String = name.chars().filter(|c| !c.is_control()).collect();
-        let _ = writeln!(out, "# of no service: {kind} {name}");
+        let _ = writeln!(out, "# of no service: {kind} {}", report::plain(name));
     }
     Ok(out)
 }

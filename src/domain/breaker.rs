@@ -1,13 +1,16 @@
 //! Whether somebody who does not answer is worth another call.
 //!
-//! The rule that is not obvious: only silence counts. Whoever refuses, or says that it is too much, has answered. The
-//! time is a number of milliseconds on any one clock of the caller's.
+//! The rule that is not obvious: only silence counts, and the word of whoever is out of order. Whoever refuses, or says
+//! that it is too much, has answered. The time is a number of milliseconds on any one clock of the caller's.
 
 /// One lost answer is nothing, and two may be one hiccup of the network; five in a row are an outage.
 const OPENS_AFTER: u32 = 5;
 /// How long nobody calls, first and at most. An outage that ends is noticed within a minute.
 const PAUSE_MS: i64 = 5_000;
 const PAUSE_MAX_MS: i64 = 60_000;
+/// Whom nobody called for so long may answer again for all that is known. An outage that lasts is noticed by whoever works
+/// on an incident, every minute; half of what the alert rule of `deploy/` waits for.
+const KNOWN_FOR_MS: i64 = 300_000;
 
 /// Opens after some calls in a row without an answer, lets nobody through for a while, and closes with the first answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,6 +35,11 @@ impl Breaker {
     /// How many calls in a row had no answer, once these are too many.
     pub fn outage(&self) -> Option<u32> {
         self.open_until.map(|_| self.silent)
+    }
+
+    /// Whether it is known that there is no answer: not long ago there was none.
+    pub fn is_out(&self, now_ms: i64) -> bool {
+        self.open_until.is_some_and(|until| now_ms < until.saturating_add(KNOWN_FOR_MS))
     }
 
     /// A call was answered, or it was not.
@@ -73,6 +81,22 @@ mod tests {
         assert_eq!((breaker.admits(5_000), breaker.outage()), (Err(15_000), Some(6)));
         breaker.note(true, 6_000);
         assert_eq!((breaker.admits(6_000), breaker.outage()), (Ok(()), None));
+    }
+
+    #[test]
+    fn an_outage_is_told_until_it_ends_or_nobody_knows() {
+        let mut breaker = Breaker::default();
+        for _ in 1..OPENS_AFTER {
+            breaker.note(false, 0);
+        }
+        assert!(!breaker.is_out(0));
+        breaker.note(false, 0);
+        assert!(breaker.is_out(0) && breaker.is_out(5_000 + KNOWN_FOR_MS - 1));
+        assert!(!breaker.is_out(5_000 + KNOWN_FOR_MS), "nobody asked for too long");
+        breaker.note(false, 5_000 + KNOWN_FOR_MS);
+        assert!(breaker.is_out(5_000 + KNOWN_FOR_MS), "it lasts still");
+        breaker.note(true, 400_000);
+        assert!(!breaker.is_out(400_000));
     }
 
     proptest! {

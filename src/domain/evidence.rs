@@ -102,19 +102,42 @@ pub struct Gap {
     /// `logs`, `metrics`, `cloudtrail`, `lambda`, `ecs`, `ssm`, `appconfig`, `codedeploy`, `cloudformation`.
     pub source: String,
     pub reason: String,
+    /// Gaps that were stored before it was noted count as lasting.
+    #[serde(default, skip_serializing_if = "GapKind::is_lasting")]
+    pub kind: GapKind,
+}
+
+/// Whether the source may answer when it is asked once more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GapKind {
+    /// It is forbidden, absent, or says no more however often it is asked.
+    #[default]
+    Lasting,
+    /// It was slow, overloaded, out of order or out of reach.
+    Passing,
+}
+
+impl GapKind {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+    fn is_lasting(&self) -> bool {
+        *self == Self::Lasting
+    }
 }
 
 impl Gap {
+    /// One that lasts.
     pub fn new(source: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { source: source.into(), reason: reason.into() }
+        Self { source: source.into(), reason: reason.into(), kind: GapKind::Lasting }
     }
 
-    /// Whether the source may answer when it is asked once more: it was slow, overloaded or out of reach, and
-    /// neither forbidden nor absent. The words are those of the adapter that asked.
+    /// One that is of this kind.
+    pub fn of(kind: GapKind, source: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { source: source.into(), reason: reason.into(), kind }
+    }
+
     pub fn may_pass(&self) -> bool {
-        ["no answer in time", "throttled", "cannot be reached", "cannot be read", "ended without a result"]
-            .iter()
-            .any(|words| self.reason.contains(words))
+        self.kind == GapKind::Passing
     }
 
     /// Whether an unknown part of the source is missing: nobody can say what of it would have spoken against what the rest

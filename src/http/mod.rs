@@ -5,6 +5,7 @@
 mod alert;
 mod failures;
 mod gate;
+pub mod health;
 pub mod listen;
 mod logs;
 mod slack;
@@ -25,14 +26,13 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use self::failures::Failures;
+pub use self::gate::Bodies;
+use self::health::Pulse;
 use self::listen::Connections;
+use crate::aws::Accounts;
 use crate::config::Secret;
 use crate::domain::incident::IncidentId;
 use crate::intake::Desk;
-use crate::telemetry::Measured;
-
-/// Messages that Slack refused for good, as `/readyz` names them: the newest.
-const UNDELIVERED_SHOWN: i64 = 5;
 
 /// What the routes need.
 #[derive(Debug, Clone)]
@@ -44,7 +44,7 @@ pub struct Edge {
     pub sns: Option<crate::aws::sns::Inbox>,
     /// When the trail last told of a forged click, in epoch milliseconds.
     pub forged_at: Arc<std::sync::atomic::AtomicI64>,
-    /// What links in answers begin with.
+    /// What links in answers begin with; without a token its host is one by which the bot may be asked.
     pub public_url: String,
     /// Changes whenever a worker finished a step.
     pub steps_done: watch::Receiver<u64>,
@@ -55,6 +55,11 @@ pub struct Edge {
     pub stop: CancellationToken,
     /// Of authentications, by address.
     pub failures: Arc<Failures>,
+    /// Of whoever is not known yet.
+    pub bodies: Bodies,
+    pub pulse: Arc<Pulse>,
+    /// Knows which services of AWS answer.
+    pub aws: Arc<Accounts>,
     pub connections: Connections,
     pub started_at: jiff::Timestamp,
 }
@@ -76,8 +81,8 @@ pub fn router(edge: Edge) -> Router {
         .route_layer(from_fn_with_state(edge.clone(), gate::logs));
     let open = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics));
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics));
     let mut router = tokened.merge(from_sns).merge(lines).merge(open);
     if edge.slack_signing_secret.is_some() {
         let from_slack = Router::new()
@@ -137,50 +142,6 @@ async fn markdown(edge: &Edge, id: IncidentId) -> Response {
             error(StatusCode::INTERNAL_SERVER_ERROR, "the database cannot be read")
         }
     }
-}
-
-async fn ready(State(edge): Shared) -> Response {
-    let written = edge.desk.store.pulse(edge.desk.clock.now()).await;
-    let database = written.is_ok();
-    let workers = edge.workers.load(std::sync::atomic::Ordering::SeqCst);
-    let status = if database && workers { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let down: Vec<String> = edge.metrics.dependencies_down();
-    let undelivered = edge.desk.store.undelivered(UNDELIVERED_SHOWN).await.unwrap_or_default();
-    let mut body =
-        json!({ "database": database, "workers": workers, "down": down, "undelivered": undelivered });
-    if let Err(failure) = written {
-        body["database_says"] = json!(failure.to_string());
-    }
-    (status, axum::Json(body)).into_response()
-}
-
-async fn metrics(State(edge): Shared) -> Response {
-    let figures = edge.desk.store.figures(edge.desk.clock.now()).await.unwrap_or_default();
-    let mut measured = vec![
-        Measured::new("approvals_waiting", figures.approvals_waiting as f64),
-        Measured::new("connections", edge.connections.open() as f64),
-        Measured::new("incidents_open", figures.incidents_open as f64),
-        Measured::new("jobs_dead", figures.jobs_dead as f64),
-        Measured::new("jobs_oldest_seconds", figures.jobs_oldest.as_secs_f64()),
-        Measured::new("jobs_waiting", figures.jobs_waiting as f64),
-        Measured::new("messages_dead", figures.messages_dead as f64),
-        Measured::new("messages_oldest_seconds", figures.messages_oldest.as_secs_f64()),
-        Measured::new("messages_waiting", figures.messages_waiting as f64),
-        Measured::new("start_time_seconds", edge.started_at.as_second() as f64),
-    ];
-    for (service, called) in crate::aws::called() {
-        for (name, value) in [
-            ("aws_calls", called.calls as f64),
-            ("aws_failures", called.failures as f64),
-            ("aws_throttles", called.throttles as f64),
-            ("aws_waits", called.waits as f64),
-            ("aws_waited_seconds", called.waited.as_secs_f64()),
-        ] {
-            measured.push(Measured { name, label: service.clone(), value });
-        }
-    }
-    let body = edge.metrics.render(&measured);
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], body).into_response()
 }
 
 fn error(status: StatusCode, message: &str) -> Response {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use slack_morphism::SlackSigningSecret;
 use slack_morphism::signature_verifier::{SlackEventSignatureVerifier, SlackEventSignatureVerifierError};
 
-use super::gate::Peer;
+use super::gate::{Peer, UNSIGNED_MAX};
 use super::{Edge, Shared, error};
 use crate::domain::audit::{Entry, What};
 use crate::intake::{Desk, Heard};
@@ -70,8 +70,9 @@ pub(super) async fn events(State(edge): Shared, peer: Peer, headers: HeaderMap, 
 
 pub(super) async fn commands(State(edge): Shared, peer: Peer, headers: HeaderMap, body: Bytes) -> Response {
     // Slack checks the certificate of the address without signing; nothing is done for it.
-    let unsigned = std::str::from_utf8(&body).map(url_decode).unwrap_or_default();
-    if inbound::read_command(&unsigned) == CommandBody::SslCheck {
+    let unsigned = Some(&body).filter(|body| body.len() <= UNSIGNED_MAX);
+    let unsigned = unsigned.and_then(|body| std::str::from_utf8(body).ok()).map(url_decode);
+    if inbound::read_command(&unsigned.unwrap_or_default()) == CommandBody::SslCheck {
         return StatusCode::OK.into_response();
     }
     let body = match verified(&edge, &headers, &body) {

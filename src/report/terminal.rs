@@ -5,6 +5,22 @@ use std::fmt::Write as _;
 use super::markdown::{action_words, onset};
 use crate::domain::report::Report;
 
+/// Somebody else's words as one line of a terminal: nothing in them moves the cursor, ends the line or turns round
+/// what a reader sees.
+pub fn plain(line: &str) -> String {
+    line.chars().map(|c| if c == '\n' { ' ' } else { inert(c) }).collect()
+}
+
+/// The same of a whole text, which keeps its lines.
+pub fn plain_lines(text: &str) -> String {
+    text.chars().map(inert).collect()
+}
+
+fn inert(c: char) -> char {
+    let reorders = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if (c.is_control() && c != '\n') || reorders { ' ' } else { c }
+}
+
 /// The report in lines; nothing in it can move the cursor.
 pub fn text(report: &Report) -> String {
     let mut out = String::new();
@@ -43,5 +59,16 @@ pub fn text(report: &Report) -> String {
     if let Some(cost) = &report.cost {
         let _ = writeln!(out, "\ncost\n  {}", cost.describe());
     }
-    out.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
+    plain_lines(&out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_line_moves_the_cursor_or_turns_it_round() {
+        assert_eq!(plain("a\u{1b}[2Jb\nc\r\u{9b}d\u{202e}e"), "a [2Jb c  d e");
+        assert_eq!(plain_lines("a\u{7}\nb\t"), "a \nb ");
+    }
 }

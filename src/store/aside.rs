@@ -1,7 +1,8 @@
 //! What failed too often and was put aside: to see it, and to try it again.
 //!
 //! The rule that is not obvious: nothing here is lost or given up. A job that is put aside keeps what it was to do, a
-//! message what it was to say, and both wait for a person who has mended what kept them.
+//! message what it was to say, and both wait for a person who has mended what kept them. A chart is the exception: its
+//! picture goes when Slack refuses it, the verdict stands without it, and nobody has to do anything about it.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -17,6 +18,8 @@ pub struct Aside {
     /// `investigate`, `report`, …; `message` where Slack refused it.
     pub kind: String,
     pub incident: Option<IncidentId>,
+    /// Where a message was to stand.
+    pub channel: Option<String>,
     /// Absent for what was put aside before that was noted.
     pub since: Option<Timestamp>,
     pub error: String,
@@ -27,6 +30,7 @@ struct Row {
     id: String,
     kind: String,
     incident_id: Option<i64>,
+    channel: Option<String>,
     since: Option<i64>,
     error: Option<String>,
 }
@@ -35,10 +39,11 @@ impl Store {
     /// All that was put aside, the oldest first.
     pub async fn put_aside(&self) -> Result<Vec<Aside>> {
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT CAST(id AS TEXT) AS id, kind, incident_id, dead_at AS since, last_error AS error
+            "SELECT CAST(id AS TEXT) AS id, kind, incident_id, NULL AS channel, dead_at AS since, last_error AS error
              FROM jobs WHERE state = 'dead'
              UNION ALL
-             SELECT key, 'message', incident_id, owed_at, error FROM outbox WHERE state = 'dead'
+             SELECT key, 'message', incident_id, channel, owed_at, error FROM outbox
+             WHERE state = 'dead' AND NOT is_image
              ORDER BY since, id",
         )
         .fetch_all(&self.readers)
@@ -49,6 +54,7 @@ impl Store {
                 id: row.id,
                 kind: row.kind,
                 incident: row.incident_id.map(IncidentId),
+                channel: row.channel,
                 since: row.since.map(time),
                 error: row.error.unwrap_or_default(),
             })

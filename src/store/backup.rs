@@ -4,14 +4,16 @@
 //! Slack by the time it is restored, so the copy notes that each may have left: whoever starts from it looks for the
 //! message in Slack before posting it.
 
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
-use super::{Result, Store, StoreError};
+use super::{MODE, Result, Store, StoreError};
 
 impl Store {
-    /// Writes a copy to `target`, whole or not at all, and checks it. A file that is there is never replaced.
+    /// Writes a copy to `target`, for its owner alone, whole or not at all, and checks it. A file that is there is
+    /// never replaced.
     ///
     /// # Errors
     /// Where the target exists or cannot be written, or the copy does not hold.
@@ -26,6 +28,8 @@ impl Store {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }
+        // SQLite takes an empty file as it is, and would make its own for everybody to read.
+        std::fs::OpenOptions::new().create_new(true).write(true).mode(MODE).open(&part).map_err(failed)?;
         let copied = self.copy_to(&part).await;
         if copied.is_err() {
             // The reason is told, and half a copy helps nobody.

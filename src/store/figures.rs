@@ -39,7 +39,7 @@ impl Store {
                     (SELECT count(*) FROM jobs WHERE state = 'dead') AS jobs_dead,
                     (SELECT min(run_at) FROM jobs WHERE state = 'ready' AND run_at <= ?1) AS jobs_since,
                     (SELECT count(*) FROM outbox WHERE state = 'due') AS messages_waiting,
-                    (SELECT count(*) FROM outbox WHERE state = 'dead') AS messages_dead,
+                    (SELECT count(*) FROM outbox WHERE state = 'dead' AND NOT is_image) AS messages_dead,
                     (SELECT min(owed_at) FROM outbox WHERE state = 'due') AS messages_since,
                     (SELECT count(*) FROM incidents WHERE state <> 'resolved') AS incidents_open,
                     (SELECT count(*) FROM approvals WHERE decision IS NULL) AS approvals_waiting",

@@ -251,7 +251,29 @@ impl Store {
     /// wait for goes before investigations, and those before second looks. Of equal ones the service goes first on
     /// which the fewest workers are, so that one noisy service does not starve another. How an incident stands that
     /// waits for its investigation is told when that begins.
+    ///
+    /// A job that cannot be read, such as another version's, is put aside at once: it would only be claimed again.
     pub async fn claim(&self, now: Timestamp) -> Result<Option<Job>> {
+        while let Some(row) = self.lease_next(now).await? {
+            match json(&row.payload) {
+                Ok(kind) => {
+                    return Ok(Some(Job {
+                        id: row.id,
+                        incident: row.incident_id.map(IncidentId),
+                        kind,
+                        attempts: row.attempts,
+                    }));
+                }
+                Err(error) => {
+                    tracing::error!(job = row.id, %error, "a job that cannot be read is put aside");
+                    self.put_job_aside(row.id, &error.to_string(), now).await?;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    async fn lease_next(&self, now: Timestamp) -> Result<Option<JobRow>> {
         let row: Option<JobRow> = sqlx::query_as(
             "UPDATE jobs SET leased_until = ?2, attempts = attempts + 1
              WHERE id = (
@@ -280,15 +302,19 @@ impl Store {
         .bind(INVESTIGATIONS_AT_ONCE)
         .fetch_optional(&self.writer)
         .await?;
-        row.map(|row| {
-            Ok(Job {
-                id: row.id,
-                incident: row.incident_id.map(IncidentId),
-                kind: json(&row.payload)?,
-                attempts: row.attempts,
-            })
-        })
-        .transpose()
+        Ok(row)
+    }
+
+    async fn put_job_aside(&self, job: i64, error: &str, now: Timestamp) -> Result<()> {
+        sqlx::query(
+            "UPDATE jobs SET state = 'dead', leased_until = NULL, last_error = ?2, dead_at = ?3 WHERE id = ?1",
+        )
+        .bind(job)
+        .bind(redact::text(error))
+        .bind(now.as_millisecond())
+        .execute(&self.writer)
+        .await?;
+        Ok(())
     }
 
     /// When the next job is due; `None` where none waits.
@@ -320,21 +346,19 @@ impl Store {
     /// The work failed: it is tried again later, each time after a longer wait, and put aside at
     /// last. True where it was put aside.
     pub async fn fail(&self, job: &Job, error: &str, now: Timestamp) -> Result<bool> {
-        let dead = job.is_last_attempt();
+        if job.is_last_attempt() {
+            self.put_job_aside(job.id, error, now).await?;
+            return Ok(true);
+        }
         let exponent = u32::try_from(job.attempts.clamp(1, 20) - 1).unwrap_or(0);
         let wait = BACK_OFF.saturating_mul(2u32.saturating_pow(exponent)).min(BACK_OFF_MAX);
-        sqlx::query(
-            "UPDATE jobs SET state = ?2, run_at = ?3, leased_until = NULL, last_error = ?4, dead_at = ?5
-             WHERE id = ?1",
-        )
-        .bind(job.id)
-        .bind(if dead { "dead" } else { "ready" })
-        .bind(now.as_millisecond() + wait.as_millis() as i64)
-        .bind(redact::text(error))
-        .bind(dead.then(|| now.as_millisecond()))
-        .execute(&self.writer)
-        .await?;
-        Ok(dead)
+        sqlx::query("UPDATE jobs SET run_at = ?2, leased_until = NULL, last_error = ?3 WHERE id = ?1")
+            .bind(job.id)
+            .bind(now.as_millisecond() + wait.as_millis() as i64)
+            .bind(redact::text(error))
+            .execute(&self.writer)
+            .await?;
+        Ok(false)
     }
 
     /// How many jobs wait, and how many were put aside.

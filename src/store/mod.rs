@@ -12,6 +12,7 @@ mod aws_events;
 mod backup;
 mod clock;
 mod conclusion;
+mod course;
 mod delete;
 mod feedback;
 mod figures;
@@ -29,19 +30,21 @@ mod storms;
 mod together;
 mod trials;
 
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, SqlitePool, Transaction};
+use sqlx::{Connection as _, Sqlite, SqliteConnection, SqlitePool, Transaction};
 
 pub use accept::{Accepted, NewAlert, Origin};
-pub use approvals::{Approval, Asked, Claim, Decided, Ended};
+pub use approvals::{Approval, Asked, Claim, Decided};
 pub use aside::Aside;
 pub use aws_events::{AwsEvent, Delivered, TRAIL_RECORD};
 pub use conclusion::Conclusion;
+pub use course::Ended;
 pub use delete::Deleted;
 pub use feedback::{Feedback, NewFeedback};
 pub use figures::Figures;
@@ -49,9 +52,7 @@ pub use incidents::{Incident, IncidentRow};
 pub use jobs::{ClickedButton, EndPressed, INVESTIGATIONS_AT_ONCE, Job, JobKind};
 pub use log_counts::GroupCounts;
 pub use mutes::{Held, Mute, NewMute};
-pub use outbox::{
-    Candidate, Cause as UndeliveredCause, GRACE, HEADLINE, OutboxDepth, Owed, Parcel, Undelivered, Way,
-};
+pub use outbox::{Candidate, Cause as UndeliveredCause, GRACE, HEADLINE, OutboxDepth, Owed, Parcel, Way};
 pub use questions::{Chosen, Doubt, GivenAnswer, Question, Settled};
 pub use resolve::{Resolve, Resolved};
 pub use states::Closing;
@@ -61,6 +62,8 @@ pub use trials::TrialEnd;
 /// How long a statement waits for a lock that another process holds (`incidents list` beside `serve`).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const READERS: u32 = 4;
+/// The database holds what a waiting rollback would put back: nobody reads it but its owner.
+const MODE: u32 = 0o600;
 /// The write-ahead log is cut back to so many bytes once it is folded in: a storm does not leave it large for ever.
 const LOG_BYTES_KEPT: &str = "67108864";
 
@@ -84,6 +87,9 @@ pub enum StoreError {
     /// Somebody else held the database for longer than a statement waits.
     #[error("the database is locked by another program for more than {} s", BUSY_TIMEOUT.as_secs())]
     Locked,
+    /// The disk does not do what it is told.
+    #[error("the disk fails: {0}")]
+    Disk(#[source] sqlx::Error),
     #[error("{path} cannot be written: {source}")]
     Copy { path: String, source: std::io::Error },
     #[error("the database is of version {found}, and this program knows {known}: {}", advice(*.found, *.known))]
@@ -109,6 +115,7 @@ fn advice(found: i64, known: i64) -> &'static str {
 /// SQLite's result codes (sqlite.org/rescode.html); an extended code has them in its low byte.
 const SQLITE_BUSY: u32 = 5;
 const SQLITE_LOCKED: u32 = 6;
+const SQLITE_IOERR: u32 = 10;
 const SQLITE_FULL: u32 = 13;
 
 impl From<sqlx::Error> for StoreError {
@@ -117,8 +124,16 @@ impl From<sqlx::Error> for StoreError {
         match code.map(|code| code & 0xff) {
             Some(SQLITE_FULL) => Self::Full,
             Some(SQLITE_BUSY | SQLITE_LOCKED) => Self::Locked,
+            Some(SQLITE_IOERR) => Self::Disk(error),
             _ => Self::Sql(error),
         }
+    }
+}
+
+impl StoreError {
+    /// Whether nothing can be written at the moment, whoever tries: the same is tried again and counts as no failure.
+    pub fn is_of_the_moment(&self) -> bool {
+        matches!(self, Self::Full | Self::Locked | Self::Disk(_))
     }
 }
 
@@ -142,8 +157,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the database for work: makes the file where it is missing, migrates it, and takes the
-    /// lock that only one working process may hold.
+    /// Opens the database for work: makes the file where it is missing, for its owner alone, migrates it, and takes
+    /// the lock that only one working process may hold, by whichever of its names it opens it.
     ///
     /// # Errors
     /// [`StoreError::InUse`] where another process works on it.
@@ -153,7 +168,7 @@ impl Store {
             std::fs::create_dir_all(folder)
                 .map_err(|source| StoreError::Open { path: path.display().to_string(), source })?;
         }
-        let lock = take_lock(&path)?;
+        let lock = take_lock(&whole_path(&path)?)?;
         let store = Self::connect(url, Some(lock)).await?;
         store.refuse_a_newer_one().await?;
         MIGRATIONS.run(&store.writer).await?;
@@ -210,7 +225,11 @@ impl Store {
             .foreign_keys(true)
             .pragma("journal_size_limit", LOG_BYTES_KEPT)
             .busy_timeout(BUSY_TIMEOUT);
-        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .after_release(|connection, _| Box::pin(is_at_rest(connection)))
+            .connect_with(options.clone())
+            .await?;
         let readers = SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await?;
         Ok(Self { writer, readers, queue: together::Queue::default(), _lock: lock.map(std::sync::Arc::new) })
     }
@@ -224,13 +243,16 @@ impl Store {
     /// # Errors
     /// Why nothing can be written, such as [`StoreError::Full`].
     pub async fn pulse(&self, now: Timestamp) -> Result<()> {
+        // As alerts are stored: what stands in their way stands in its way.
+        let mut transaction = self.begin().await?;
         sqlx::query(
             "INSERT INTO pulse (id, written_at) VALUES (1, ?1)
              ON CONFLICT (id) DO UPDATE SET written_at = excluded.written_at",
         )
         .bind(now.as_millisecond())
-        .execute(&self.writer)
+        .execute(&mut *transaction)
         .await?;
+        transaction.commit().await?;
         Ok(())
     }
 
@@ -261,7 +283,32 @@ pub fn path_of(url: &str) -> Result<PathBuf> {
     if path.is_empty() || path == ":memory:" {
         return Err(StoreError::Url { url: url.to_owned() });
     }
-    Ok(PathBuf::from(path))
+    // As SQLite opens it: `%20` is a space.
+    Ok(SqliteConnectOptions::from_str(url)?.get_filename().to_owned())
+}
+
+/// The one path that all names of a database lead to; its file is made where it is missing. SQLite gives the files
+/// beside it the same mode.
+fn whole_path(path: &Path) -> Result<PathBuf> {
+    let made = || {
+        // Never opened where it is there: closing it again would drop SQLite's own locks of this process.
+        if !path.exists() {
+            std::fs::OpenOptions::new().create(true).truncate(false).write(true).mode(MODE).open(path)?;
+        }
+        path.canonicalize()
+    };
+    made().map_err(|source| StoreError::Open { path: path.display().to_string(), source })
+}
+
+/// Whether no transaction is under way on the writer's connection, which comes back from whoever wrote. Where COMMIT
+/// itself fails, as on a full disk, SQLite rolls back by itself: the ROLLBACK that follows fails, and the connection
+/// would be taken to be in a transaction for ever. It is given up, and the next one is fresh.
+async fn is_at_rest(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
+    if connection.is_in_transaction() {
+        // A ROLLBACK that was begun and not waited for is over when this is answered.
+        connection.ping().await?;
+    }
+    Ok(!connection.is_in_transaction())
 }
 
 /// An advisory lock on a file beside the database, released by the system even after `kill -9`.

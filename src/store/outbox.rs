@@ -8,7 +8,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::{Result, Store, time, to_json};
+use super::{Result, Store, json, time, to_json};
 use crate::domain::incident::IncidentId;
 
 /// Longer than all calls that one delivery makes together.
@@ -79,15 +79,6 @@ pub struct Candidate {
     pub sent_before: Option<i64>,
 }
 
-/// A message that Slack refused for good.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Undelivered {
-    pub key: String,
-    pub channel: String,
-    pub owed_at: Timestamp,
-    pub error: String,
-}
-
 /// Why a message is not tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
@@ -104,7 +95,10 @@ pub enum Cause {
 }
 
 impl Cause {
-    fn as_str(self) -> &'static str {
+    const ALL: [Self; 5] = [Self::Place, Self::Access, Self::Content, Self::Age, Self::Deleted];
+
+    /// `place`, `access`, …: as it is stored and as `/readyz` names it.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Place => "place",
             Self::Access => "access",
@@ -279,27 +273,46 @@ impl Store {
         .bind(candidate.sent_before)
         .fetch_optional(&self.writer)
         .await?;
-        row.map(|row| {
-            Ok(Parcel {
-                id: row.id,
-                key: row.key,
-                token: row.token,
-                incident: row.incident_id.map(IncidentId),
-                channel: row.channel,
-                thread_ts: row.thread,
-                body: super::json(&row.body)?,
-                is_short: row.is_short,
-                revision: row.revision,
-                sent_before: candidate.sent_before.filter(|_| row.ts.is_none()),
-                sending_since: row.sending_since.map(time),
-                ts: row.ts,
-                image: row.image,
-                file_id: row.file_id,
-                owed_at: time(row.owed_at),
-                attempts: row.attempts,
-            })
-        })
-        .transpose()
+        let Some(row) = row else { return Ok(None) };
+        let body = match json(&row.body) {
+            Ok(body) => body,
+            Err(error) => {
+                self.put_message_aside(row.id, &error.to_string()).await?;
+                return Ok(None);
+            }
+        };
+        Ok(Some(Parcel {
+            id: row.id,
+            key: row.key,
+            token: row.token,
+            incident: row.incident_id.map(IncidentId),
+            channel: row.channel,
+            thread_ts: row.thread,
+            body,
+            is_short: row.is_short,
+            revision: row.revision,
+            sent_before: candidate.sent_before.filter(|_| row.ts.is_none()),
+            sending_since: row.sending_since.map(time),
+            ts: row.ts,
+            image: row.image,
+            file_id: row.file_id,
+            owed_at: time(row.owed_at),
+            attempts: row.attempts,
+        }))
+    }
+
+    /// A row that cannot be read would only be leased again.
+    async fn put_message_aside(&self, id: i64, error: &str) -> Result<()> {
+        sqlx::query(
+            "UPDATE outbox SET state = 'dead', cause = ?2, error = ?3, leased_until = NULL, sending = NULL
+             WHERE id = ?1",
+        )
+        .bind(id)
+        .bind(Cause::Content.as_str())
+        .bind(error)
+        .execute(&self.writer)
+        .await?;
+        Ok(())
     }
 
     /// Notes Slack's id of an image, before the call that shows it.
@@ -477,29 +490,25 @@ impl Store {
         let depth = sqlx::query_as(
             "SELECT count(*) FILTER (WHERE state = 'due') AS waiting,
                     count(*) FILTER (WHERE state = 'due' AND leased_until IS NOT NULL) AS leaving,
-                    count(*) FILTER (WHERE state = 'dead') AS dead FROM outbox",
+                    count(*) FILTER (WHERE state = 'dead' AND NOT is_image) AS dead FROM outbox",
         )
         .fetch_one(&self.readers)
         .await?;
         Ok(depth)
     }
 
-    /// What Slack refused for good, the newest first.
-    pub async fn undelivered(&self, limit: i64) -> Result<Vec<Undelivered>> {
-        let rows: Vec<(String, String, i64, Option<String>)> = sqlx::query_as(
-            "SELECT key, channel, owed_at, error FROM outbox WHERE state = 'dead' ORDER BY id DESC LIMIT ?1",
+    /// How many messages Slack refused for good, by why.
+    pub async fn undelivered(&self) -> Result<Vec<(Cause, u64)>> {
+        let rows: Vec<(String, i64)> = sqlx::query_as(
+            "SELECT cause, count(*) FROM outbox
+             WHERE state = 'dead' AND NOT is_image AND cause IS NOT NULL GROUP BY cause",
         )
-        .bind(limit)
         .fetch_all(&self.readers)
         .await?;
+        let known = |word: &str| Cause::ALL.into_iter().find(|cause| cause.as_str() == word);
         Ok(rows
-            .into_iter()
-            .map(|(key, channel, owed_at, error)| Undelivered {
-                key,
-                channel,
-                owed_at: time(owed_at),
-                error: error.unwrap_or_default(),
-            })
+            .iter()
+            .filter_map(|(word, count)| Some((known(word)?, u64::try_from(*count).unwrap_or_default())))
             .collect())
     }
 }

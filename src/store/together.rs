@@ -1,8 +1,9 @@
 //! Alerts that come at the same time are stored by one commit: a sync of the disk costs as much for fifty as for one.
 //!
 //! The rule that is not obvious: nobody waits for company. Whoever finds nobody at it stores all that wait, which is
-//! most often their own alone; who comes meanwhile is stored by the next. Each hears only after the commit. A caller
-//! that goes away takes nobody's alert along: the others find their place empty and begin anew.
+//! most often their own alone; who comes meanwhile is stored by the next. Each hears only after the commit. Storing is
+//! a task of its own: a caller that goes away while it commits takes nobody's alert along, and leaves nobody in doubt
+//! whether to store his own again.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,13 +19,13 @@ const TOGETHER_MAX: usize = 64;
 /// Alerts that wait to be stored.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Queue {
-    waiting: Arc<Mutex<Vec<Waiting>>>,
+    pub(super) waiting: Arc<Mutex<Vec<Waiting>>>,
     /// Held by whoever stores.
-    turn: Arc<tokio::sync::Mutex<()>>,
+    pub(super) turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Debug)]
-struct Waiting {
+pub(super) struct Waiting {
     new: NewAlert,
     now: Timestamp,
     tell: oneshot::Sender<Result<Accepted>>,
@@ -42,24 +43,20 @@ impl Queue {
 impl Store {
     /// Stores an alert. When this returns it is on disk and its work is queued.
     pub async fn accept(&self, new: NewAlert, now: Timestamp) -> Result<Accepted> {
-        loop {
-            let (tell, mut told) = oneshot::channel();
-            let own = Waiting { new: new.clone(), now, tell };
-            self.queue.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(own);
-            loop {
-                let turn = self.queue.turn.lock().await;
-                match told.try_recv() {
-                    Ok(result) => return result,
-                    Err(oneshot::error::TryRecvError::Closed) => break,
-                    Err(oneshot::error::TryRecvError::Empty) => self.store_those_that_wait().await,
-                }
-                drop(turn);
-            }
-        }
+        let (tell, told) = oneshot::channel();
+        self.queue.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(Waiting { new, now, tell });
+        let store = self.clone();
+        tokio::spawn(async move { store.store_those_that_wait().await });
+        told.await.unwrap_or_else(|_| Err(StoreError::Content("an alert was lost on its way in".into())))
     }
 
     async fn store_those_that_wait(&self) {
+        let _turn = self.queue.turn.lock().await;
         let batch = self.queue.take();
+        if batch.is_empty() {
+            // They were stored together with others.
+            return;
+        }
         match self.accept_together(&batch).await {
             Ok(accepted) => {
                 for (one, accepted) in batch.into_iter().zip(accepted) {

@@ -57,9 +57,6 @@ pub async fn investigate(bench: &Bench, id: IncidentId) -> anyhow::Result<Done> 
         () = show_progress(bench, id, &board) => unreachable!("the board is shown until the evidence is there"),
     };
     bench.fail_points.pass(Point::Gathered).await;
-    for (service, answers) in bench.aws.answering() {
-        bench.metrics.dependency(service, answers);
-    }
     bench.metrics.observe("gathering", started.elapsed().as_secs_f64());
     let evidence = add_delivered(bench, evidence).await?;
     let mut evidence = record::add_recorded(bench, &row.service, evidence).await?;

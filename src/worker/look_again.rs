@@ -146,7 +146,7 @@ fn arrived(before: &Evidence, after: &Evidence) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::evidence::Gap;
+    use crate::domain::evidence::{Gap, GapKind};
 
     fn report(cause: Cause) -> Report {
         Report::bare("checkout", cause, 0.97)
@@ -166,9 +166,9 @@ mod tests {
     #[test]
     fn what_failed_for_a_moment_is_asked_again_and_what_is_not_allowed_is_not() {
         let onset: Timestamp = "2026-02-06T12:15:00Z".parse().unwrap();
-        let with = |reason: &str| Report { gaps: vec![Gap::new("logs", reason)], ..report(Cause::Traffic) };
+        let with = |kind| Report { gaps: vec![Gap::of(kind, "logs", "why")], ..report(Cause::Traffic) };
         let late = onset + SignedDuration::from_mins(30);
-        assert!(is_worth_it(&with("no answer in time from logs:StartQuery"), onset, late));
-        assert!(!is_worth_it(&with("access denied: logs:StartQuery is not allowed"), onset, late));
+        assert!(is_worth_it(&with(GapKind::Passing), onset, late));
+        assert!(!is_worth_it(&with(GapKind::Lasting), onset, late));
     }
 }

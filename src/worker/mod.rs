@@ -6,6 +6,7 @@
 
 mod decide;
 mod delivery;
+mod failure;
 mod feedback;
 mod headline;
 mod housekeeping;
@@ -47,16 +48,13 @@ pub use self::record::look;
 use crate::aws::{Accounts, Clients};
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::domain::incident::IncidentId;
 use crate::fail_points::{FailPoints, Point};
-use crate::slack::{Slack, SlackError};
-use crate::store::{INVESTIGATIONS_AT_ONCE, Job, JobKind, Store, StoreError};
+use crate::slack::Slack;
+use crate::store::{INVESTIGATIONS_AT_ONCE, Store, StoreError};
 use crate::telemetry::Metrics;
 
 /// How many incidents are worked on at the same time. Two more than may investigate, for what people wait for.
 const WORKERS: usize = INVESTIGATIONS_AT_ONCE as usize + 2;
-/// When an end that cannot be stored, or a look that fails, is tried again.
-const END_AGAIN: SignedDuration = SignedDuration::from_mins(5);
 /// A look at the queue at least so often, should a wake-up be missed.
 const POLL: Duration = Duration::from_millis(500);
 /// Where the database cannot be read or written, so long until the next look: a full disk is not filled with complaints.
@@ -156,7 +154,7 @@ pub async fn step_once(bench: &Bench) -> Result<bool, StoreError> {
     let Some(job) = bench.store.claim(bench.clock.now()).await? else { return Ok(false) };
     if job.is_deadly() {
         let error = anyhow::anyhow!("the process ended {} times while this was under way", job.attempts - 1);
-        note_failure(bench, &job, &error).await?;
+        failure::note(bench, &job, &error).await?;
         return Ok(true);
     }
     let started = tokio::time::Instant::now();
@@ -176,12 +174,8 @@ pub async fn step_once(bench: &Bench) -> Result<bool, StoreError> {
     };
     bench.fail_points.pass(Point::StepDone).await;
     match outcome {
-        Ok(Done::Finished) => bench.store.finish(job.id).await?,
-        Ok(Done::Again(after)) => {
-            let run_at = bench.clock.now().saturating_add(after).unwrap_or_else(|_| bench.clock.now());
-            bench.store.again(job.id, run_at).await?;
-        }
-        Err(error) => note_failure(bench, &job, &error).await?,
+        Ok(done) => failure::end(bench, &job, done).await?,
+        Err(error) => failure::note(bench, &job, &error).await?,
     }
     bench.metrics.observe("step", started.elapsed().as_secs_f64());
     bench.steps_done.send_modify(|count| *count += 1);
@@ -192,68 +186,4 @@ pub async fn step_once(bench: &Bench) -> Result<bool, StoreError> {
 fn said(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a word")
-}
-
-async fn note_failure(bench: &Bench, job: &Job, error: &anyhow::Error) -> Result<(), StoreError> {
-    let now = bench.clock.now();
-    if let Some(SlackError::TooFast { wait, .. }) = error.downcast_ref::<SlackError>() {
-        // Slack named the time; that is no failure of ours.
-        let wait = SignedDuration::try_from(*wait).unwrap_or(SignedDuration::from_secs(30));
-        return bench.store.again(job.id, now.saturating_add(wait).unwrap_or(now)).await;
-    }
-    if let Some(StoreError::Full | StoreError::Locked) = error.downcast_ref::<StoreError>() {
-        // The step did not fail: nothing can be written now. However long that lasts, nothing is put aside for it.
-        bench.metrics.count("database_failures");
-        tracing::error!(job = job.id, %error, "a step waits for the database");
-        let again = SignedDuration::try_from(DATABASE_AGAIN).unwrap_or(SignedDuration::ZERO);
-        return bench.store.again(job.id, now.saturating_add(again).unwrap_or(now)).await;
-    }
-    if let JobKind::RollBack { approval } = &job.kind
-        && job.is_last_attempt()
-    {
-        match roll_back::give_up(bench, approval, error).await {
-            Ok(()) => return bench.store.finish(job.id).await,
-            // Not even that can be stored: it is never put aside, and tried again much later.
-            Err(trouble) => {
-                tracing::error!(job = job.id, %trouble, "a change that failed cannot be ended");
-                return bench.store.again(job.id, now.saturating_add(END_AGAIN).unwrap_or(now)).await;
-            }
-        }
-    }
-    if let JobKind::Verify { approval } = &job.kind
-        && job.is_last_attempt()
-    {
-        if let Err(trouble) = verify::tell_trouble(bench, approval, error).await {
-            tracing::error!(job = job.id, %trouble, "a look that fails cannot be told");
-        }
-        return bench.store.again(job.id, now.saturating_add(END_AGAIN).unwrap_or(now)).await;
-    }
-    if matches!(job.kind, JobKind::EndTrial { .. } | JobKind::ReadTrial { .. }) && job.is_last_attempt() {
-        // Traffic is on a version where it does not belong: that is never put aside.
-        tracing::error!(job = job.id, error = %format!("{error:#}"), "a test cannot be followed up");
-        bench.metrics.count("steps_failed");
-        return bench.store.again(job.id, now.saturating_add(END_AGAIN).unwrap_or(now)).await;
-    }
-    let dead = bench.store.fail(job, &format!("{error:#}"), now).await?;
-    let incident = job.incident.map(|id| id.to_string()).unwrap_or_default();
-    bench.metrics.count("steps_failed");
-    if dead {
-        tracing::error!(incident, job = job.id, error = %format!("{error:#}"), "a job is put aside");
-        bench.metrics.count("jobs_put_aside");
-        if let (JobKind::Investigate, Some(id)) = (&job.kind, job.incident) {
-            tell_put_aside(bench, id, job.attempts).await?;
-        }
-    } else {
-        tracing::warn!(incident, job = job.id, error = %format!("{error:#}"), "a step failed and is tried again");
-    }
-    Ok(())
-}
-
-/// Nobody investigates an incident any more: its history and its headline say so, and it closes when it is quiet.
-async fn tell_put_aside(bench: &Bench, id: IncidentId, attempts: i64) -> Result<(), StoreError> {
-    let now = bench.clock.now();
-    bench.store.note(id, &format!("the investigation failed {attempts} times and is put aside"), now).await?;
-    let quiet = now.saturating_add(bench.settings.config.incidents.close_after.0).unwrap_or(now);
-    bench.store.enqueue(&JobKind::CloseQuiet, Some(id), quiet).await?;
-    bench.store.enqueue(&JobKind::Headline, Some(id), now).await
 }

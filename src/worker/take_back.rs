@@ -7,7 +7,6 @@ use jiff::SignedDuration;
 
 use super::roll_back::say_once;
 use super::{Bench, Done, delivery, offer, report};
-use crate::aws::ReadError;
 use crate::aws::rollback::Obstacle;
 use crate::domain::change::KeyChange;
 use crate::domain::incident::State;
@@ -101,11 +100,7 @@ fn not(obstacle: &Obstacle) -> Not {
     match obstacle {
         Obstacle::Busy { .. } => Not::Yet(words),
         // What AWS does not answer now it may answer in a minute; what it refuses stays refused.
-        Obstacle::Unreadable { error } if is_passing(error) => Not::Yet(words),
+        Obstacle::Unreadable { error } if error.may_pass() => Not::Yet(words),
         _ => Not::Ever(words),
     }
-}
-
-fn is_passing(error: &ReadError) -> bool {
-    matches!(error, ReadError::Throttled { .. } | ReadError::TimedOut { .. } | ReadError::Unreachable { .. })
 }

@@ -16,8 +16,9 @@ use crate::demo::slack::pace::Pace;
 use crate::demo::slack::workspace::id;
 use crate::demo::slack::{Options, SlackWorld};
 use crate::domain::alert::Alert;
+use crate::domain::incident::IncidentId;
 use crate::domain::report::{Cause, Report, Symptoms};
-use crate::store::{Accepted, Conclusion, NewAlert, Origin, STORM_FROM};
+use crate::store::{Accepted, Conclusion, JobKind, NewAlert, Origin, STORM_FROM};
 
 fn noon() -> Timestamp {
     "2026-02-06T12:00:00Z".parse().unwrap()

@@ -75,6 +75,9 @@ pub async fn serve(bench: &Bench, settings: &Settings) -> String {
         metrics: bench.metrics.clone(),
         stop: bench.stop.clone(),
         failures: Arc::default(),
+        bodies: http::Bodies::default(),
+        pulse: Arc::default(),
+        aws: bench.aws.clone(),
         connections: http::listen::Connections::default(),
         started_at: bench.clock.now(),
     });

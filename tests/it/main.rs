@@ -44,6 +44,7 @@ mod outbox;
 mod page;
 mod process;
 mod questions;
+mod readiness;
 mod recovery;
 mod reference;
 mod resolves;

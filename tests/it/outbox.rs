@@ -310,10 +310,12 @@ async fn what_slack_refuses_for_good_is_put_on_record_and_not_repeated() {
         desk.owe(incident, "headline", "headline").await;
         desk.deliver_for(120).await;
         assert_eq!(desk.calls(POST), 1, "{code}");
-        let undelivered = desk.bench.store.undelivered(10).await.unwrap();
-        assert_eq!(undelivered.len(), 1);
-        assert!(undelivered[0].error.contains(code), "{undelivered:?}");
-        assert_eq!(undelivered[0].key, format!("{incident}/headline"));
+        let aside = desk.bench.store.put_aside().await.unwrap();
+        assert_eq!(aside.len(), 1);
+        assert!(aside[0].error.contains(code), "{aside:?}");
+        assert_eq!(aside[0].id, format!("{incident}/headline"));
+        assert!(aside[0].channel.is_some(), "{aside:?}");
+        assert_eq!(desk.bench.store.undelivered().await.unwrap().len(), 1);
     }
 }
 

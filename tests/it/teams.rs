@@ -2,8 +2,11 @@
 
 use std::process::{Command, Output};
 
+use incident_commander::domain::alert::Alert;
 use incident_commander::domain::incident::IncidentId;
-use serde_json::Value;
+use incident_commander::store::{NewAlert, Origin, Store};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 
 use crate::recovery::approved;
 
@@ -64,4 +67,33 @@ async fn an_incident_becomes_a_post_mortem_and_a_row_and_can_be_forgotten() {
     assert!(trail.contains("command line  deletes all of INC-1") && trail.contains("holds"), "{trail}");
     assert_eq!(printed(&incidents(database, &["export", "--all", "--format", "json"])), "[]\n");
     assert_eq!(incidents(database, &["list", "--format", "csv"]).status.code(), Some(2));
+}
+
+#[tokio::test]
+async fn nothing_that_a_stranger_wrote_moves_the_cursor_of_who_lists_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = format!("sqlite://{}", folder.path().join("bot.db").display());
+    let store = Store::open(&database).await.unwrap();
+    let mut now: Timestamp = "2026-02-06T12:17:00Z".parse().unwrap();
+    let alert = json!({ "service": "check\u{1b}[2J\u{202e}out", "at": "2026-02-06T12:17:00Z" });
+    let alert: Alert = serde_json::from_value(alert).unwrap();
+    let id =
+        store.accept(NewAlert { alert, origin: Origin::default() }, now).await.unwrap().incident().unwrap();
+    while let Some(job) = store.claim(now).await.unwrap() {
+        store.fail(&job, "no\u{1b}[2J\nreally", now).await.unwrap();
+        now += SignedDuration::from_mins(10);
+    }
+    store.close_incident(id, "\u{1b}]0;title\u{7}", now).await.unwrap();
+    for words in [["incidents", "list"].as_slice(), &["incidents", "show", "INC-1"], &["jobs", "list"]] {
+        let output = Command::new(env!("CARGO_BIN_EXE_incident-commander"))
+            .args(words)
+            .env_clear()
+            .env("DATABASE_URL", &database)
+            .output()
+            .unwrap();
+        let shown = printed(&output);
+        assert!(shown.contains("check") || shown.contains("really"), "{words:?}: {shown:?}");
+        let moves = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!shown.contains(moves), "{words:?}: {shown:?}");
+    }
 }

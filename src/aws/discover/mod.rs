@@ -81,7 +81,7 @@ struct Part<T> {
 
 impl<T> Part<T> {
     fn note(&mut self, source: &str, what: &str, error: &ReadError) {
-        self.gaps.push(Gap::new(source, format!("{what}: {error}")));
+        self.gaps.push(error.gap(source, what));
     }
 }
 
@@ -283,13 +283,12 @@ impl<'a> Finder<'a> {
                     return Part { found: self.settings.ecs.iter().map(short).collect(), gaps: Vec::new() };
                 }
                 let found = containers::find(self.clients, &self.names, self.deadline);
-                let ((mut found, troubles), tagged) = tokio::join!(found, self.tagged());
+                let ((mut found, gaps), tagged) = tokio::join!(found, self.tagged());
                 for one in &tagged.ecs {
                     if !found.contains(one) {
                         found.push(one.clone());
                     }
                 }
-                let gaps = troubles.into_iter().map(|why| Gap::new("ecs", why)).collect();
                 let mut part = Part { found, gaps };
                 if part.found.is_empty() {
                     part.found = measured_containers(&self.metrics().await.own, &self.names);

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{LinesRead, Names};
 use crate::aws::clients::Clients;
 use crate::aws::errors::ReadError;
-use crate::domain::evidence::{Gap, LogEvent};
+use crate::domain::evidence::{Gap, GapKind, LogEvent};
 
 /// `FilterLogEvents` reads backwards from now in windows of this length.
 const FILTER_WINDOW: Duration = Duration::from_mins(15);
@@ -29,8 +29,8 @@ pub(super) async fn read(
         if let Some(events) = events {
             read.events.get_or_insert_default().extend(events);
         }
-        if let Some(trouble) = trouble {
-            read.gaps.push(Gap::new("logs", format!("{group}: {trouble}")));
+        if let Some((trouble, kind)) = trouble {
+            read.gaps.push(Gap::of(kind, "logs", format!("{group}: {trouble}")));
         }
     }
     read
@@ -43,7 +43,7 @@ async fn filter_group(
     start: Timestamp,
     end: Timestamp,
     deadline: Instant,
-) -> (Option<Vec<LogEvent>>, Option<String>) {
+) -> (Option<Vec<LogEvent>>, Option<(String, GapKind)>) {
     let mut names = Names::default();
     let mut events: Option<Vec<LogEvent>> = None;
     let mut until = end;
@@ -54,10 +54,8 @@ async fn filter_group(
                 events.get_or_insert_default().extend(window);
                 if !whole {
                     let since = from.strftime("%H:%M");
-                    return (
-                        events,
-                        Some(format!("more than {FILTER_PAGES} pages since {since} UTC were not read")),
-                    );
+                    let trouble = format!("more than {FILTER_PAGES} pages since {since} UTC were not read");
+                    return (events, Some((trouble, GapKind::Lasting)));
                 }
             }
             Err(error) => {
@@ -65,7 +63,7 @@ async fn filter_group(
                     None => error.to_string(),
                     Some(_) => format!("{error}; only lines since {} UTC are known", until.strftime("%H:%M")),
                 };
-                return (events, Some(trouble));
+                return (events, Some((trouble, error.kind())));
             }
         }
         until = from;

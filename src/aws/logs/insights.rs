@@ -374,7 +374,7 @@ async fn poll(
                 }));
             }
             Some(status @ (QueryStatus::Failed | QueryStatus::Timeout | QueryStatus::Cancelled)) => {
-                return Ok(Err(ReadError::Refused {
+                return Ok(Err(ReadError::Failing {
                     action: ACTION.to_owned(),
                     code: status.as_str().to_owned(),
                     message: "the query ended without a result".to_owned(),

@@ -65,7 +65,7 @@ pub async fn read(
         Err((partial, error)) => {
             let filtered = filter::read(clients, groups, start, end, deadline).await;
             let mut kept = more_of(partial, filtered);
-            kept.gaps.insert(0, Gap::new("logs", format!("Logs Insights: {error}")));
+            kept.gaps.insert(0, error.gap("logs", "Logs Insights"));
             kept
         }
     };

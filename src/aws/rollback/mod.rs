@@ -302,29 +302,12 @@ fn outcome<T>(answer: Result<T, ReadError>, what: impl Fn() -> String) -> Outcom
             Outcome::Moved { what: format!("{} was changed in between: {message}", what()) }
         }
         // An error inside AWS says nothing about whether the change was made before it.
-        Err(error @ ReadError::Refused { .. }) if is_internal(&error) => {
-            Outcome::Unknown { reason: error.to_string() }
-        }
         Err(
             error @ (ReadError::TimedOut { .. }
             | ReadError::Unreachable { .. }
-            | ReadError::Unreadable { .. }),
+            | ReadError::Unreadable { .. }
+            | ReadError::Failing { .. }),
         ) => Outcome::Unknown { reason: error.to_string() },
         Err(error) => Outcome::Refused { error },
     }
-}
-
-fn is_internal(error: &ReadError) -> bool {
-    let ReadError::Refused { code, .. } = error else { return false };
-    matches!(
-        code.as_str(),
-        "ServiceException"
-            | "InternalFailure"
-            | "InternalError"
-            | "InternalServerError"
-            | "InternalServerException"
-            | "ServerException"
-            | "ServiceUnavailable"
-            | "ServiceUnavailableException"
-    )
 }

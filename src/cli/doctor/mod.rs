@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::{Common, Format};
 use crate::config::Settings;
+use crate::report;
 
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
@@ -74,11 +75,7 @@ impl fmt::Display for Finding {
             Health::Failed => "fail  ",
         };
         let remedy = self.remedy.as_deref().map(|remedy| format!(" → {remedy}")).unwrap_or_default();
-        let line: String = format!("{mark}{}: {}{remedy}", self.check, self.what)
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
-        formatter.write_str(&line)
+        formatter.write_str(&report::plain(&format!("{mark}{}: {}{remedy}", self.check, self.what)))
     }
 }
 

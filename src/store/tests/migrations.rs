@@ -26,7 +26,18 @@ const ROWS: &[(i64, &str)] = &[
          VALUES ('investigate', 1, '{\"job\": \"investigate\"}', 1000),
                 ('report', 1, '{\"job\": \"report\", \"round\": 1}', 1001);
          INSERT INTO jobs (kind, payload, run_at, attempts, state, last_error)
-         VALUES ('headline', '{\"job\": \"headline\"}', 1000, 8, 'dead', 'no')",
+         VALUES ('headline', '{\"job\": \"headline\"}', 1000, 8, 'dead', 'no');
+         INSERT INTO approvals (id, incident_id, requested_at, expires_at, channel, message_ts, plan)
+         VALUES ('waits', 1, 1000, 9000000000000, 'C1', '1.3',
+                 '{\"target\": {\"kind\": \"lambda_environment\", \"function\": \"checkout\", \"revision_id\": \"r1\",
+                                \"keys\": {\"POOL\": [\"5\", \"20\"]}},
+                   \"what\": \"POOL back to 20\", \"effects\": [], \"stays_wrong\": [], \"author\": null}');
+         INSERT INTO approvals (id, incident_id, requested_at, expires_at, decision, decided_by, decided_at, sent_at,
+                                applied_at, outcome, plan)
+         VALUES ('made', 2, 2000, 9000000000000, 'approved', 'U2', 2100, 2200, 2300, 'It recovered.',
+                 '{\"target\": {\"kind\": \"ssm_parameter\", \"name\": \"/payments/limit\", \"from_version\": 2,
+                                \"from_value\": \"5\", \"to_value\": \"20\"},
+                   \"what\": \"/payments/limit back to 20\", \"effects\": [], \"stays_wrong\": [], \"author\": null}')",
     ),
     (
         20,
@@ -41,9 +52,27 @@ const ROWS: &[(i64, &str)] = &[
          VALUES ('INC-1/result/1', 'ab', 1, 'C1', '{\"text\": \"x\"}', 1000, 1000)",
     ),
     (
+        50,
+        "INSERT INTO audit (sequence, at, incident_id, approval, actor, what, previous, hash)
+         VALUES (1, 5000, 2, 'made', 'U9',
+                 '{\"kind\":\"refused\",\"action\":\"rollback_approve\",\"click\":\"Ev9\",\"channel\":\"C1\",\
+                 \"refusal\":\"not_an_approver\",\"sentence\":\"Only approvers decide.\"}',
+                 '0000000000000000000000000000000000000000000000000000000000000000',
+                 '9ed9afe4214abc5c3296b1c90652b3d28556da386d8644fb2a8be2535b36b960')",
+    ),
+    (
         70,
         "INSERT INTO questions (key, asked_at, channel, thread_ts, candidates)
          VALUES ('k', 1000, 'C1', '1.1', '[\"a\", \"b\"]')",
+    ),
+    (
+        75,
+        "INSERT INTO feedback (incident_id, round, at, said_by, word, click)
+         VALUES (2, 1, 3000, 'U2', 'right', 'Ev10')",
+    ),
+    (
+        210,
+        "INSERT INTO trials (approval_id, incident_id, ended_at, how) VALUES ('made', 2, 2900, 'its time was over')",
     ),
 ];
 
@@ -94,6 +123,22 @@ async fn what_every_earlier_version_held_is_there_after_the_start_of_this_one() 
         assert_eq!(store.claim(noon()).await.unwrap().unwrap().incident, Some(IncidentId(1)));
         let muted = i64::from(earlier >= 20);
         assert_eq!(store.active_mutes(noon()).await.unwrap().len() as i64, muted, "{earlier}");
+        // What people decided and said is as it was, and what waits for them can be decided.
+        let waits = store.pending_approval(IncidentId(1)).await.unwrap().unwrap();
+        assert_eq!((waits.id.as_str(), waits.message_ts.as_deref()), ("waits", Some("1.3")), "{earlier}");
+        let made = store.approval("made").await.unwrap().unwrap();
+        assert_eq!((made.decision, made.decided_by.as_deref()), (Some(Decision::Approved), Some("U2")));
+        assert!(made.sent_at.is_some() && made.judged.is_none(), "{earlier}: {made:?}");
+        assert_eq!(store.refusal_of("Ev9").await.unwrap().is_some(), earlier >= 50, "{earlier}");
+        assert_eq!(store.feedback_of(IncidentId(2)).await.unwrap().len(), usize::from(earlier >= 75));
+        let ended = store.trial_end(&made).await.unwrap().map(|end| end.how);
+        assert_eq!(ended.is_some(), earlier >= 210, "{earlier}: {ended:?}");
+        let rejected = Decided { decision: Decision::Rejected, ..approved("U3") };
+        assert_eq!(store.decide(&waits, &rejected, noon()).await.unwrap(), Claim::Won, "{earlier}");
+        let trail = store.audit_trail().await.unwrap();
+        assert_eq!(trail.len(), 1 + usize::from(earlier >= 50), "{earlier}");
+        assert!(audit::verify(&trail).is_ok(), "{earlier}: {trail:?}");
+        assert_eq!(store.untold().await.unwrap(), Vec::<String>::new(), "{earlier}");
         // What fits it still can be done with it.
         assert!(store.close_incident(IncidentId(1), "done", noon()).await.unwrap());
         let broken: Vec<(String,)> = sqlx::query_as("SELECT \"table\" FROM pragma_foreign_key_check")

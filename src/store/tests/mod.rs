@@ -2,6 +2,7 @@ mod alerts;
 mod keeping;
 mod migrations;
 mod recorded;
+mod standing;
 
 use jiff::{SignedDuration, Timestamp};
 

@@ -247,7 +247,18 @@ async fn a_page_of_another_site_cannot_raise_an_alert_where_there_is_no_token() 
         House::answer(request.body(alert("checkout")))
     };
     assert_eq!(from("cross-site").await.0, 403);
+    assert_eq!(from("same-site").await.0, 403, "another port of this machine is somebody else");
     assert_eq!(from("same-origin").await.0, 202);
+    // A name of its own that leads here makes a page one of the same origin: it still says which name it asked for.
+    for path in ["/alert", "/incidents/INC-1"] {
+        let method = if path == "/alert" { Method::POST } else { Method::GET };
+        let asked_of = |host: &str| {
+            let request = house.client.request(method.clone(), format!("{}{path}", house.url));
+            House::answer(request.header("host", host).body(alert("checkout")))
+        };
+        assert_eq!(asked_of("evil.example").await.0, 403, "{path}");
+        assert_ne!(asked_of("localhost:3000").await.0, 403, "{path}");
+    }
 }
 
 #[test]

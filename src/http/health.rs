@@ -1,0 +1,204 @@
+//! `/readyz` and `/metrics`: what the bot says of itself to whoever asks.
+//!
+//! The rule that is not obvious: a stranger may ask, as often as he likes. Whether the disk takes anything costs a sync
+//! of it, so that all who ask within a second share one answer; and nothing that is said is anybody's text.
+
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, json};
+use tokio::sync::watch;
+
+use super::{Edge, Shared};
+use crate::store::{Store, StoreError};
+use crate::telemetry::Measured;
+
+/// The disk is tried at most so often, however many ask.
+const PULSE_EVERY: SignedDuration = SignedDuration::from_secs(1);
+
+/// Why the database cannot be written, for anybody to read; `None` where it can.
+type Trouble = Option<&'static str>;
+
+/// The newest look whether the database can be written, shared by all who ask meanwhile and for a second after.
+#[derive(Debug, Default)]
+pub struct Pulse(Mutex<Option<Beat>>);
+
+#[derive(Debug)]
+struct Beat {
+    begun_at: Timestamp,
+    /// `None` until it is known.
+    said: watch::Receiver<Option<Trouble>>,
+}
+
+impl Beat {
+    /// Whether its answer is what somebody hears who asks now: the newest there will be, or new enough.
+    fn holds(&self, now: Timestamp) -> bool {
+        let is_over = self.said.borrow().is_some();
+        // One whose task is gone without a word will never say anything.
+        let is_under_way = !is_over && self.said.has_changed().is_ok();
+        is_under_way || (is_over && now.duration_since(self.begun_at).abs() < PULSE_EVERY)
+    }
+}
+
+impl Pulse {
+    /// What the newest look said; `look` is made where that is a second old. It is a task of its own, so that who hangs
+    /// up makes nobody look again.
+    async fn feel(&self, now: Timestamp, look: impl Future<Output = Trouble> + Send + 'static) -> Trouble {
+        let mut said = self.beat(now, look);
+        let known = said.wait_for(Option::is_some).await;
+        known.ok().and_then(|known| *known).unwrap_or(Some("it is not known whether it can be written"))
+    }
+
+    fn beat(
+        &self,
+        now: Timestamp,
+        look: impl Future<Output = Trouble> + Send + 'static,
+    ) -> watch::Receiver<Option<Trouble>> {
+        let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(beat) = newest.as_ref().filter(|beat| beat.holds(now)) {
+            return beat.said.clone();
+        }
+        let (tell, said) = watch::channel(None);
+        tokio::spawn(async move {
+            let trouble = look.await;
+            tell.send_replace(Some(trouble));
+        });
+        *newest = Some(Beat { begun_at: now, said: said.clone() });
+        said
+    }
+}
+
+/// Writes to the database, and says why it cannot be. What SQLite says beyond that is in the log.
+async fn trouble(store: Store, now: Timestamp) -> Trouble {
+    match store.pulse(now).await {
+        Ok(()) => None,
+        Err(StoreError::Full) => Some("the disk is full, or the database may not grow"),
+        Err(StoreError::Locked) => Some("the database is locked by another program"),
+        Err(error) => {
+            tracing::error!(%error, "the database cannot be written");
+            Some("the database cannot be written: the log says why")
+        }
+    }
+}
+
+pub(super) async fn ready(State(edge): Shared) -> Response {
+    let now = edge.desk.clock.now();
+    let trouble = edge.pulse.feel(now, trouble(edge.desk.store.clone(), now)).await;
+    let workers = edge.workers.load(std::sync::atomic::Ordering::SeqCst);
+    let is_ready = trouble.is_none() && workers;
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    note_aws(&edge);
+    let undelivered = edge.desk.store.undelivered().await.unwrap_or_default();
+    let undelivered: Map<_, _> =
+        undelivered.into_iter().map(|(cause, count)| (cause.as_str().to_owned(), json!(count))).collect();
+    let mut body = json!({
+        "database": trouble.is_none(),
+        "workers": workers,
+        "down": edge.metrics.dependencies_down(),
+        "undelivered": undelivered,
+    });
+    if let Some(trouble) = trouble {
+        body["database_says"] = json!(trouble);
+    }
+    (status, axum::Json(body)).into_response()
+}
+
+/// Which services of AWS answer is known to whoever calls them, and asked for when somebody wants to know.
+fn note_aws(edge: &Edge) {
+    for (service, answers) in edge.aws.answering() {
+        edge.metrics.dependency(service, answers);
+    }
+}
+
+pub(super) async fn metrics(State(edge): Shared) -> Response {
+    note_aws(&edge);
+    let mut measured = vec![
+        Measured::new("connections", edge.connections.open() as f64),
+        Measured::new("start_time_seconds", edge.started_at.as_second() as f64),
+    ];
+    match edge.desk.store.figures(edge.desk.clock.now()).await {
+        Ok(figures) => measured.extend([
+            Measured::new("approvals_waiting", figures.approvals_waiting as f64),
+            Measured::new("incidents_open", figures.incidents_open as f64),
+            Measured::new("jobs_dead", figures.jobs_dead as f64),
+            Measured::new("jobs_oldest_seconds", figures.jobs_oldest.as_secs_f64()),
+            Measured::new("jobs_waiting", figures.jobs_waiting as f64),
+            Measured::new("messages_dead", figures.messages_dead as f64),
+            Measured::new("messages_oldest_seconds", figures.messages_oldest.as_secs_f64()),
+            Measured::new("messages_waiting", figures.messages_waiting as f64),
+        ]),
+        // Not known is not zero: an alert that fires would resolve itself.
+        Err(error) => {
+            tracing::error!(%error, "the figures cannot be read");
+            edge.metrics.count("database_failures");
+        }
+    }
+    for (service, called) in crate::aws::called() {
+        for (name, value) in [
+            ("aws_calls", called.calls as f64),
+            ("aws_failures", called.failures as f64),
+            ("aws_throttles", called.throttles as f64),
+            ("aws_waits", called.waits as f64),
+            ("aws_waited_seconds", called.waited.as_secs_f64()),
+        ] {
+            measured.push(Measured { name, label: service.clone(), value });
+        }
+    }
+    let body = edge.metrics.render(&measured);
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::future::join_all;
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    fn at(milliseconds: i64) -> Timestamp {
+        Timestamp::from_millisecond(milliseconds).unwrap()
+    }
+
+    #[tokio::test]
+    async fn however_many_ask_the_disk_is_tried_once_a_second() {
+        let (pulse, looks) = (Arc::new(Pulse::default()), Arc::new(AtomicUsize::new(0)));
+        let go = Arc::new(Notify::new());
+        let ask = |now: Timestamp| {
+            let (pulse, looks, go) = (pulse.clone(), looks.clone(), go.clone());
+            async move {
+                let look = async move {
+                    looks.fetch_add(1, Ordering::SeqCst);
+                    go.notified().await;
+                    Some("no")
+                };
+                pulse.feel(now, look).await
+            }
+        };
+        // The first of them hangs up while the disk is at it, and it takes longer than a second.
+        let first = tokio::spawn(ask(at(0)));
+        while looks.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        first.abort();
+        let mut many = std::pin::pin!(join_all((0..300).map(|number| ask(at(10 * number)))));
+        assert!(futures::poll!(many.as_mut()).is_pending());
+        go.notify_one();
+        assert_eq!(many.await, [Some("no"); 300]);
+        assert_eq!(ask(at(999)).await, Some("no"));
+        assert_eq!(looks.load(Ordering::SeqCst), 1);
+        go.notify_one();
+        ask(at(1_000)).await;
+        assert_eq!(looks.load(Ordering::SeqCst), 2, "what is older than a second is looked at anew");
+        // So it is where the clock goes back.
+        go.notify_one();
+        ask(at(-5_000)).await;
+        assert_eq!(looks.load(Ordering::SeqCst), 3);
+    }
+}
