@@ -139,7 +139,9 @@ async fn spans_arrive_at_the_collector_with_their_incident_and_without_anybodys_
     let mut program = command(&at, &["serve"]);
     program.env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector);
     let serve = Serve::run(program).await;
-    let alert = format!(r#"{{"service": "orders", "alert_name": "{WORDS}", "at": "2026-02-06T12:17:00Z"}}"#);
+    let alert = format!(
+        r#"{{"service": "orders", "alert_name": "{WORDS}", "triggered_at": "2026-02-06T12:17:00Z"}}"#
+    );
     let request = reqwest::Client::new().post(format!("{}/alert?wait=60", serve.url)).body(alert);
     assert_eq!(request.send().await.unwrap().status().as_u16(), 200);
     // What was not sent yet is sent at its end.
