@@ -73,7 +73,9 @@ pub fn read(args: &ReadArgs) -> anyhow::Result<()> {
         match elements(&text) {
             Some(found) => values.extend(found),
             None => {
-                eprintln!("{}: not CloudTrail records in JSON", file.display());
+                // A file's name can be a stranger's words too.
+                let name = report::plain(&file.display().to_string());
+                eprintln!("{name}: not CloudTrail records in JSON");
                 broken += 1;
             }
         }

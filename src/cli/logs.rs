@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
 use crate::analysis::templates::{Miner, Template, TemplateId};
+use crate::report;
 
 /// Bytes of one line that are looked at; the rest of a longer one is read and dropped.
 const MAX_LINE: usize = 64 * 1024;
@@ -93,6 +94,7 @@ fn write_table(miner: &Miner, output: &mut impl Write) -> io::Result<()> {
     writeln!(output, "{:>10} {:>7} {:>10} {:>10}  template", "count", "id", "first line", "last line")?;
     for (number, template) in templates {
         let Template { count, first, last, text, .. } = template;
+        let text = report::plain(&text);
         writeln!(output, "{count:>10} {number:>7} {first:>10} {last:>10}  {text}")?;
     }
     Ok(())

@@ -4,6 +4,7 @@
 //! The rule that is not obvious: one bot runs for the whole table, so that what one attack leaves behind meets the
 //! next; and it runs on the test's own thread, so that everything that it logs is heard.
 
+mod files;
 mod table;
 
 use std::collections::BTreeSet;
