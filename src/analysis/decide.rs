@@ -5,6 +5,8 @@
 //! still stands, and has nothing newer on top; and more than its time: that something shows how it did it, or that
 //! whatever else comes right after releases by chance was looked at and is well.
 
+use jiff::Timestamp;
+
 use super::ratios;
 use super::suspects::{Schema, Suspect};
 use super::trial::Proposal;
@@ -17,6 +19,9 @@ use crate::domain::report::{Action, ActionKind, Cause};
 
 /// An undecided cause that is at least this likely is worth a look.
 const LOOK_AT: f64 = 0.05;
+
+/// Seconds in which a service recovers from a change that is undone: rollouts take some minutes, caches and pools ten.
+const RECOVERS: i64 = 15 * 60;
 
 /// `proposal`: a test that tells two changes apart that fit equally well, or why there is none.
 pub fn decide(
@@ -35,12 +40,14 @@ pub fn decide(
         target: Some(redact::text(name)),
         reason: why.to_owned(),
     };
+    // Whoever reads this is at the service already: who can free or renew its things is meant.
+    let own = format!("the owner of {}", scope.service);
     match leader.cause {
         Cause::Deployment => {
             let Some(suspect) = leader.suspect.and_then(|index| suspects.get(index)) else {
                 return watch("The change that is blamed is not known well enough to undo it.");
             };
-            let about = about_change(suspect, suspects, weighed, leader.probability, proposal);
+            let about = about_change(suspect, suspects, weighed, scope.now, proposal);
             match left_open(suspect, triggers, scope) {
                 Some(open) if about.kind == ActionKind::Rollback => watch(&format!(
                     "Nothing but its time speaks for the change, and {open}. Look there before it is undone."
@@ -53,10 +60,10 @@ pub fn decide(
             None => watch("A dependency is suspected, but none can be named."),
         },
         Cause::Exhaustion => owner(
-            &scope.service,
+            &own,
             "A resource has run out and no change in the window started it: free or raise it; there is nothing to undo.",
         ),
-        Cause::Expiry => owner(&scope.service, "Something expired: renew it; there is nothing to undo."),
+        Cause::Expiry => owner(&own, "Something expired: renew it; there is nothing to undo."),
         Cause::Platform => owner(
             "AWS",
             if leader.probability >= ratios::OFFER {
@@ -65,11 +72,19 @@ pub fn decide(
                 "The provider may be in trouble: look at its health dashboard before anything is changed."
             },
         ),
+        Cause::Traffic
+            if triggers.surge.is_none() && (triggers.mix.is_some() || triggers.heavier.is_some()) =>
+        {
+            watch(
+                "What is asked for is other work than before: add capacity for it or limit who sends it; there is nothing to undo.",
+            )
+        }
         Cause::Traffic => watch(
             "Demand is above what the service holds: add capacity or shed load; there is nothing to undo.",
         ),
         Cause::Recurring => watch("The same hours of earlier days look the same: nothing new to undo."),
-        Cause::None => watch("No incident that users see: nothing to undo."),
+        Cause::None if weighed.over => watch("It is over already: nothing to undo."),
+        Cause::None => watch("No incident is under way: nothing to undo."),
         Cause::Unknown => watch(&undecided(weighed)),
     }
 }
@@ -128,15 +143,21 @@ fn about_change(
     suspect: &Suspect<'_>,
     suspects: &[Suspect<'_>],
     weighed: &Weighed,
-    probability: f64,
+    now: Timestamp,
     proposal: Option<&Result<Proposal, String>>,
 ) -> Action {
     let change = suspect.change;
+    let probability = weighed.rows.first().map_or(0.0, |leader| leader.probability);
     let watch = |reason: String| Action { kind: ActionKind::Watch, target: None, reason };
-    if change.undone_at.is_some() {
-        return watch(
-            "The change is undone already; the service is watched until it has recovered.".to_owned(),
-        );
+    if let Some(undone_at) = change.undone_at {
+        let reason = if suspect.reversed() {
+            "The change is undone already, and the symptom ended with that: nothing to undo."
+        } else if now.as_second() - undone_at.as_second() > RECOVERS {
+            "The change is undone already, and the service fails on: look at what it left behind, or at another cause."
+        } else {
+            "The change is undone already; whether the service recovers is to be seen."
+        };
+        return watch(reason.to_owned());
     }
     if weighed.over {
         return watch("The symptom is over; nothing needs to be undone now.".to_owned());

@@ -65,7 +65,7 @@ pub fn investigate(evidence: &Evidence) -> Investigation {
     let grid = metrics.as_ref().map_or_else(|| grid_of_logs(evidence), |metrics| metrics.grid);
     let logs = evidence.logs.as_ref().map(|events| logs::survey::survey(events, grid));
     let mut changes = changes::changes(evidence);
-    let symptom = symptom::observe(&evidence.alert, metrics.as_ref(), logs.as_ref(), &changes, grid);
+    let mut symptom = symptom::observe(&evidence.alert, metrics.as_ref(), logs.as_ref(), &changes, grid);
     let mut failure = failure::Failure::of(&symptom, logs.as_ref());
     let triggers = triggers::find(&symptom, metrics.as_ref(), logs.as_ref(), evidence);
     failure.hear(&triggers);
@@ -74,6 +74,10 @@ pub fn investigate(evidence: &Evidence) -> Investigation {
     }
     let mut suspects = suspects::suspects(&changes, &symptom, &failure, logs.as_ref(), evidence);
     let weighed = weigh::weigh(&mut suspects, &symptom, &triggers, &failure, evidence);
+    let blamed = weighed.rows.first().and_then(|row| suspects.get(row.suspect?));
+    if let Some((from, _)) = blamed.and_then(|suspect| suspect.effect) {
+        symptom.begun_by(from);
+    }
     let proposal = trial::propose(&weighed, &suspects, &symptom, metrics.as_ref(), evidence);
     let action = decide::decide(&weighed, &suspects, &triggers, &evidence.scope, proposal.as_ref());
     let findings = narrate::Findings {

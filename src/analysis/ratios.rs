@@ -187,12 +187,37 @@ pub const NO_CHANGE_PROVEN: f64 = 0.985;
 pub const HABIT_SEEN: f64 = 0.96;
 /// The symptom ended by itself some minutes ago: what is left is to say so.
 pub const OVER_ALREADY: f64 = 0.895;
+/// What follows decides between 'nothing happened' and 'not decided', each by the side of a half on which it stands; where on
+/// that side changes confidence alone. Judgements, not measured: how many alerts are about nothing differs by team.
+///
+/// Of alerts on which nothing moves that is counted, those about something that is not: a page that renders wrong, users
+/// who never arrive.
+pub const QUIET: f64 = 0.08;
+/// The same where there are too few requests to tell: one that failed is the likeliest reason of the alert, and what they
+/// do not show is open.
+pub const FEW: f64 = 1.0 - TOO_FEW_REQUESTS;
+/// Nothing was read up to now that could have shown it: 'nothing happened' may not lead by what nobody saw.
+pub const UNREAD: f64 = 0.6;
+/// A rise in log lines alone, while series that count failures show none: a sample, chosen by somebody's log level.
+pub const BY_LINES: f64 = 0.7;
+/// The least odds of a rise that has a second witness: an alert on its very series, error lines or lines of a kind never
+/// seen in the same minutes. It need not stand out of the whole window then, and is no certainty either.
+pub const WITNESSED: f64 = 4.5;
+/// A count of hundreds that rose clear of chance.
+pub const SUREST: f64 = 0.995;
 /// Error lines rose and nothing else did, in series that were read; a counter under a name of its own may
 /// be the failures.
 pub const ONLY_TELEMETRY: f64 = 0.92;
 /// No failures and no slowness, but what the service counts of its own work fell by a fifth and more for the same requests:
 /// customers may be hurt in a way that nothing here measures, so that 'no incident' is the smaller part.
 pub const NONE_BESIDE_A_SAG: f64 = 0.3;
+/// Of what keeps a count down for the same requests, the part that no change of the service's own is asked about: a page that
+/// another team draws, a campaign that ended, a provider whose page customers leave. Half, since nothing tells.
+pub const OPEN_BESIDE_A_SAG: f64 = 0.5;
+/// Requests that ceased, as an alert or a change in the same minutes says: one time in ten it was meant so.
+pub const NONE_BESIDE_A_COLLAPSE: f64 = 0.1;
+/// Failures that were high from the first period on: one alert in ten is about a level that everybody knows.
+pub const NONE_WHERE_IT_STANDS: f64 = 0.1;
 /// 'No incident' with too few requests to tell.
 pub const TOO_FEW_REQUESTS: f64 = 0.78;
 /// The provider, by calls that it throttles: that a rate was exceeded is said, and not by whom.
@@ -228,6 +253,29 @@ mod tests {
         ] {
             assert!((0.5..1.0).contains(&ceiling), "{ceiling}");
         }
+    }
+
+    /// Nothing that was not seen may be called nothing, and nothing that was seen to be well an incident.
+    #[test]
+    fn what_decides_between_nothing_and_undecided_stands_on_its_side_of_a_half() {
+        for seen_to_be_well in [1.0 - QUIET, 1.0 - FEW, ONLY_TELEMETRY, TOO_FEW_REQUESTS] {
+            assert!(seen_to_be_well > 0.5, "{seen_to_be_well}");
+        }
+        let by_a_witness = 1.0 - WITNESSED / (1.0 + WITNESSED);
+        let nothing = [
+            1.0 - UNREAD,
+            1.0 - BY_LINES,
+            1.0 - SUREST,
+            by_a_witness,
+            NONE_BESIDE_A_SAG,
+            NONE_BESIDE_A_COLLAPSE,
+            NONE_WHERE_IT_STANDS,
+        ];
+        for not_seen in nothing {
+            assert!(not_seen < 0.5, "{not_seen}");
+        }
+        // What is left open beside a sag outweighs that it is nothing.
+        const { assert!((1.0 - NONE_BESIDE_A_SAG) * OPEN_BESIDE_A_SAG > NONE_BESIDE_A_SAG) }
     }
 
     #[test]

@@ -88,7 +88,7 @@ enum Not {
 impl Not {
     fn in_words(self) -> String {
         match self {
-            Self::Other => "neither of the two lies between two versions behind an alias".to_owned(),
+            Self::Other => "neither of the two is a step between versions behind an alias, of which one could get a share of the traffic".to_owned(),
             Self::Because(why) => why,
         }
     }

@@ -3,7 +3,7 @@
 //! The rule that is not obvious: a period that had not begun by `now` is not known, holes stay
 //! holes, and a value that is not a finite number is a hole too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -83,6 +83,7 @@ struct Answer<'a> {
 struct Joined {
     /// By `Id`, in the order of the request.
     order: Vec<String>,
+    answered: BTreeSet<String>,
     series: BTreeMap<String, Series>,
     /// Queries that are not of a metric, or cannot be read.
     broken_queries: usize,
@@ -193,6 +194,7 @@ impl Joined {
             self.unasked += 1;
             return;
         };
+        self.answered.insert(answer.id.0.into_owned());
         if !matches!(answer.status_code.0.as_ref(), "" | "Complete") {
             self.partial += 1;
         }
@@ -209,7 +211,11 @@ impl Joined {
     }
 
     fn finish(mut self, reading: &mut Reading<'_>) -> Vec<Series> {
+        // A question without an answer was not read. As a series of no values it would tell that nothing failed.
+        let asked = self.order.len();
+        self.order.retain(|id| self.answered.contains(id));
         for (count, what) in [
+            (asked - self.order.len(), "queries have no result"),
             (self.broken_queries, "queries are not of a metric or could not be read"),
             (self.broken_results, "results could not be read"),
             (self.unasked, "results answer no query"),

@@ -172,7 +172,7 @@ impl<'a> Reading<'a> {
 }
 
 /// One reason for all absent files, so that a report can tell of them in one line; `source` names the file.
-const MISSING: &str = "the evidence does not hold it";
+const MISSING: &str = "not read: the bundle has no file of it";
 
 fn assemble<'a>(names: &'a BTreeSet<String>, open: Open<'a>) -> Result<Evidence, BundleError> {
     let (scope, told, cost) = scope_of(&whole(names, open, "bundle.json")?)?;

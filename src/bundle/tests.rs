@@ -34,7 +34,7 @@ fn a_missing_file_is_a_gap_and_an_empty_one_is_an_answer() {
     assert_eq!(evidence.trail, Some(Vec::new()));
     assert_eq!(evidence.parameters, Some(Vec::new()));
     assert_eq!(evidence.logs, None);
-    assert_eq!(reasons(&evidence, "logs"), ["the evidence does not hold it"]);
+    assert_eq!(reasons(&evidence, "logs"), ["not read: the bundle has no file of it"]);
     assert!(reasons(&evidence, "cloudtrail").is_empty());
     assert_eq!(evidence.functions["checkout"].versions, None);
 }

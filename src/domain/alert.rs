@@ -138,6 +138,14 @@ impl Alert {
         self.value.zip(self.threshold).is_some_and(|(value, threshold)| value < threshold)
     }
 
+    /// Whether its metric's or its own name holds a word, such as a series' name or statistic.
+    pub fn names(&self, word: &str) -> bool {
+        let word = word.to_lowercase();
+        let says =
+            |text: &Option<String>| text.as_deref().is_some_and(|text| text.to_lowercase().contains(&word));
+        says(&self.metric) || says(&self.alert_name)
+    }
+
     pub fn symptom(&self) -> Option<Symptom> {
         [self.metric.as_deref(), self.alert_name.as_deref()]
             .into_iter()

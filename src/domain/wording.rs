@@ -42,7 +42,7 @@ impl Cause {
             Cause::Expiry => "something expired",
             Cause::Platform => "trouble at the provider",
             Cause::Recurring => "the same as on earlier days",
-            Cause::None => "no incident that users see",
+            Cause::None => "no incident under way",
             Cause::Unknown => "cause not decided",
         }
     }
@@ -73,8 +73,10 @@ impl Report {
                 } else {
                     format!(" of {}", change.resource)
                 };
-                let keys =
-                    Together { what: change.config.iter().map(|key| key.key.as_str()).collect(), reason: "" };
+                // A parameter is its own only key.
+                let told = change.config.iter().map(|key| key.key.as_str());
+                let told = told.filter(|key| *key != change.resource);
+                let keys = Together { what: told.collect(), reason: "" };
                 let keys = if keys.what.is_empty() { String::new() } else { format!(" ({})", keys.names()) };
                 format!("{}{whose}{keys}", change.kind.describe())
             }
@@ -156,6 +158,7 @@ mod tests {
             report.title()
         };
         assert_eq!(named("checkout", &[]), "configuration change");
+        assert_eq!(named("/shop/limit", &["/shop/limit"]), "configuration change of /shop/limit");
         assert_eq!(named("checkout", &["POOL", "CALLERS"]), "configuration change (POOL, CALLERS)");
         assert_eq!(
             named("payments", &["A", "B", "C", "D"]),

@@ -96,8 +96,8 @@ pub fn onset(report: &Report) -> Option<String> {
 /// Where nothing decides, nothing is known to be harmless either.
 fn without_onset(report: &Report) -> &'static str {
     match report.verdict.cause {
-        Cause::None => "Nothing started that users see.",
-        _ => "Failures and latency show no beginning.",
+        Cause::None => "Nothing shows a beginning.",
+        _ => "Nothing that was read shows when it began.",
     }
 }
 

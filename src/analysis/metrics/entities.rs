@@ -201,6 +201,7 @@ impl Metrics {
         for entity in &mut entities {
             entity.tracks.sort_by(by_name);
             fill_absent_failures(entity);
+            drop_idle_latency(entity);
         }
         resources.sort_by(|a, b| by_name(&a.track, &b.track));
         Self { grid, entities, resources }
@@ -386,6 +387,23 @@ fn fill_absent_failures(entity: &mut Entity) {
                 if value.is_none() && requests.is_some() {
                     *value = Some(0.0);
                 }
+            }
+        }
+    }
+}
+
+/// A latency of nothing is that of no request: zeros of periods in which none came are no measurement.
+fn drop_idle_latency(entity: &mut Entity) {
+    let Some(demand) = entity.demand().cloned() else { return };
+    for track in entity.tracks.iter_mut().filter(|track| track.measure == Measure::Latency) {
+        for (mine, theirs) in [
+            (&mut track.values, &demand.values),
+            (&mut track.day_ago, &demand.day_ago),
+            (&mut track.week_ago, &demand.week_ago),
+        ] {
+            for (value, requests) in mine.iter_mut().zip(theirs) {
+                let idle = requests.is_none_or(|requests| requests <= 0.0);
+                *value = value.filter(|value| *value > 0.0 || !idle);
             }
         }
     }

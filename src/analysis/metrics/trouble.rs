@@ -2,6 +2,7 @@
 
 use super::Measure;
 use super::entities::{Entity, Track, mean};
+use crate::analysis::canary::log_bayes_factor;
 use crate::analysis::steps::{self, Rise};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +70,20 @@ impl Trouble {
 }
 
 impl Trouble {
+    /// Failed requests and all of them: outside of the rise, and in it.
+    pub fn counts(&self) -> ((f64, f64), (f64, f64)) {
+        let (begin, end) = (self.rise.begin, self.rise.end.unwrap_or(self.values.len()));
+        let mut sums = ((0.0, 0.0), (0.0, 0.0));
+        for (period, (share, all)) in self.values.iter().zip(&self.requests).enumerate() {
+            let sum: &mut (f64, f64) = if (begin..end).contains(&period) { &mut sums.1 } else { &mut sums.0 };
+            if let Some(share) = share {
+                sum.0 += share * all;
+                sum.1 += all;
+            }
+        }
+        sums
+    }
+
     /// The level before a period and from it on, until it was over; the newest period, which may be
     /// incomplete, left out where there are others.
     pub fn levels_at(&self, begin: usize) -> (f64, f64) {
@@ -154,6 +169,65 @@ pub fn levels(entity: &Entity, manner: Manner, begin: usize, end: usize) -> Vec<
     entity.tracks.iter().filter_map(of_track).collect()
 }
 
+/// Failures that are as high in the first periods as in the last.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing {
+    pub query: String,
+    /// Of all requests that were read, 0 to 1.
+    pub share: f64,
+    /// The same minutes of an earlier day: how many days ago, and the share then.
+    pub usual: Option<(u32, f64)>,
+}
+
+/// A share of failures that was high before the first period that was read, so that no rise shows it: far above the same
+/// minutes of an earlier day or, where none is known, more than anybody calls well. `lately`: periods from which a level at
+/// either end is told.
+pub fn standing(entity: &Entity, lately: usize) -> Option<Standing> {
+    /// Of requests. A service of which one in ten fails is not well, whatever its habit.
+    const HIGH: f64 = 0.1;
+    /// Beside an earlier day: so many times as much, and so much more, that no wandering level is taken for it.
+    const TIMES: f64 = 3.0;
+    const MORE: f64 = 0.02;
+    /// Nats, as much as choosing among a service's counts and days may cost.
+    const SURE: f64 = 5.0;
+    /// Fewest requests from which a share can be told.
+    const REQUESTS: f64 = 40.0;
+    let sums = |shares: &[Option<f64>], tries: &[f64]| {
+        let known = shares.iter().zip(tries).filter_map(|(share, all)| Some((share.as_ref()? * all, *all)));
+        known.fold((0.0, 0.0), |sum, (failed, all)| (sum.0 + failed, sum.1 + all))
+    };
+    let level = |(failed, all): (f64, f64)| (all >= REQUESTS).then(|| failed / all);
+    let counted = |track: &&Track| {
+        matches!(track.measure, Measure::Failures | Measure::Throttles | Measure::Availability)
+    };
+    let found = entity.tracks.iter().filter(counted).filter_map(|track| {
+        let today = shares(entity, track)?;
+        let (_, tries) = counts(&today);
+        let whole = sums(&today.failed, &tries);
+        let (share, lately) = (level(whole)?, lately.min(tries.len()));
+        let late = tries.len() - lately;
+        let first = level(sums(&today.failed[..lately], &tries))?;
+        let last = level(sums(&today.failed[late..], &tries[late..]))?;
+        let (day_ago, week_ago) = earlier(entity, track);
+        let usual = [(1, day_ago), (7, week_ago)].into_iter().find_map(|(days, then)| {
+            let then = sums(&then, &tries);
+            Some((days, level(then)?, log_bayes_factor(whole.0, whole.1, then.0, then.1)))
+        });
+        let high = match usual {
+            Some((_, then, nats)) => share >= TIMES * then && share >= then + MORE && nats >= SURE,
+            None => share >= HIGH,
+        };
+        let stands = high && first.min(last) >= 0.5 * share;
+        let usual = usual.map(|(days, then, _)| (days, then));
+        Some((whole.1, stands.then(|| Standing { query: track.query(), share, usual })))
+    });
+    let found: Vec<(f64, Option<Standing>)> = found.collect();
+    // What counts few of the requests says little of the service.
+    let most = found.iter().map(|(all, _)| *all).fold(0.0, f64::max);
+    let found = found.into_iter().filter(|(all, _)| 2.0 * all >= most).filter_map(|(_, standing)| standing);
+    found.max_by(|a, b| a.share.total_cmp(&b.share).then_with(|| b.query.cmp(&a.query)))
+}
+
 /// Whether those who are turned away are missing behind the door: a firewall that keeps out who never came before does
 /// its work.
 fn goes_missing(entity: &Entity, track: &Track, trouble: &Trouble) -> bool {
@@ -230,9 +304,9 @@ fn counts(shares: &Shares) -> (Vec<f64>, Vec<f64>) {
     (hits, tries)
 }
 
-fn failing(entity: &Entity, track: &Track) -> Option<Trouble> {
-    let shares = shares(entity, track)?;
-    let (day_ago, week_ago) = match track.measure {
+/// Shares of the same minutes a day and a week ago; empty where they are not told.
+fn earlier(entity: &Entity, track: &Track) -> (Vec<Option<f64>>, Vec<Option<f64>>) {
+    match track.measure {
         Measure::Availability => (missing(&track.day_ago), missing(&track.week_ago)),
         Measure::Throttles | Measure::Blocked => (Vec::new(), Vec::new()),
         _ => {
@@ -241,7 +315,12 @@ fn failing(entity: &Entity, track: &Track) -> Option<Trouble> {
             };
             (old(|track| &track.day_ago), old(|track| &track.week_ago))
         }
-    };
+    }
+}
+
+fn failing(entity: &Entity, track: &Track) -> Option<Trouble> {
+    let shares = shares(entity, track)?;
+    let (day_ago, week_ago) = earlier(entity, track);
     let (hits, tries) = counts(&shares);
     let rise = steps::rise_in_share(&hits, &tries)?;
     let end = rise.end.unwrap_or(tries.len());

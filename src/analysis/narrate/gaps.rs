@@ -1,9 +1,8 @@
 //! What was missing, and could have refuted the verdict.
 
-use super::Findings;
+use super::{Findings, clock};
 use crate::analysis::logs::LogSurvey;
 use crate::analysis::metrics::{Measure, Role};
-use crate::analysis::symptom::ENOUGH_REQUESTS;
 use crate::domain::change::ChangeKind;
 use crate::domain::evidence::Gap;
 use crate::domain::report::Cause;
@@ -27,8 +26,20 @@ pub fn gaps(findings: &Findings<'_>) -> Vec<Gap> {
     if let Some(metrics) = findings.metrics {
         if metrics.own().is_none() {
             add("metrics", format!("No series was found that belongs to {}.", evidence.scope.service));
-        } else if findings.symptom.requests.is_some_and(|requests| requests < ENOUGH_REQUESTS) {
+        } else if findings.symptom.has_few_requests() && findings.symptom.real < 0.5 {
             add("metrics", "There are too few requests to tell a share of failures.".to_owned());
+        }
+        if let Some(until) = findings.symptom.measured.until {
+            let grid = findings.symptom.grid;
+            let until = clock(grid.at(until), evidence.scope.now);
+            add(
+                "metrics",
+                format!(
+                    "What counts failures ends at {until} UTC: how the service does since is not measured."
+                ),
+            );
+        } else if metrics.own().is_some() && !findings.symptom.measured.failing {
+            add("metrics", "No series was read that counts failures up to now.".to_owned());
         }
         let unmeasured: Vec<&str> = evidence
             .scope

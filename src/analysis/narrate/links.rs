@@ -70,7 +70,7 @@ fn is_of(value: &str, name: &str) -> bool {
 }
 
 /// The call that made a change; where CloudTrail does not show it yet, what was changed.
-fn of_change(change: &Change, region: &str) -> Option<String> {
+pub(super) fn of_change(change: &Change, region: &str) -> Option<String> {
     if let Some(id) = change.event_ids.first() {
         return console::event(region, id);
     }
@@ -133,6 +133,6 @@ fn is_own(series: &Series, scope: &Scope) -> bool {
 }
 
 fn since(findings: &Findings<'_>, before: SignedDuration) -> Timestamp {
-    let onset = super::onset(findings.symptom).map_or(findings.evidence.scope.now, |onset| onset.earliest);
+    let onset = super::onset(findings).map_or(findings.evidence.scope.now, |onset| onset.earliest);
     onset.saturating_sub(before).unwrap_or(onset)
 }

@@ -45,6 +45,15 @@ impl<'a> Findings<'a> {
         self.weighed.rows.first().and_then(|row| row.suspect).and_then(|index| self.suspects.get(index))
     }
 
+    /// When the symptom began, as a time. What the blamed change did within the period of the onset it did after its effect.
+    fn began(&self) -> Timestamp {
+        let symptom = self.symptom;
+        let began = symptom.grid.at(symptom.begin);
+        let effect = self.blamed().and_then(|suspect| Timestamp::from_second(suspect.effect?.0).ok());
+        let within = |at: &Timestamp| symptom.grid.index(*at) == Some(symptom.begin);
+        effect.filter(within).map_or(began, |at| at.max(began))
+    }
+
     pub fn cause(&self) -> Cause {
         self.weighed.rows.first().map_or(Cause::Unknown, |row| row.cause)
     }
@@ -80,7 +89,7 @@ pub fn report(findings: &Findings<'_>, action: Action) -> Report {
     let evidence = facts::items(findings);
     Report {
         service: findings.evidence.scope.service.clone(),
-        onset: onset(findings.symptom),
+        onset: onset(findings),
         summary: summary::summary(findings, &verdict),
         verdict,
         action,
@@ -93,11 +102,16 @@ pub fn report(findings: &Findings<'_>, action: Action) -> Report {
     }
 }
 
-fn onset(symptom: &Symptom) -> Option<Onset> {
-    symptom.primary.as_ref()?;
-    let (earliest, at, latest) = symptom.seconds();
+fn onset(findings: &Findings<'_>) -> Option<Onset> {
+    let symptom = findings.symptom;
+    if !symptom.is_timed() {
+        return None;
+    }
+    let (earliest, _, latest) = symptom.seconds();
+    let at = findings.began();
     let time = |second: i64| Timestamp::from_second(second).unwrap_or(Timestamp::UNIX_EPOCH);
-    Some(Onset { at: time(at), earliest: time(earliest), latest: time(latest) })
+    let earliest = if symptom.first == symptom.begin { at } else { time(earliest) };
+    Some(Onset { at, earliest, latest: time(latest) })
 }
 
 /// The blamed change with the keys that matter, secrets masked.
@@ -159,7 +173,7 @@ fn timeline(findings: &Findings<'_>) -> Vec<TimelineEntry> {
             what: format!("The test of version {} ends", design.earlier),
         });
     }
-    if let Some(onset) = onset(findings.symptom) {
+    if let Some(onset) = onset(findings) {
         entries.push(TimelineEntry { at: onset.at, what: "The symptom begins".to_owned() });
     }
     if let Some(end) = findings.symptom.end {
@@ -197,7 +211,12 @@ pub fn what(suspect: &Suspect<'_>) -> String {
     if change.kind == ChangeKind::Secret && nearness::is_key(&change.resource) {
         return format!("change of the encryption key {}", change.resource);
     }
-    format!("{} of {}{versions}{share}", change.kind.describe(), change.resource)
+    let kind = match change.kind {
+        // A release that turned both is no mere change of configuration.
+        ChangeKind::LambdaConfig if change.code_changed => "code and configuration change",
+        ref kind => kind.describe(),
+    };
+    format!("{kind} of {}{versions}{share}", change.resource)
 }
 
 /// The same among the hypotheses: where two read alike, each says when it was.

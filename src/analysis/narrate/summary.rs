@@ -2,13 +2,14 @@
 
 use jiff::Timestamp;
 
-use super::facts::{amount, capital, quote, times};
-use super::{Findings, clock, figure, lasting, milliseconds, per, percent, shown, version, what};
+use super::facts::{amount, capital, quote, stands, times, way};
+use super::{Findings, clock, figure, milliseconds, per, percent, shown, version, what};
 use crate::analysis::metrics::Manner;
+use crate::analysis::sag::Fallen;
 use crate::analysis::suspects::Suspect;
 use crate::analysis::triggers::events::Kind;
 use crate::analysis::weigh::indistinct;
-use crate::domain::change::ChangeKind;
+use crate::domain::change::{ChangeKind, Relation};
 use crate::domain::redact;
 use crate::domain::report::{Cause, Verdict};
 use crate::domain::trial::TELLS;
@@ -17,158 +18,132 @@ use crate::domain::trial::TELLS;
 const TOLD_KEYS: usize = 4;
 
 pub fn summary(findings: &Findings<'_>, verdict: &Verdict) -> String {
-    let service = &findings.evidence.scope.service;
     let symptom = symptom(findings);
     let text = match verdict.cause {
         Cause::Deployment => match findings.blamed() {
             Some(suspect) => deployment(findings, suspect, &symptom),
             None => symptom,
         },
-        Cause::Traffic => {
-            let surge = match (&findings.triggers.surge, &findings.triggers.mix) {
-                (Some(surge), _) => format!(
-                    "Demand on {service} rose {} from {} UTC on, beyond this hour's habit.",
-                    times_higher(surge.factor),
-                    clock(findings.symptom.grid.at(surge.begin), findings.evidence.scope.now)
-                ),
-                (None, Some(mix)) => format!(
-                    "The mix of requests to {service} shifted: {}={} is now {} of them.",
-                    mix.field,
-                    quote(&mix.value),
-                    percent(mix.during)
-                ),
-                (None, None) if findings.triggers.heavier.is_some() => {
-                    let heavier = findings.triggers.heavier.as_ref().map_or_else(String::new, |heavier| {
-                        format!(
-                            "{} went from {} to {}",
-                            heavier.query,
-                            figure(heavier.before),
-                            figure(heavier.during)
-                        )
-                    });
-                    format!("Requests to {service} are heavier than before: {heavier}.")
-                }
-                _ => format!("Demand on {service} is the likeliest cause."),
-            };
-            format!("{surge} {symptom}")
-        }
-        Cause::Dependency => {
-            let name = findings.weighed.rows.first().and_then(|row| row.about.clone());
-            match name {
-                Some(name) => {
-                    let outage = findings
-                        .triggers
-                        .outages
-                        .iter()
-                        .find(|outage| outage.name.eq_ignore_ascii_case(&name));
-                    let detail = outage.map_or_else(
-                        || format!("{name}, which {service} calls, fails, as {service}'s own errors say, and no visible change explains it."),
-                        |outage| {
-                            let rise = &outage.trouble.rise;
-                            let how = match outage.trouble.manner {
-                                Manner::Failing => format!("fails {} of its requests instead of {}", percent(rise.during), percent(rise.before)),
-                                Manner::Slow => format!("takes {} instead of {}", milliseconds(rise.during), milliseconds(rise.before)),
-                            };
-                            let at = clock(findings.symptom.grid.at(rise.begin), findings.evidence.scope.now);
-                            format!("{name}, which {service} calls, {how} since {at} UTC, and no visible change explains it.")
-                        },
-                    );
-                    format!("{detail} {symptom}")
-                }
-                None => format!(
-                    "Something that {service} calls is the likeliest cause, but it cannot be named. {symptom}"
-                ),
-            }
-        }
-        Cause::Exhaustion => match &findings.triggers.drain {
-            Some(drain) => {
-                let (from, to) = (amount(drain.from, &drain.query), amount(drain.to, &drain.query));
-                let what = capital(drain.what());
-                if drain.sudden {
-                    format!(
-                        "{what}, which {service} shares with others, jumped from {from} to its limit of {to}, and no visible change explains it. {symptom}"
-                    )
-                } else {
-                    let over =
-                        if drain.minutes >= 1000.0 { "days".to_owned() } else { lasting(drain.minutes) };
-                    format!(
-                        "{what} of {service} ran out gradually: from {from} to {to} in {over}, and no change in the window started it. {symptom}"
-                    )
-                }
-            }
-            None => format!(
-                "A resource of {service} ran out, as its errors say, and no change in the window started it. {symptom}"
-            ),
-        },
-        Cause::Expiry => {
-            let said =
-                findings.triggers.expiry.as_ref().and_then(|expiry| expiry.text.as_deref()).map_or_else(
-                    || "a metric counts no days left".to_owned(),
-                    |text| format!("its errors say {}", quote(text)),
-                );
-            format!("Something that {service} relies on has expired: {said}. {symptom}")
-        }
-        Cause::Platform => {
-            let zone = findings.triggers.zone.as_ref();
-            let peers = zone.map(|zone| zone.peers.join(", ")).filter(|peers| !peers.is_empty());
-            let name = zone.and_then(|zone| zone.zone.as_deref());
-            match peers {
-                _ if name.is_some() => format!(
-                    "The failures of {service} come from availability zone {}, while the other zones work. {symptom}",
-                    name.unwrap_or_default()
-                ),
-                Some(peers) => format!(
-                    "The provider is the likeliest cause: {peers}, which have nothing to do with {service}, fail in the same minutes. {symptom}"
-                ),
-                None => {
-                    let told = findings.triggers.told.iter().find(|told| told.kind == Kind::Capacity);
-                    let says = told.map_or_else(
-                        || format!("as {service}'s own errors say"),
-                        |told| format!("as AWS itself tells: {}", quote(&told.text)),
-                    );
-                    format!("The provider is the likeliest cause, {says}. {symptom}")
-                }
-            }
-        }
-        Cause::Recurring => {
-            let when = findings
-                .symptom
-                .habit
-                .map_or("earlier", |habit| if habit.days_ago == 1 { "yesterday" } else { "a week ago" });
-            format!("This is the habit of the hour: the same minutes {when} looked the same. {symptom}")
-        }
+        Cause::Traffic => format!("{} {symptom}", traffic(findings)),
+        Cause::Dependency => format!("{} {symptom}", dependency(findings)),
+        Cause::Exhaustion => format!("{} {symptom}", exhaustion(findings)),
+        Cause::Expiry => format!("{} {symptom}", expiry(findings)),
+        Cause::Platform => format!("{} {symptom}", platform(findings)),
+        Cause::Recurring => format!("{} {symptom}", recurring(findings)),
         Cause::None => none(findings, &symptom),
         Cause::Unknown => unknown(findings, &symptom),
     };
     redact::text(&text)
 }
 
+fn traffic(findings: &Findings<'_>) -> String {
+    let service = &findings.evidence.scope.service;
+    let triggers = findings.triggers;
+    if let Some(surge) = &triggers.surge {
+        let at = clock(findings.symptom.grid.at(surge.begin), findings.evidence.scope.now);
+        let higher = times_higher(surge.factor);
+        return format!("Demand on {service} rose {higher} from {at} UTC on, beyond this hour's habit.");
+    }
+    if let Some(mix) = &triggers.mix {
+        let (value, share) = (quote(&mix.value), percent(mix.during));
+        return format!(
+            "The mix of requests to {service} shifted: {}={value} is now {share} of them.",
+            mix.field
+        );
+    }
+    if let Some(heavier) = &triggers.heavier {
+        let (before, during) = (figure(heavier.before), figure(heavier.during));
+        return format!(
+            "Requests to {service} are heavier than before: {} went from {before} to {during}.",
+            heavier.query
+        );
+    }
+    format!("Demand on {service} is the likeliest cause.")
+}
+
+fn dependency(findings: &Findings<'_>) -> String {
+    let service = &findings.evidence.scope.service;
+    let Some(name) = findings.weighed.rows.first().and_then(|row| row.about.as_ref()) else {
+        return format!("Something that {service} calls is the likeliest cause, but it cannot be named.");
+    };
+    let mut outages = findings.triggers.outages.iter();
+    let Some(outage) = outages.find(|outage| outage.name.eq_ignore_ascii_case(name)) else {
+        return format!(
+            "{name}, which {service} calls, fails, as {service}'s own errors say, and no visible change explains it."
+        );
+    };
+    let rise = &outage.trouble.rise;
+    let how = match outage.trouble.manner {
+        Manner::Failing => {
+            format!("fails {} of its requests instead of {}", percent(rise.during), percent(rise.before))
+        }
+        Manner::Slow => {
+            format!("takes {} instead of {}", milliseconds(rise.during), milliseconds(rise.before))
+        }
+    };
+    let at = clock(findings.symptom.grid.at(rise.begin), findings.evidence.scope.now);
+    format!("{name}, which {service} calls, {how} since {at} UTC, and no visible change explains it.")
+}
+
+fn exhaustion(findings: &Findings<'_>) -> String {
+    let service = &findings.evidence.scope.service;
+    let Some(drain) = &findings.triggers.drain else {
+        return format!(
+            "A resource of {service} ran out, as its errors say, and no change in the window started it."
+        );
+    };
+    let what = capital(drain.what());
+    if drain.sudden {
+        let (from, to) = (amount(drain.from, &drain.query), amount(drain.to, &drain.query));
+        return format!(
+            "{what}, which {service} shares with others, jumped from {from} to its limit of {to}, and no visible change explains it."
+        );
+    }
+    format!("{what} of {service} ran out: {}, and no change in the window started it.", way(drain))
+}
+
+fn expiry(findings: &Findings<'_>) -> String {
+    let text = findings.triggers.expiry.as_ref().and_then(|expiry| expiry.text.as_deref());
+    let said = text.map_or_else(
+        || "a metric counts no days left".to_owned(),
+        |text| format!("its errors say {}", quote(text)),
+    );
+    format!("Something that {} relies on has expired: {said}.", findings.evidence.scope.service)
+}
+
+fn platform(findings: &Findings<'_>) -> String {
+    let service = &findings.evidence.scope.service;
+    let zone = findings.triggers.zone.as_ref();
+    if let Some(name) = zone.and_then(|zone| zone.zone.as_deref()) {
+        return format!(
+            "The failures of {service} come from availability zone {name}, while the other zones work."
+        );
+    }
+    if let Some(peers) = zone.map(|zone| zone.peers.join(", ")).filter(|peers| !peers.is_empty()) {
+        return format!(
+            "The provider is the likeliest cause: {peers}, which have nothing to do with {service}, fail in the same minutes."
+        );
+    }
+    let told = findings.triggers.told.iter().find(|told| told.kind == Kind::Capacity);
+    let says = told.map_or_else(
+        || format!("as {service}'s own errors say"),
+        |told| format!("as AWS itself tells: {}", quote(&told.text)),
+    );
+    format!("The provider is the likeliest cause, {says}.")
+}
+
+fn recurring(findings: &Findings<'_>) -> String {
+    let days = findings.symptom.habit.map(|habit| habit.days_ago);
+    let when = days.map_or("earlier", |days| if days == 1 { "yesterday" } else { "a week ago" });
+    format!("This is the habit of the hour: the same minutes {when} looked the same.")
+}
+
 /// What users see, in one sentence.
 fn symptom(findings: &Findings<'_>) -> String {
     let symptom = findings.symptom;
     let now = findings.evidence.scope.now;
-    let Some(primary) = &symptom.primary else {
-        return symptom.faint.as_ref().map_or_else(
-            || "Nothing that users see has changed.".to_owned(),
-            |faint| {
-                let since = clock(symptom.grid.at(faint.rise.begin), now);
-                let (before, during) = (faint.rise.before, faint.rise.during);
-                let how = match faint.manner {
-                    Manner::Failing => {
-                        format!("{} of requests fail instead of {}", percent(during), percent(before))
-                    }
-                    Manner::Slow => format!(
-                        "{} latency is {} instead of {}",
-                        stat_word(&faint.stat),
-                        milliseconds(during),
-                        milliseconds(before)
-                    ),
-                };
-                format!("Since {since} UTC {how}, but that is so short or so few that it may be chance.")
-            },
-        );
-    };
-    let since = clock(symptom.grid.at(symptom.begin), now);
+    let Some(primary) = &symptom.primary else { return without_rise(findings) };
+    let since = clock(findings.began(), now);
     let failing = [Some(primary), symptom.second.as_ref()]
         .into_iter()
         .flatten()
@@ -176,9 +151,16 @@ fn symptom(findings: &Findings<'_>) -> String {
     let slow =
         [Some(primary), symptom.second.as_ref()].into_iter().flatten().find(|one| one.manner == Manner::Slow);
     let over = symptom.end.map(|end| clock(symptom.grid.at(end), now));
-    let (fail, is) = if over.is_some() { ("failed", "was") } else { ("fail", "is") };
+    let (fail, tell, is) = if over.is_some() { ("failed", "told", "was") } else { ("fail", "tell", "is") };
     let fails = failing.map(|one| {
         let (before, during) = one.levels_at(one.rise.begin.max(symptom.begin));
+        if symptom.from_logs {
+            return format!(
+                "{} of log lines {tell} of failures instead of {}",
+                percent(during),
+                percent(before)
+            );
+        }
         format!("{} of requests {fail} instead of {}", percent(during), percent(before))
     });
     let slows = slow.map(|one| {
@@ -199,6 +181,39 @@ fn symptom(findings: &Findings<'_>) -> String {
         Some(until) => format!("From {since} to {until} UTC {what}."),
         None => format!("Since {since} UTC {what}."),
     }
+}
+
+/// The same where neither failures nor latency rose for sure.
+fn without_rise(findings: &Findings<'_>) -> String {
+    let symptom = findings.symptom;
+    let now = findings.evidence.scope.now;
+    if let Some(sag) = &symptom.sag {
+        let since = clock(symptom.grid.at(symptom.begin), now);
+        let (before, during) = (figure(sag.before), figure(sag.during));
+        let per = per(symptom.grid.step);
+        return format!("Since {since} UTC {} is {during} {per} instead of {before}.", sag.metric);
+    }
+    if let Some(standing) = &symptom.standing {
+        return format!("{}.", stands(standing, clock(symptom.grid.at(0), now)));
+    }
+    let Some(faint) = &symptom.faint else {
+        return match (symptom.measured.failing, symptom.measured.slow) {
+            (true, true) => "Neither failures nor latency have risen.".to_owned(),
+            (true, false) => "Failures have not risen; latency was not read.".to_owned(),
+            (false, true) => "Latency has not risen; failures were not read up to now.".to_owned(),
+            (false, false) => "Neither failures nor latency were read up to now.".to_owned(),
+        };
+    };
+    let since = clock(symptom.grid.at(faint.rise.begin), now);
+    let (before, during) = (faint.rise.before, faint.rise.during);
+    let how = match faint.manner {
+        Manner::Failing => format!("{} of requests fail instead of {}", percent(during), percent(before)),
+        Manner::Slow => {
+            let stat = stat_word(&faint.stat);
+            format!("{stat} latency is {} instead of {}", milliseconds(during), milliseconds(before))
+        }
+    };
+    format!("Since {since} UTC {how}, but that is so short or so few that it may be chance.")
 }
 
 fn stat_word(stat: &str) -> &str {
@@ -284,55 +299,85 @@ fn none(findings: &Findings<'_>, symptom: &str) -> String {
     if findings.weighed.over {
         return format!("It is over already. {symptom}");
     }
+    let read = if findings.symptom.measured.slow { "failures and latency" } else { "failures" };
     if let Some(noise) = findings.symptom.log_noise
         && findings.symptom.primary.is_none()
     {
         return format!(
-            "{service} logs more error lines since {} UTC, but its failures and latency have not changed: telemetry changed, not the service.",
+            "{service} logs more error lines since {} UTC, but its {read} have not changed: telemetry changed, not the service.",
             clock(findings.symptom.grid.at(noise.begin), findings.evidence.scope.now)
         );
     }
     match findings.symptom.requests {
-        Some(requests) if requests < crate::analysis::symptom::ENOUGH_REQUESTS => format!(
+        Some(requests) if findings.symptom.has_few_requests() => format!(
             "{service} had {} requests in the last half hour: too few to call a failure or two an incident.",
             figure(requests)
         ),
-        _ => format!("Failures and latency of {service} are within their noise: no incident that users see."),
+        _ if findings.symptom.primary.is_some() => {
+            format!("{symptom} That is so short or so few that it may well be chance.")
+        }
+        _ => format!("{} of {service} are within their noise.", capital(read)),
     }
 }
 
 fn unknown(findings: &Findings<'_>, symptom: &str) -> String {
-    let tried: Vec<String> = {
-        let triggers = findings.triggers;
-        let mut tried: Vec<&str> = Vec::new();
-        if triggers.demand_flat.is_some() {
-            tried.push("demand");
-        }
-        if !triggers.healthy.is_empty() && triggers.outages.is_empty() {
-            tried.push("dependencies");
-        }
-        if triggers.peers_calm > 0 && triggers.zone.is_none() {
-            tried.push("the provider");
-        }
-        if triggers.gauges_calm {
-            tried.push("resources");
-        }
-        tried.into_iter().map(str::to_owned).collect()
-    };
-    let looked = if tried.is_empty() {
-        String::new()
-    } else {
-        format!(" Looked at without finding: {}.", listed(&tried))
-    };
+    let evidence = findings.evidence;
     if let Some(sag) = &findings.symptom.sag {
+        let beside = match sag.of {
+            Fallen::Yield => "while requests, failures and latency stayed as they were",
+            Fallen::Demand => "which is not this hour's habit",
+        };
         return format!(
-            "{} fell from {} to {} {} at {} UTC, while requests, failures and latency stayed as they were: what keeps it down is not decided.",
+            "{} fell from {} to {} {} at {} UTC, {beside}: what keeps it down is not decided.",
             sag.metric,
             figure(sag.before),
             figure(sag.during),
             per(findings.symptom.grid.step),
-            clock(findings.symptom.grid.at(sag.begin), findings.evidence.scope.now)
+            clock(findings.symptom.grid.at(sag.begin), evidence.scope.now)
         );
     }
+    if findings.symptom.standing.is_some() {
+        let last = last_before(findings).map_or_else(String::new, |suspect| {
+            let at = clock(suspect.change.at, evidence.scope.now);
+            format!(" The last change before that is the {} at {at} UTC.", what(suspect))
+        });
+        return format!("{symptom} When it began, and so what began it, is not in the evidence.{last}");
+    }
+    if let Some(until) = findings.symptom.measured.until.filter(|_| findings.symptom.primary.is_none()) {
+        let until = clock(findings.symptom.grid.at(until), evidence.scope.now);
+        return format!(
+            "What counts failures of {} ends at {until} UTC: whether it fails since is not known.",
+            evidence.scope.service
+        );
+    }
+    let looked = looked_at(findings);
+    let looked = if looked.is_empty() {
+        String::new()
+    } else {
+        format!(" Looked at without finding: {}.", listed(&looked))
+    };
     format!("The evidence does not decide what caused this. {symptom}{looked}")
+}
+
+/// The last change of the service's own, or of what it uses, that was there before the first period that was read.
+fn last_before<'a>(findings: &Findings<'a>) -> Option<&'a Suspect<'a>> {
+    let first = findings.symptom.grid.start;
+    let near = |suspect: &&Suspect<'_>| {
+        matches!(suspect.change.relation, Relation::Own | Relation::Shared | Relation::Dependency(_))
+            && !suspect.change.no_op
+            && suspect.effect.is_some_and(|(_, until)| until <= first)
+    };
+    findings.suspects.iter().filter(near).max_by_key(|suspect| suspect.effect)
+}
+
+/// What was read and shows nothing.
+fn looked_at(findings: &Findings<'_>) -> Vec<String> {
+    let triggers = findings.triggers;
+    let found = [
+        ("demand", triggers.demand_flat.is_some()),
+        ("dependencies", !triggers.healthy.is_empty() && triggers.outages.is_empty()),
+        ("the provider", triggers.peers_calm > 0 && triggers.zone.is_none()),
+        ("resources", triggers.gauges_calm),
+    ];
+    found.into_iter().filter(|(_, looked)| *looked).map(|(what, _)| what.to_owned()).collect()
 }

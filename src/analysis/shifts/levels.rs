@@ -13,9 +13,9 @@ use super::segment::{Evidence, add_logs};
 pub struct Shift {
     /// Index of the first value after the change.
     pub index: usize,
-    /// Median of the values between the previous shift and this one.
+    /// The level between the previous shift and this one: the median of the values, and of small counts their mean.
     pub before: f64,
-    /// Median of the values between this shift and the next one.
+    /// The same between this shift and the next one.
     pub after: f64,
     /// 0 to 1: that the series changed here, or within a few values of here.
     pub probability: f64,
@@ -241,8 +241,16 @@ fn place(series: &[f64], near: usize, together: usize) -> usize {
 }
 
 fn describe(kept: &[(usize, f64)], changes: &[(usize, f64)]) -> Vec<Shift> {
-    let level =
-        |from: usize, to: usize| median(&kept[from..to].iter().map(|(_, value)| *value).collect::<Vec<_>>());
+    /// The middle one of counts below it is one of a few numbers, whatever their mean.
+    const SMALL: f64 = 10.0;
+    let values: Vec<f64> = kept.iter().map(|(_, value)| *value).collect();
+    let counted = values.iter().all(|value| *value >= 0.0 && value.fract() == 0.0);
+    // Most of what is hardly ever counted is 0 before and after.
+    let small = counted && median(&values) < SMALL;
+    let level = |from: usize, to: usize| match &values[from..to] {
+        values if small => values.iter().sum::<f64>() / values.len() as f64,
+        values => median(values),
+    };
     let mut shifts = Vec::new();
     for (order, (at, probability)) in changes.iter().enumerate() {
         let from = if order == 0 { 0 } else { changes[order - 1].0 };

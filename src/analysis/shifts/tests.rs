@@ -212,3 +212,13 @@ proptest! {
         prop_assert_eq!(places(&values), places(&moved));
     }
 }
+
+#[test]
+fn levels_of_small_counts_are_their_means() {
+    // One in ten minutes, then one in three: the middle one is 0 before and after.
+    let values: Vec<f64> =
+        (0..600).map(|minute| f64::from(u8::from(minute % if minute < 300 { 10 } else { 3 } == 0))).collect();
+    let shifts = level_shifts(&values);
+    assert_eq!(shifts.len(), 1, "{shifts:?}");
+    assert!((shifts[0].before - 0.1).abs() < 0.02 && (shifts[0].after - 0.33).abs() < 0.02, "{shifts:?}");
+}

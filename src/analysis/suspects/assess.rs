@@ -53,7 +53,7 @@ fn suspect<'c>(
     evidence: &'c Evidence,
 ) -> Suspect<'c> {
     let effect = change.took_effect();
-    let real = symptom.primary.is_some();
+    let real = symptom.is_timed();
     let mut fits: Vec<Fit> = change.keys.iter().map(|key| keys::fit(key, failure)).collect();
     for (key, fit) in change.keys.iter().zip(&mut fits) {
         let stays = |shown: &&LogField| shown.key == key.key && shown.says == FieldSays::Stays;

@@ -10,6 +10,7 @@ mod parties;
 mod properties;
 mod settings;
 mod trials;
+mod unseen;
 
 use incident::{Incident, MINUTES, ONSET, at};
 

@@ -7,6 +7,7 @@ use crate::analysis::failure::Failure;
 use crate::analysis::logs::phrases::Mechanism;
 use crate::analysis::metrics::Manner;
 use crate::analysis::ratios;
+use crate::analysis::sag::Fallen;
 use crate::analysis::suspects::Suspect;
 use crate::analysis::symptom::{self, Symptom};
 use crate::analysis::triggers::Triggers;
@@ -29,9 +30,18 @@ pub(super) fn gate(rows: &mut Vec<Row>, symptom: &Symptom, over: bool, evidence:
         unknown = symptom.real;
         if unread {
             (none, unknown) = (0.25, 0.75);
-        } else if symptom.sag.is_some() {
-            (none, unknown) = (ratios::NONE_BESIDE_A_SAG, 1.0 - ratios::NONE_BESIDE_A_SAG);
-        } else if symptom.log_noise.is_some() && symptom.measured {
+        } else if let Some(sag) = &symptom.sag {
+            only_changes(rows);
+            (none, unknown) = match sag.of {
+                Fallen::Demand => (ratios::NONE_BESIDE_A_COLLAPSE, 0.0),
+                Fallen::Yield => {
+                    let none = ratios::NONE_BESIDE_A_SAG;
+                    (none, (1.0 - none) * ratios::OPEN_BESIDE_A_SAG)
+                }
+            };
+        } else if symptom.standing.is_some() {
+            (none, unknown) = (ratios::NONE_WHERE_IT_STANDS, 1.0 - ratios::NONE_WHERE_IT_STANDS);
+        } else if symptom.log_noise.is_some() && symptom.measured.failing {
             // That no failures rose with the lines has to be seen: counts that are too few to show it leave it open.
             none = ratios::ONLY_TELEMETRY.min(1.0 / (1.0 + symptom.unmoved)).min(1.0 - symptom.real);
             unknown = 1.0 - none;
@@ -49,6 +59,16 @@ pub(super) fn gate(rows: &mut Vec<Row>, symptom: &Symptom, over: bool, evidence:
     rows.push(Row { cause: Cause::None, suspect: None, about: None, probability: none });
     rows.push(Row { cause: Cause::Recurring, suspect: None, about: None, probability: recurring });
     normalise(rows);
+}
+
+/// Where nothing fails, the signs of other causes were not looked for: only a change is timed by what fell.
+fn only_changes(rows: &mut Vec<Row>) {
+    let kept = |row: &Row| matches!(row.cause, Cause::Deployment | Cause::Unknown);
+    let rest: f64 = rows.iter().filter(|row| !kept(row)).map(|row| row.probability).sum();
+    rows.retain(kept);
+    if let Some(unknown) = rows.iter_mut().find(|row| row.cause == Cause::Unknown) {
+        unknown.probability += rest;
+    }
 }
 
 pub(super) fn ceilings(

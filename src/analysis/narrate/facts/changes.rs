@@ -2,26 +2,39 @@
 
 use jiff::Timestamp;
 
-use super::{Writer, capital};
+use super::{Writer, capital, links};
 use crate::analysis::keys::Side;
+use crate::analysis::narrate::clearances::competes;
 use crate::analysis::narrate::{figure, lasting, percent, shown, version, what};
 use crate::analysis::suspects::Suspect;
-use crate::analysis::weigh::indistinct;
 use crate::domain::change::FieldSays;
 use crate::domain::redact;
 use crate::domain::report::{Agent, Cause};
 
+/// So many changes that still compete are told of; so many keys of one that none of them explains.
+const COMPETITORS: usize = 3;
+
 pub(super) fn changes(writer: &mut Writer<'_>) {
     let findings = writer.findings;
-    let Some(suspect) = findings.blamed() else { return };
+    let blamed = findings.blamed();
+    if let Some(suspect) = blamed {
+        took_effect(writer, suspect);
+        of_the_blamed(writer, suspect);
+    }
+    // Whatever still competes is told of, likeliest first, since it is not cleared.
+    let others = findings.weighed.rows.iter().skip(usize::from(blamed.is_some()));
+    let others = others.filter_map(|row| findings.suspects.get(row.suspect?));
+    for suspect in others.filter(|suspect| competes(findings, suspect)).take(COMPETITORS) {
+        took_effect(writer, suspect);
+    }
+}
+
+/// What the blamed change set, and what proves that it acts.
+fn of_the_blamed(writer: &mut Writer<'_>, suspect: &Suspect<'_>) {
+    let findings = writer.findings;
     let change = suspect.change;
     let support = &[Cause::Deployment];
-    took_effect(writer, suspect);
-    if indistinct(&findings.weighed.rows)
-        && let Some(other) = findings.weighed.rows.get(1).and_then(|row| findings.suspects.get(row.suspect?))
-    {
-        took_effect(writer, other);
-    }
+    code_as_well(writer, suspect);
     for index in suspect.guilty_keys() {
         if let Some(key) = change.keys.get(index) {
             let show = |value: &str| shown(&key.key, value);
@@ -148,13 +161,34 @@ pub(super) fn changes(writer: &mut Writer<'_>) {
                 "The change was undone at {} UTC and the symptom ended with it.",
                 writer.clock(reversal.at)
             ),
+            None if reversal.at < findings.symptom.grid.at(findings.symptom.begin) => format!(
+                "The change was undone at {} UTC, before the symptom began.",
+                writer.clock(reversal.at)
+            ),
             None => format!(
                 "The change was undone at {} UTC, but the symptom goes on.",
                 writer.clock(reversal.at)
             ),
         };
-        writer.add(Agent::Deploy, statement, support, None);
+        let supports: &[Cause] = if reversal.minutes.is_some() { support } else { &[] };
+        writer.add(Agent::Deploy, statement, supports, None);
     }
+}
+
+/// A release that turned code and keys, where the errors speak of none of the keys: which of both it was is open.
+fn code_as_well(writer: &mut Writer<'_>, suspect: &Suspect<'_>) {
+    let change = suspect.change;
+    if !change.code_changed || change.keys.is_empty() || !suspect.guilty_keys().is_empty() {
+        return;
+    }
+    let keys: Vec<&str> = change.keys.iter().map(|key| key.key.as_str()).take(COMPETITORS).collect();
+    let more = change.keys.len() - keys.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let statement = format!(
+        "The release changed code as well as {}{more}, and the errors point at none of these.",
+        keys.join(", ")
+    );
+    writer.add(Agent::Deploy, statement, &[], Some(source_of_values(suspect)));
 }
 
 /// Who made a change, when it began to act, and how long before the onset.
@@ -171,9 +205,15 @@ fn took_effect(writer: &mut Writer<'_>, suspect: &Suspect<'_>) {
     let effect = Timestamp::from_second(from).unwrap_or(change.at);
     let symptom = writer.findings.symptom;
     // In whole minutes of the clock, as a reader subtracts the two times.
-    let lag = match symptom.grid.second(symptom.begin).div_euclid(60) - from.div_euclid(60) {
-        minutes @ 1.. => format!("{} before the onset", lasting(minutes as f64)),
-        _ => "in the minute of the onset".to_owned(),
+    let began = symptom.since().map(|begin| {
+        let began = if symptom.is_timed() { writer.findings.began() } else { symptom.grid.at(begin) };
+        began.as_second().div_euclid(60) - from.div_euclid(60)
+    });
+    let lag = match began {
+        Some(minutes @ 1..) => format!(", {} before the onset", lasting(minutes as f64)),
+        Some(0) => ", in the minute of the onset".to_owned(),
+        Some(_) => ", among the minutes in one of which the onset was".to_owned(),
+        None => String::new(),
     };
     let spread = if until > from + 90 {
         Timestamp::from_second(until)
@@ -182,13 +222,11 @@ fn took_effect(writer: &mut Writer<'_>, suspect: &Suspect<'_>) {
     } else {
         String::new()
     };
-    let statement = format!(
-        "{}{who} took effect at {} UTC, {lag}{spread}.",
-        capital(&what(suspect)),
-        writer.clock(effect)
-    );
+    let statement =
+        format!("{}{who} took effect at {} UTC{lag}{spread}.", capital(&what(suspect)), writer.clock(effect));
     let query = change.event_ids.first().map(|id| format!("CloudTrail event {id}"));
-    writer.add(Agent::Deploy, statement, &[Cause::Deployment], query);
+    let link = links::of_change(change, &writer.findings.evidence.scope.region);
+    writer.push(Agent::Deploy, statement, &[Cause::Deployment], query, link);
 }
 
 fn source_of_values(suspect: &Suspect<'_>) -> String {

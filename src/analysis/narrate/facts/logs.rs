@@ -3,7 +3,11 @@
 use super::{Writer, quote};
 use crate::analysis::logs::phrases::Mechanism;
 use crate::analysis::narrate::figure;
+use crate::analysis::words;
 use crate::domain::report::{Agent, Cause};
+
+/// So many lines that say no more than that something failed say at least how often.
+const TELLING: u64 = 3;
 
 /// What an error kind supports: causes that leave such words.
 fn supported(mechanism: Option<Mechanism>, cause: Cause) -> Vec<Cause> {
@@ -18,7 +22,7 @@ fn supported(mechanism: Option<Mechanism>, cause: Cause) -> Vec<Cause> {
 pub(super) fn errors(writer: &mut Writer<'_>) {
     let findings = writer.findings;
     let Some(logs) = findings.logs else { return };
-    if findings.symptom.primary.is_none() {
+    if findings.symptom.primary.is_none() && findings.symptom.standing.is_none() {
         return;
     }
     for (kind, share) in findings.symptom.new_kinds(logs).into_iter().take(3) {
@@ -27,19 +31,59 @@ pub(super) fn errors(writer: &mut Writer<'_>) {
         }
         let before = kind.between(0, findings.symptom.begin.saturating_sub(1));
         let count = kind.total - before;
-        let novelty =
-            if before == 0 { "never before in this window".to_owned() } else { format!("{before} before") };
+        let novelty = match before {
+            // What fails from the first minute on has no before.
+            0 if findings.symptom.primary.is_none() => "in all that was read".to_owned(),
+            0 => "never before in this window".to_owned(),
+            before => format!("{before} before"),
+        };
         let meaning =
             kind.mechanism.map(|mechanism| format!(" ({})", mechanism.describe())).unwrap_or_default();
+        let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
+        // Of a trace's heading the error's own name tells more.
+        let named =
+            kind.error_type.as_deref().filter(|name| says_nothing(&kind.example) && !says_nothing(name));
+        let said = named.unwrap_or(&kind.example);
+        if says_nothing(said) && count < TELLING {
+            continue;
+        }
+        let say = if says_nothing(said) { "failing lines say no more than" } else { "the logs say" };
         let statement = format!(
-            "Since {} UTC the logs say {} {count} times, {novelty}{meaning}.",
+            "Since {} UTC {say} {} {times}, {novelty}{meaning}.",
             writer.clock(kind.first.max(findings.symptom.grid.at(findings.symptom.begin.saturating_sub(1)))),
-            quote(&kind.example)
+            quote(said)
         );
         let supports = supported(kind.mechanism, findings.cause());
         let groups = findings.evidence.scope.resources.log_groups.join(", ");
         writer.add(Agent::Logs, statement, &supports, (!groups.is_empty()).then_some(groups));
     }
+}
+
+/// Whether a quotation would tell nobody anything: the heading of a trace, or a bare word for that something failed.
+fn says_nothing(line: &str) -> bool {
+    const BARE: &[&str] = &[
+        "error",
+        "errors",
+        "fail",
+        "failed",
+        "failure",
+        "timeout",
+        "exception",
+        "fatal",
+        "panic",
+        "traceback",
+        "most",
+        "recent",
+        "call",
+        "last",
+        "request",
+        "an",
+        "occurred",
+        "unknown",
+        "warning",
+        "warn",
+    ];
+    words::split(line).iter().all(|word| BARE.contains(&word.as_str()))
 }
 
 pub(super) fn zone(writer: &mut Writer<'_>) {

@@ -10,6 +10,9 @@ mod trials;
 
 use jiff::Timestamp;
 
+pub use others::way;
+pub use symptoms::stands;
+
 use super::{Findings, clock, figure, links};
 use crate::domain::redact;
 use crate::domain::report::{Agent, Cause, EvidenceItem};

@@ -4,6 +4,7 @@
 use super::{Writer, amount, capital, quote, times};
 use crate::analysis::metrics::Manner;
 use crate::analysis::narrate::{figure, lasting, links, milliseconds, per, percent};
+use crate::analysis::triggers::Drain;
 use crate::analysis::triggers::events::Kind;
 use crate::domain::report::{Agent, Cause};
 
@@ -37,7 +38,13 @@ pub(super) fn demand(writer: &mut Writer<'_>) {
         );
         writer.add(Agent::Metrics, statement, &[], triggers.demand.clone());
     } else if let Some(flat) = triggers.demand_flat {
-        let statement = if flat > 1.15 {
+        let other = triggers.mix.is_some() || triggers.heavier.is_some();
+        let statement = if other {
+            format!(
+                "Requests are {:.0} % of what they were before the onset, and other ones than before.",
+                flat * 100.0
+            )
+        } else if flat > 1.15 {
             format!(
                 "Demand rose to {:.0} % of what it was before the onset: too little to explain it.",
                 flat * 100.0
@@ -127,17 +134,11 @@ pub(super) fn dependencies(writer: &mut Writer<'_>) {
 pub(super) fn resources(writer: &mut Writer<'_>) {
     let triggers = writer.findings.triggers;
     if let Some(drain) = &triggers.drain {
-        let (from, to) = (amount(drain.from, &drain.query), amount(drain.to, &drain.query));
         let statement = if drain.sudden {
+            let (from, to) = (amount(drain.from, &drain.query), amount(drain.to, &drain.query));
             format!("{} jumped from {from} to {to} with the onset and stays there.", capital(drain.what()))
-        } else if drain.minutes >= 1000.0 {
-            format!("{} has gone from {from} on earlier days to {to} at the onset.", capital(drain.what()))
         } else {
-            format!(
-                "{} went from {from} to {to} over {}, into the onset.",
-                capital(drain.what()),
-                lasting(drain.minutes)
-            )
+            format!("{} went {}, into the onset.", capital(drain.what()), way(drain))
         };
         writer.add(Agent::Metrics, statement, &[Cause::Exhaustion], Some(drain.query.clone()));
     }
@@ -178,6 +179,19 @@ pub(super) fn resources(writer: &mut Writer<'_>) {
     if let Some(days) = triggers.expiry.as_ref().and_then(|expiry| expiry.days_left) {
         let statement = format!("The days left until expiry have come down to {}.", figure(days));
         writer.add_of(statement, &[Cause::Expiry], &[]);
+    }
+}
+
+/// How far a resource went, and in which time as far as it was read: `from 70 to 100 in the 2 h 59 min that were read`.
+pub fn way(drain: &Drain) -> String {
+    /// Minutes. The first level is that of earlier days.
+    const DAYS: f64 = 1000.0;
+    let (from, to) = (amount(drain.from, &drain.query), amount(drain.to, &drain.query));
+    match (drain.minutes >= DAYS, drain.knee) {
+        (true, _) => format!("from {from} on earlier days to {to}"),
+        (false, Some(_)) => format!("from {from} to {to} in {}", lasting(drain.minutes)),
+        // It had begun before: how long it took nobody saw.
+        (false, None) => format!("from {from} to {to} in the {} that were read", lasting(drain.minutes)),
     }
 }
 

@@ -1,9 +1,14 @@
 //! What users see: how failures and latency moved, and whether they did so on earlier days.
 
-use super::{Writer, times};
+use std::fmt::Display;
+
+use super::{Writer, capital, times};
+use crate::analysis::metrics::trouble::Standing;
 use crate::analysis::metrics::{Manner, Trouble};
 use crate::analysis::narrate::{figure, milliseconds, per, percent};
+use crate::analysis::sag::Fallen;
 use crate::analysis::steps;
+use crate::analysis::symptom::Symptom;
 use crate::domain::report::{Agent, Cause};
 
 pub(super) fn symptoms(writer: &mut Writer<'_>) {
@@ -31,8 +36,25 @@ pub(super) fn symptoms(writer: &mut Writer<'_>) {
         } else {
             String::new()
         };
-        let since = writer.at(begin);
+        let since = if begin == symptom.begin { writer.clock(findings.began()) } else { writer.at(begin) };
+        let few = is_primary && symptom.has_few_requests() && !symptom.from_logs;
         let statement = match trouble.manner {
+            // A share of a handful says less than the handful.
+            Manner::Failing if few => {
+                let ((bad, all), (bad_since, all_since)) = trouble.counts();
+                format!(
+                    "Of {} requests since {since} UTC {} failed, of the {} before {}{until}.",
+                    figure(all_since),
+                    figure(bad_since),
+                    figure(all),
+                    figure(bad)
+                )
+            }
+            Manner::Failing if symptom.from_logs => format!(
+                "Failing lines {shape} from {} to {} of all log lines at {since} UTC{early}{until}.",
+                percent(before),
+                percent(during)
+            ),
             Manner::Failing => format!(
                 "Failures {shape} from {} to {} of requests at {since} UTC{early}{until}.",
                 percent(before),
@@ -62,35 +84,81 @@ pub(super) fn symptoms(writer: &mut Writer<'_>) {
         writer.add(Agent::Metrics, statement, &[Cause::Recurring], query);
     }
     if symptom.primary.is_none() {
-        if findings.metrics.is_some_and(|metrics| metrics.own().is_some()) {
-            let requests = symptom.requests.map_or(String::new(), |requests| {
-                format!(" ({} requests in the last half hour)", figure(requests))
-            });
-            let statement =
-                format!("Neither failures nor latency of the service rose beyond their noise{requests}.");
-            writer.add_of(statement, &[Cause::None], &[]);
-        }
-        if let Some(sag) = &symptom.sag {
-            let statement = format!(
-                "{} fell from {} to {} {} at {} UTC, for about as many requests.",
-                sag.metric,
-                figure(sag.before),
-                figure(sag.during),
-                per(symptom.grid.step),
-                writer.at(sag.begin)
-            );
-            writer.add(Agent::Metrics, statement, &[], Some(sag.query.clone()));
-        }
-        if let Some(noise) = symptom.log_noise {
-            let statement = format!(
-                "Error lines rose from {} to {} a minute at {} UTC, while what users see did not change.",
-                figure(noise.before * 60.0 / symptom.grid.step as f64),
-                figure(noise.during * 60.0 / symptom.grid.step as f64),
-                writer.at(noise.begin)
-            );
-            writer.add(Agent::Logs, statement, &[Cause::None], None);
-        }
+        without_rise(writer);
     }
+}
+
+/// What is known of a symptom that no rise of failures or latency shows.
+fn without_rise(writer: &mut Writer<'_>) {
+    let symptom = writer.findings.symptom;
+    if let Some(standing) = &symptom.standing {
+        let statement = format!("{}.", capital(&stands(standing, writer.at(0))));
+        writer.add(Agent::Metrics, statement, &[Cause::Unknown], Some(standing.query.clone()));
+    } else if let Some(statement) = unrisen(symptom) {
+        writer.add_of(statement, &[Cause::None], &[]);
+    }
+    if let Some(sag) = &symptom.sag {
+        let beside = match sag.of {
+            Fallen::Yield => "for about as many requests",
+            Fallen::Demand => "which is not this hour's habit",
+        };
+        let statement = format!(
+            "{} fell from {} to {} {} at {} UTC, {beside}.",
+            sag.metric,
+            figure(sag.before),
+            figure(sag.during),
+            per(symptom.grid.step),
+            writer.at(sag.begin)
+        );
+        writer.add(Agent::Metrics, statement, &[], Some(sag.query.clone()));
+    }
+    if let Some(noise) = symptom.log_noise {
+        let beside = match (symptom.measured.failing, symptom.measured.slow) {
+            (true, true) => ", while failures and latency stayed as they were",
+            (true, false) => ", while failures stayed as they were",
+            _ => "",
+        };
+        let statement = format!(
+            "Error lines rose from {} to {} a minute at {} UTC{beside}.",
+            figure(noise.before * 60.0 / symptom.grid.step as f64),
+            figure(noise.during * 60.0 / symptom.grid.step as f64),
+            writer.at(noise.begin)
+        );
+        let supports: &[Cause] = if symptom.measured.failing { &[Cause::None] } else { &[] };
+        writer.add(Agent::Logs, statement, supports, None);
+    }
+}
+
+/// What was read and did not rise.
+fn unrisen(symptom: &Symptom) -> Option<String> {
+    let requests = symptom
+        .requests
+        .map_or(String::new(), |requests| format!(" ({} requests in the last half hour)", figure(requests)));
+    match (symptom.measured.failing, symptom.measured.slow) {
+        (true, true) => {
+            Some(format!("Neither failures nor latency of the service rose beyond their noise{requests}."))
+        }
+        (true, false) => Some(format!(
+            "Failures of the service did not rise beyond their noise{requests}; its latency was not read."
+        )),
+        (false, true) => Some(format!(
+            "Latency of the service did not rise beyond its noise{requests}; its failures were not read up to now."
+        )),
+        (false, false) => None,
+    }
+}
+
+/// A level of failures that has no beginning.
+pub fn stands(standing: &Standing, first: impl Display) -> String {
+    let usual = match standing.usual {
+        Some((1, then)) => format!(", against {} in the same minutes yesterday", percent(then)),
+        Some((_, then)) => format!(", against {} in the same minutes a week ago", percent(then)),
+        None => String::new(),
+    };
+    format!(
+        "{} of requests fail, and did so when what was read begins, at {first} UTC{usual}",
+        percent(standing.share)
+    )
 }
 
 fn shape(trouble: &Trouble) -> &'static str {
