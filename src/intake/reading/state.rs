@@ -245,7 +245,8 @@ fn field(value: &str, weak: bool) -> Option<Option<Said>> {
     let state = state_of(value, weak)
         .or_else(|| list.iter().find_map(|word| state_of(word, false)))
         .or_else(|| {
-            let first = list.first().filter(|_| weak)?;
+            // 'Error rate' is what is watched.
+            let first = list.first().filter(|_| weak && measures::phrase(value).is_none())?;
             state_of(first, true)
         })?;
     Some(Some(state))
