@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_LENGTH;
 use axum::response::{IntoResponse as _, Response};
@@ -71,7 +72,11 @@ pub async fn amazon() -> Amazon {
     let router = Router::new()
         .route(
             "/{file}",
-            get(move || async move {
+            get(move |Path(file): Path<String>| async move {
+                // The API of another service has this address as well.
+                if !file.ends_with(".pem") {
+                    return StatusCode::NOT_FOUND.into_response();
+                }
                 *count.lock().unwrap() += 1;
                 let trouble = befalls.lock().unwrap().clone();
                 match trouble {

@@ -25,7 +25,7 @@ const SMALLEST: f64 = 1e-3;
 /// A likelihood ratio from which on evidence does not speak against a change: two in one is no argument.
 const AGAINST: f64 = 0.5;
 /// How long before the onset a change still asks for a word, in seconds.
-const WINDOW: i64 = 4 * 3600;
+pub(super) const WINDOW: i64 = 4 * 3600;
 
 pub fn cleared(findings: &Findings<'_>) -> Vec<Cleared> {
     let onset = findings

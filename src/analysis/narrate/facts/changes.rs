@@ -4,10 +4,10 @@ use jiff::Timestamp;
 
 use super::{Writer, capital, links};
 use crate::analysis::keys::Side;
-use crate::analysis::narrate::clearances::competes;
-use crate::analysis::narrate::{figure, lasting, percent, shown, version, what};
+use crate::analysis::narrate::clearances::{WINDOW, competes};
+use crate::analysis::narrate::{Findings, figure, lasting, percent, shown, version, what};
 use crate::analysis::suspects::Suspect;
-use crate::domain::change::FieldSays;
+use crate::domain::change::{FieldSays, Relation};
 use crate::domain::redact;
 use crate::domain::report::{Agent, Cause};
 
@@ -27,6 +27,27 @@ pub(super) fn changes(writer: &mut Writer<'_>) {
     for suspect in others.filter(|suspect| competes(findings, suspect)).take(COMPETITORS) {
         took_effect(writer, suspect);
     }
+    // Where nothing that was read tells of failures, nothing clears what was changed last: it is where to look first.
+    if blamed.is_none() && findings.symptom.since().is_none() && !findings.symptom.measured.failing {
+        for suspect in last_before_the_alert(findings) {
+            took_effect(writer, suspect);
+        }
+    }
+}
+
+/// The last changes of the service's own, or of what it uses, in the hours before the alert.
+fn last_before_the_alert<'a>(findings: &Findings<'a>) -> Vec<&'a Suspect<'a>> {
+    let alert = findings.evidence.alert.at.as_second();
+    let near = |suspect: &&Suspect<'_>| {
+        matches!(suspect.change.relation, Relation::Own | Relation::Shared | Relation::Dependency(_))
+            && !suspect.change.no_op
+            && suspect.effect.is_some_and(|(from, _)| (alert - WINDOW..=alert).contains(&from))
+            && !competes(findings, suspect)
+    };
+    let mut last: Vec<&Suspect<'_>> = findings.suspects.iter().filter(near).collect();
+    last.sort_by_key(|suspect| std::cmp::Reverse(suspect.effect));
+    last.truncate(COMPETITORS);
+    last
 }
 
 /// What the blamed change set, and what proves that it acts.
