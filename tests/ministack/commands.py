@@ -35,6 +35,7 @@ RELEASE = "tests/soak/release.sh"
 ELSEWHERE = {
     "cargo test": TESTS,
     "cargo test --lib no_ceiling_changes_which_verdict_it_is": TESTS,
+    "cargo test --lib stands_on_its_side_of_a_half": TESTS,
     "cargo test --test it hostile": TESTS,
     "cargo bench --bench bundle_cost": (RELEASE, "cargo bench --bench bundle_cost"),
     "cargo bench --bench bundle_cost [-- --quick]": (RELEASE, "cargo bench --bench bundle_cost"),
