@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::config::Config;
 use crate::intake::matching::{self, Meant};
 use crate::intake::reading;
+use crate::report;
 
 /// No Slack event or webhook body is longer.
 const FILE_MAX: u64 = 16 * 1024 * 1024;
@@ -27,7 +28,7 @@ pub fn parse(file: &Path, config: Option<&Path>) -> anyhow::Result<()> {
             Meant::Nobody => json!([]),
         };
     }
-    println!("{shown}");
+    println!("{}", report::plain_json(&shown.to_string()));
     Ok(())
 }
 

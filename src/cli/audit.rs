@@ -28,7 +28,7 @@ pub async fn audit(store: &Store, incident: Option<IncidentId>, as_json: bool) -
             "last_hash": rows.last().map(|row| &row.hash),
             "rows": mine.iter().map(|row| as_object(row)).collect::<Vec<_>>(),
         });
-        println!("{}", serde_json::to_string_pretty(&shown)?);
+        println!("{}", report::json(&shown)?);
     } else {
         for row in &mine {
             println!("{}", report::plain(&as_line(row)));

@@ -84,7 +84,7 @@ pub fn read(args: &ReadArgs) -> anyhow::Result<()> {
     let told = tell(values);
     match args.format {
         Format::Text => told.iter().for_each(|one| println!("{}", line(one))),
-        Format::Json => println!("{}", serde_json::to_string_pretty(&told)?),
+        Format::Json => println!("{}", report::json(&told)?),
     }
     let unread = whole - told.len() + broken;
     let changes = told.iter().filter(|one| matches!(one.becomes, Becomes::Change { .. })).count();

@@ -27,7 +27,7 @@ pub async fn diff(store: &Store, service: &str, times: [&str; 2], as_json: bool)
     let found = snapshot::differences(&seen, from, to);
     if as_json {
         let whole = json!({"service": service, "from": from, "to": to, "differences": found});
-        println!("{}", serde_json::to_string_pretty(&whole)?);
+        println!("{}", report::json(&whole)?);
     } else {
         print!("{}", report::plain_lines(&text(service, from, to, &found)));
     }

@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use crate::domain::incident::IncidentId;
+use crate::report;
 use crate::store::{Incident, Store};
 
 /// What a cell begins with that a spreadsheet takes for a formula.
@@ -62,7 +63,7 @@ pub(super) async fn all(store: &Store, as_csv: bool) -> anyhow::Result<()> {
         if as_csv {
             table.write_record(row(&incident))?;
         } else {
-            print!("{separator}{}", serde_json::to_string(&incident)?);
+            print!("{separator}{}", report::plain_json(&serde_json::to_string(&incident)?));
             separator = ",\n";
         }
     }
@@ -97,7 +98,7 @@ fn row(incident: &Incident) -> Vec<String> {
         decided.and_then(|approval| name_of(&approval.judged?)),
         incident.previous.map(|previous| previous.to_string()),
     ];
-    cells.into_iter().map(|cell| harmless(cell.unwrap_or_default())).collect()
+    cells.into_iter().map(|cell| harmless(&cell.unwrap_or_default())).collect()
 }
 
 /// As it is called in JSON.
@@ -105,8 +106,10 @@ fn name_of(value: &impl serde::Serialize) -> Option<String> {
     Some(serde_json::to_value(value).ok()?.as_str()?.to_owned())
 }
 
-fn harmless(cell: String) -> String {
-    if cell.starts_with(FORMULA) { format!("'{cell}") } else { cell }
+/// Neither a formula of a spreadsheet nor anything that moves a terminal's cursor.
+fn harmless(cell: &str) -> String {
+    let text = report::plain(cell);
+    if cell.starts_with(FORMULA) { format!("'{text}") } else { text }
 }
 
 #[cfg(test)]
@@ -115,9 +118,12 @@ mod tests {
 
     #[test]
     fn a_cell_that_a_spreadsheet_would_compute_is_text() {
-        for formula in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"] {
-            assert_eq!(harmless(formula.to_owned()), format!("'{formula}"));
+        for formula in ["=1+1", "+1", "-1", "@SUM(A1)"] {
+            assert_eq!(harmless(formula), format!("'{formula}"));
         }
-        assert_eq!(harmless("checkout-service".to_owned()), "checkout-service");
+        for hidden in ["\t=1", "\r=1"] {
+            assert_eq!(harmless(hidden), "' =1");
+        }
+        assert_eq!(harmless("checkout-service"), "checkout-service");
     }
 }

@@ -130,7 +130,7 @@ async fn known(store: &Store, id: IncidentId) -> anyhow::Result<Incident> {
 async fn list(store: &Store, limit: i64, as_json: bool) -> anyhow::Result<()> {
     let lines = store.list(limit).await?;
     if as_json {
-        println!("{}", serde_json::to_string_pretty(&lines)?);
+        println!("{}", report::json(&lines)?);
         return Ok(());
     }
     for line in lines {
@@ -152,7 +152,7 @@ async fn list(store: &Store, limit: i64, as_json: bool) -> anyhow::Result<()> {
 async fn show(store: &Store, id: IncidentId, format: Format) -> anyhow::Result<()> {
     let incident = known(store, id).await?;
     if format == Format::Json {
-        println!("{}", serde_json::to_string_pretty(&incident)?);
+        println!("{}", report::json(&incident)?);
         return Ok(());
     }
     let row = store.incident_row(id).await?.with_context(|| format!("{id} is not known"))?;
@@ -175,7 +175,7 @@ async fn show(store: &Store, id: IncidentId, format: Format) -> anyhow::Result<(
 async fn scorecard(store: &Store, as_json: bool) -> anyhow::Result<()> {
     let card = store.scorecard().await?;
     if as_json {
-        println!("{}", serde_json::to_string_pretty(&card)?);
+        println!("{}", report::json(&card)?);
         return Ok(());
     }
     println!("confidence from  verdicts  right  wrong  not said");

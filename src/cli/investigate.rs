@@ -32,8 +32,8 @@ pub fn offline(dir: &Path) -> anyhow::Result<Investigation> {
 /// None in practice: a report is always JSON.
 pub fn print(report: &Report, format: Format) -> anyhow::Result<String> {
     Ok(match format {
-        Format::Json => format!("{}\n", serde_json::to_string_pretty(&json(report)?)?),
-        Format::Markdown => report::markdown(report),
+        Format::Json => format!("{}\n", report::json(&json(report)?)?),
+        Format::Markdown => report::plain_lines(&report::markdown(report)),
         Format::Text => report::text(report),
     })
 }

@@ -38,7 +38,7 @@ pub async fn jobs(args: JobsArgs) -> anyhow::Result<()> {
     let aside = store.put_aside().await?;
     match args.command.unwrap_or(JobsCommand::List) {
         JobsCommand::List if args.format == Format::Json => {
-            println!("{}", serde_json::to_string_pretty(&aside)?);
+            println!("{}", report::json(&aside)?);
         }
         JobsCommand::List => {
             for one in aside {

@@ -114,7 +114,7 @@ fn write_rows(miner: &Miner, ids: IdSpool, output: &mut impl Write) -> anyhow::R
         if endings.len() <= index {
             endings.resize(index + 1, None);
         }
-        let text = serde_json::to_string(&template.text)?;
+        let text = report::plain_json(&serde_json::to_string(&template.text)?);
         endings[index] = Some(format!(", \"template_id\": {number}, \"template\": {text}}}\n"));
     }
     let mut line = 0_u64;

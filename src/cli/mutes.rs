@@ -47,7 +47,7 @@ pub async fn mutes(args: MutesArgs) -> anyhow::Result<()> {
         lines.push(Line { mute, alerts });
     }
     match args.format {
-        Format::Json => println!("{}", serde_json::to_string_pretty(&lines)?),
+        Format::Json => println!("{}", report::json(&lines)?),
         Format::Text => lines.iter().for_each(|line| print!("{}", text(line))),
     }
     Ok(())

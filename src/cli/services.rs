@@ -76,7 +76,7 @@ pub fn services(args: &ServicesArgs) -> anyhow::Result<()> {
             file.display()
         )
     })?;
-    print!("{}", entries(resources, &names(&config))?);
+    print!("{}", report::plain_lines(&entries(resources, &names(&config))?));
     Ok(())
 }
 

@@ -9,4 +9,4 @@ mod terminal;
 
 pub use markdown::markdown;
 pub use postmortem::{Decision, Story, postmortem};
-pub use terminal::{plain, plain_lines, text};
+pub use terminal::{json, plain, plain_json, plain_lines, text};

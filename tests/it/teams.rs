@@ -75,7 +75,7 @@ async fn nothing_that_a_stranger_wrote_moves_the_cursor_of_who_lists_it() {
     let database = format!("sqlite://{}", folder.path().join("bot.db").display());
     let store = Store::open(&database).await.unwrap();
     let mut now: Timestamp = "2026-02-06T12:17:00Z".parse().unwrap();
-    let alert = json!({ "service": "check\u{1b}[2J\u{202e}out", "at": "2026-02-06T12:17:00Z" });
+    let alert = json!({ "service": "check\u{1b}[2J\u{9b}2J\u{202e}out", "at": "2026-02-06T12:17:00Z" });
     let alert: Alert = serde_json::from_value(alert).unwrap();
     let id =
         store.accept(NewAlert { alert, origin: Origin::default() }, now).await.unwrap().incident().unwrap();
@@ -84,7 +84,14 @@ async fn nothing_that_a_stranger_wrote_moves_the_cursor_of_who_lists_it() {
         now += SignedDuration::from_mins(10);
     }
     store.close_incident(id, "\u{1b}]0;title\u{7}", now).await.unwrap();
-    for words in [["incidents", "list"].as_slice(), &["incidents", "show", "INC-1"], &["jobs", "list"]] {
+    for words in [
+        ["incidents", "list"].as_slice(),
+        &["incidents", "list", "--format", "json"],
+        &["incidents", "show", "INC-1"],
+        &["incidents", "export", "--all"],
+        &["incidents", "export", "--all", "--format", "csv"],
+        &["jobs", "list"],
+    ] {
         let output = Command::new(env!("CARGO_BIN_EXE_incident-commander"))
             .args(words)
             .env_clear()

@@ -100,13 +100,13 @@ pub async fn doctor(args: DoctorArgs) -> anyhow::Result<()> {
     let settings = args.common.settings()?;
     crate::app::choose_tls();
     if args.policy {
-        println!("{}", serde_json::to_string_pretty(&aws::policy(&settings).await?)?);
+        println!("{}", report::json(&aws::policy(&settings).await?)?);
         return Ok(());
     }
     let findings = examine(&settings, args.service.as_deref()).await;
     match args.format {
         Format::Text => findings.iter().for_each(|finding| println!("{finding}")),
-        Format::Json => println!("{}", serde_json::to_string_pretty(&findings)?),
+        Format::Json => println!("{}", report::json(&findings)?),
     }
     let failed = findings.iter().filter(|finding| finding.health == Health::Failed).count();
     anyhow::ensure!(failed == 0, "{failed} of {} checks failed", findings.len());

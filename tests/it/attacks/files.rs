@@ -13,12 +13,18 @@ use super::table::{CANARY, alert, injections};
 use crate::hostile::{ends_well, run};
 
 /// What reads a file, in words of the command line; the file's name follows.
-const READERS: [(&[&str], &str); 5] = [
+const READERS: [(&[&str], &str); 11] = [
     (&["alert", "parse"], "alert.json"),
     (&["cloudtrail", "read"], "records.json"),
+    (&["cloudtrail", "read", "--format", "json"], "records.json"),
     (&["logs", "templates"], "app.log"),
+    (&["logs", "templates", "--format", "ndjson"], "app.log"),
     (&["metrics", "shift"], "p99.csv"),
+    (&["metrics", "shift", "--format", "json"], "p99.csv"),
     (&["investigate", "--bundle"], "bundle"),
+    (&["investigate", "--format", "json", "--bundle"], "bundle"),
+    (&["investigate", "--format", "markdown", "--bundle"], "bundle"),
+    (&["services", "import"], "tagged.json"),
 ];
 
 /// A file of this kind in which this text stands wherever there is room for somebody's words.
@@ -39,6 +45,12 @@ fn with_words(name: &str, text: &str) -> Vec<u8> {
             "resources": { "lambda": [text], "log_groups": [text] } })
         .to_string()
         .into_bytes(),
+        "tagged.json" => {
+            let arn = format!("arn:aws:lambda:us-east-1:123456789012:function:{text}");
+            json!({ "ResourceTagMappingList": [{ "ResourceARN": arn, "Tags": [{ "Key": "service", "Value": text }] }] })
+                .to_string()
+                .into_bytes()
+        }
         "p99.csv" => format!("timestamp,{text}\n1770380100,{text}\n{text},1\n").into_bytes(),
         _ => format!("ERROR {text} took 7 ms\n").repeat(20).into_bytes(),
     }
@@ -70,14 +82,17 @@ fn readers_meet(class: &str, content: &dyn Fn(&str) -> Vec<u8>) {
         ends_well(&what, &output);
         let printed = [output.stdout, output.stderr].concat();
         let printed = String::from_utf8_lossy(&printed);
-        let moved = printed.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t'));
+        let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        let moved = printed.chars().find(|c| (c.is_control() && !matches!(c, '\n' | '\t')) || turns(*c));
         assert_eq!(moved, None, "{what} prints {printed}");
     }
 }
 
 #[test]
 fn words_in_a_file_move_no_cursor_whichever_command_shows_them() {
-    for (class, text) in injections() {
+    // A control sequence of terminals that read eight bits.
+    let eight_bits = ("directions", format!("{CANARY}\u{9b}2J"));
+    for (class, text) in injections().into_iter().chain([eight_bits]) {
         readers_meet(class, &|name| with_words(name, &text));
     }
 }
