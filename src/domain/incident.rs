@@ -128,10 +128,13 @@ impl State {
                 Self::Reported | Self::AwaitingApproval | Self::Recovered | Self::NotRecovered,
                 E::InvestigatedAgain,
             ) => Self::Investigating,
-            (Self::RollingBack | Self::Trying, E::Closed) | (Self::Resolved, _) => {
+            (Self::RollingBack | Self::Trying, E::Closed | E::AlertsEnded)
+            // Alerts often end before it is known whether the change ended them: that is measured first.
+            | (Self::Verifying, E::AlertsEnded)
+            | (Self::Resolved, _) => {
                 return Err(Misfit { state: self, event });
             }
-            (_, E::Closed) => Self::Resolved,
+            (_, E::Closed | E::AlertsEnded) => Self::Resolved,
             _ => return Err(Misfit { state: self, event }),
         };
         Ok(next)
@@ -169,7 +172,9 @@ pub enum Event {
     Recovered,
     NotRecovered,
     InvestigatedAgain,
-    /// The alert resolved, somebody closed it, or nothing new was heard for `close_after`.
+    /// The last of its alerts resolved.
+    AlertsEnded,
+    /// Somebody closed it, nothing new was heard for `close_after`, or it fires again after a recovery.
     Closed,
 }
 
@@ -191,7 +196,7 @@ pub struct TimelineEvent {
 mod tests {
     use super::*;
 
-    const EVENTS: [Event; 14] = [
+    const EVENTS: [Event; 15] = [
         Event::Concluded { with_plan: true },
         Event::Concluded { with_plan: false },
         Event::Approved,
@@ -205,6 +210,7 @@ mod tests {
         Event::Recovered,
         Event::NotRecovered,
         Event::InvestigatedAgain,
+        Event::AlertsEnded,
         Event::Closed,
     ];
 
@@ -237,8 +243,16 @@ mod tests {
     fn a_change_under_way_cannot_be_closed_over() {
         for state in [State::RollingBack, State::Trying] {
             assert!(state.after(Event::Closed).is_err(), "{state:?}");
+            assert!(state.after(Event::AlertsEnded).is_err(), "{state:?}");
             assert!(state.after(Event::InvestigatedAgain).is_err(), "{state:?}");
         }
+    }
+
+    #[test]
+    fn an_alert_that_resolves_ends_no_measurement_and_a_person_may() {
+        assert!(State::Verifying.after(Event::AlertsEnded).is_err());
+        assert_eq!(State::Verifying.after(Event::Closed), Ok(State::Resolved));
+        assert_eq!(State::Recovered.after(Event::AlertsEnded), Ok(State::Resolved));
     }
 
     #[test]

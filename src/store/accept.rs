@@ -10,7 +10,7 @@ use sqlx::{Sqlite, Transaction};
 use super::{Closing, JobKind, Result, Store, StoreError, json, time, to_json};
 use crate::domain::alert::{Alert, AlertState, Symptom};
 use crate::domain::firing::{is_same_kind, name_of};
-use crate::domain::incident::{IncidentId, State};
+use crate::domain::incident::{Event, IncidentId, State};
 
 /// Where an alert came from, so that the answer goes there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -92,7 +92,8 @@ pub(super) async fn accept_in(
     let symptom = new.alert.symptom();
     let (accepted, joined) = match open_incident(transaction, new, symptom).await? {
         Some((id, State::Recovered)) if !asked_for => {
-            super::states::close_in(transaction, id, &Closing::because("it fires again"), now).await?;
+            let closing = Closing::because("it fires again");
+            super::states::close_in(transaction, id, Event::Closed, &closing, now).await?;
             (Accepted::Opened(open_new(transaction, new, symptom, Some(id), now).await?), None)
         }
         Some((id, state)) => {
@@ -116,8 +117,11 @@ pub(super) async fn accept_in(
     if asked_for {
         return Ok(accepted);
     }
+    let was_over = super::resolve::is_over(transaction, id).await?;
     let is_new = note_firing(transaction, id, &name_of(&new.alert)).await?;
-    if let Some(state) = joined.filter(|_| is_new) {
+    // What had ended and fires again after a rollback that did not help has not been looked at as it is now.
+    let joined = joined.filter(|state| is_new || (was_over && *state == State::NotRecovered));
+    if let Some(state) = joined {
         look_at_new_alert(transaction, id, state, (alert, &new.alert), now).await?;
     }
     Ok(accepted)

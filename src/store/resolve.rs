@@ -10,7 +10,7 @@ use super::accept::note;
 use super::{Closing, Doubt, Result, Store, StoreError};
 use crate::domain::alert::{Alert, AlertState};
 use crate::domain::firing::{self, Ended, Firing, name_of};
-use crate::domain::incident::IncidentId;
+use crate::domain::incident::{Event, IncidentId, State};
 
 /// An alert that resolved.
 #[derive(Debug, Clone)]
@@ -66,6 +66,31 @@ impl Store {
         transaction.commit().await?;
         Ok(Resolved::Incidents { closed, open })
     }
+
+    /// Closes an incident whose alerts have all ended; false where one fires still, or a person asked for it.
+    pub async fn close_if_over(&self, id: IncidentId, now: Timestamp) -> Result<bool> {
+        let mut transaction = self.begin().await?;
+        if !is_over(&mut transaction, id).await? {
+            return Ok(false);
+        }
+        let closing = Closing::because("the alert resolved");
+        let closed = super::states::close_in(&mut transaction, id, Event::Closed, &closing, now).await?;
+        transaction.commit().await?;
+        Ok(closed)
+    }
+}
+
+/// Whether alerts opened this incident, and all of them have ended.
+pub(super) async fn is_over(transaction: &mut Transaction<'static, Sqlite>, id: IncidentId) -> Result<bool> {
+    let over: Option<bool> = sqlx::query_scalar(
+        "SELECT requested_by IS NULL AND EXISTS (SELECT 1 FROM firing WHERE incident_id = ?1)
+                AND NOT EXISTS (SELECT 1 FROM firing WHERE incident_id = ?1 AND fires)
+         FROM incidents WHERE id = ?1",
+    )
+    .bind(id.0)
+    .fetch_optional(&mut **transaction)
+    .await?;
+    Ok(over == Some(true))
 }
 
 async fn firing_in(transaction: &mut Transaction<'static, Sqlite>) -> Result<Vec<Firing>> {
@@ -115,11 +140,16 @@ async fn end_firing(
         super::jobs::enqueue_headline(transaction, id, now).await?;
         return Ok(false);
     }
-    match super::states::close_in(transaction, id, &Closing::because("the alert resolved"), now).await {
+    let closing = Closing::because("the alert resolved");
+    match super::states::close_in(transaction, id, Event::AlertsEnded, &closing, now).await {
         Ok(closed) => Ok(closed),
-        // A change is under way: its own verification says how it ends.
-        Err(StoreError::Misfit(_)) => {
-            note(transaction, id, now, "the alert resolved while the change was under way").await?;
+        // A change is under way or was just made: its own verification says how it ends.
+        Err(StoreError::Misfit(misfit)) => {
+            let rest = match misfit.state {
+                State::Verifying => "whether the change helped is measured all the same",
+                _ => "a change is under way, and is finished first",
+            };
+            note(transaction, id, now, &format!("{name} resolved; {rest}")).await?;
             Ok(false)
         }
         Err(error) => Err(error),

@@ -67,7 +67,8 @@ impl Store {
     /// [`StoreError::Misfit`] where a change is under way.
     pub async fn close_incident(&self, id: IncidentId, reason: &str, now: Timestamp) -> Result<bool> {
         let mut transaction = self.begin().await?;
-        let closed = close_in(&mut transaction, id, &Closing::because(reason), now).await?;
+        let closing = Closing::because(reason);
+        let closed = close_in(&mut transaction, id, Event::Closed, &closing, now).await?;
         transaction.commit().await?;
         Ok(closed)
     }
@@ -84,16 +85,17 @@ impl Store {
         now: Timestamp,
     ) -> Result<Once<bool>> {
         let Some(mut transaction) = self.begin_once(delivery, now).await? else { return Ok(Once::Before) };
-        let closed = close_in(&mut transaction, id, closing, now).await?;
+        let closed = close_in(&mut transaction, id, Event::Closed, closing, now).await?;
         transaction.commit().await?;
         Ok(Once::Done(closed))
     }
 }
 
-/// Closes an incident within a transaction.
+/// Closes an incident by an event that ends one, within a transaction; false where it is closed already.
 pub(super) async fn close_in(
     transaction: &mut Transaction<'static, Sqlite>,
     id: IncidentId,
+    event: Event,
     closing: &Closing<'_>,
     now: Timestamp,
 ) -> Result<bool> {
@@ -101,7 +103,7 @@ pub(super) async fn close_in(
     if state == State::Resolved {
         return Ok(false);
     }
-    let next = state.after(Event::Closed)?;
+    let next = state.after(event)?;
     sqlx::query(
         "UPDATE incidents SET state = ?2, closed_at = ?3, close_reason = ?4, closed_by = ?5 WHERE id = ?1",
     )

@@ -67,6 +67,10 @@ pub async fn verify(bench: &Bench, approval: &str) -> anyhow::Result<Done> {
             // Said once, and looked at again later, until the incident closes: traffic may come back.
             Word::TooEarly => {
                 say(bench, &row, &format!("{purpose}/early"), None, &judgement.figures).await?;
+                // Where no alert fires any more, what fires next is another problem than the one that was measured.
+                if !taking_back && bench.store.close_if_over(row.id, now).await? {
+                    return Ok(Done::Finished);
+                }
                 return Ok(Done::Again(within));
             }
             _ if taking_back && !time_is_up => {
@@ -171,7 +175,7 @@ async fn take_effect(bench: &Bench, approval: &Approval) -> anyhow::Result<Resul
                 return Ok(Err(format!("The change is made and not in effect everywhere yet: {what}.")));
             }
             Err(error) => {
-                bench.metrics.dependency("aws", false);
+                bench.note_aws(false);
                 return Ok(Err(format!(
                     "Whether the change is in effect cannot be read at the moment: {error}."
                 )));
@@ -240,14 +244,14 @@ async fn look(bench: &Bench, row: &IncidentRow, since: jiff::Timestamp) -> anyho
         (Ok(fine), Err(_)) => [fine, Vec::new()],
         (Err(_), Ok(coarse)) => [Vec::new(), coarse],
         (Err(error), Err(_)) => {
-            bench.metrics.dependency("aws", false);
+            bench.note_aws(false);
             return Ok(Judgement {
                 word: Word::TooEarly,
                 figures: format!("The metrics cannot be read at the moment: {error}."),
             });
         }
     };
-    bench.metrics.dependency("aws", true);
+    bench.note_aws(true);
     let mut latest = None;
     for yardstick in &yardsticks {
         for series in &readings {

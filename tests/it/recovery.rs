@@ -9,10 +9,11 @@ use incident_commander::config::Period;
 use incident_commander::demo::aws::Identity;
 use incident_commander::demo::slack::Message;
 use incident_commander::demo::slack::workspace::id;
-use incident_commander::domain::incident::State as IncidentState;
+use incident_commander::domain::alert::Alert;
+use incident_commander::domain::incident::{IncidentId, State as IncidentState};
 use incident_commander::domain::recovery::Word;
 use incident_commander::domain::rollback::RollbackTarget;
-use incident_commander::store::Approval;
+use incident_commander::store::{Approval, Resolve, Resolved};
 use incident_commander::worker::Bench;
 use jiff::SignedDuration;
 
@@ -48,6 +49,50 @@ async fn a_recovery_is_told_once_with_its_figures() {
         assert!(said[0].text.contains(part), "{part}: {}", said[0].text);
     }
     assert_eq!(ward.of(&bench).await.judged, Some(Word::Recovered));
+}
+
+/// The alert that opened the incident resolves.
+async fn alert_resolves(bench: &Bench) -> Resolved {
+    let alert = Alert {
+        service: FUNCTION.into(),
+        at: bench.clock.now(),
+        metric: Some("5xx".into()),
+        value: None,
+        threshold: None,
+        severity: None,
+        alert_name: None,
+        source: None,
+    };
+    let resolve = Resolve { alert: &alert, services: vec![FUNCTION.into()], delivery: None, doubt: None };
+    bench.store.resolve(&resolve, bench.clock.now()).await.unwrap()
+}
+
+async fn state_of(bench: &Bench, incident: IncidentId) -> IncidentState {
+    bench.store.incident_row(incident).await.unwrap().unwrap().state
+}
+
+#[tokio::test]
+async fn an_alert_that_resolves_before_it_is_known_whether_the_change_helped_hides_no_recovery() {
+    let (ward, bench) = approved(|_| {}, 10).await;
+    let incident = ward.of(&bench).await.incident;
+    assert_eq!(state_of(&bench, incident).await, IncidentState::Verifying);
+    let resolved = alert_resolves(&bench).await;
+    assert_eq!(resolved, Resolved::Incidents { closed: vec![], open: vec![incident] });
+    ward.live(&bench, 6 * 60).await;
+    assert_eq!(ward.of(&bench).await.judged, Some(Word::Recovered));
+    assert_eq!((said(&ward).len(), state_of(&bench, incident).await), (1, IncidentState::Recovered));
+}
+
+#[tokio::test]
+async fn where_it_is_too_early_to_tell_and_no_alert_fires_any_more_the_incident_closes() {
+    let (ward, bench) = approved(|set| set.afterwards = |_| (0.0, 4.0), 10).await;
+    let incident = ward.of(&bench).await.incident;
+    alert_resolves(&bench).await;
+    ward.live(&bench, 6 * 60).await;
+    // Else the next trouble of the service would be told as a rollback that did not help.
+    assert_eq!(state_of(&bench, incident).await, IncidentState::Resolved);
+    let said = said(&ward);
+    assert!(said.len() == 1 && said[0].text.contains("Too early to tell"), "{said:?}");
 }
 
 #[tokio::test]

@@ -100,7 +100,10 @@ async fn a_change_under_way_is_not_closed_over_and_the_resolve_is_kept() {
     assert_eq!(ends(&store, &["checkout"], "").await, (vec![], vec![id]));
     assert_eq!(state(&store, id).await, State::RollingBack);
     let told = store.incident(id).await.unwrap().unwrap().timeline;
-    assert!(told.iter().any(|event| event.what.contains("while the change was under way")), "{told:?}");
+    assert!(
+        told.iter().any(|event| event.what.contains("a change is under way, and is finished first")),
+        "{told:?}"
+    );
 }
 
 #[tokio::test]
