@@ -605,4 +605,32 @@ mod tests {
     fn a_secret_is_never_printed() {
         assert_eq!(format!("{:?}", Secret::Value("xoxb-1".into())), "Secret(…)");
     }
+
+    #[test]
+    fn whoever_is_reached_from_other_machines_has_an_alert_token() {
+        let settings = |listen: &str, alert_token: Option<Secret>| {
+            let settings = Settings {
+                config: Config::default(),
+                database_url: String::new(),
+                listen: listen.parse().unwrap(),
+                slack_bot_token: None,
+                slack_signing_secret: None,
+                slack_app_token: None,
+                slack_api_url: None,
+                aws_endpoint_url: None,
+                aws_credentials: None,
+                alert_token,
+                public_url: None,
+            };
+            settings.check()
+        };
+        for beyond in ["0.0.0.0:3000", "[::]:3000", "10.0.0.7:3000", "[2001:db8::7]:3000"] {
+            let refused = settings(beyond, None).unwrap_err().to_string();
+            assert!(refused.contains(beyond) && refused.contains("COMMANDER_ALERT_TOKEN"), "{refused}");
+            assert!(settings(beyond, Some(Secret::Value("t0ken".into()))).is_ok(), "{beyond}");
+        }
+        for here in ["127.0.0.1:3000", "[::1]:3000"] {
+            assert!(settings(here, None).is_ok(), "{here}");
+        }
+    }
 }

@@ -95,7 +95,7 @@ impl Peer {
 pub(super) async fn token(State(edge): Shared, request: Request, next: Next) -> Response {
     let route = if request.uri().path().starts_with("/incidents") { "incidents" } else { "alert" };
     let needed = "an Authorization header with the right bearer token is needed";
-    if let Err(refused) = let_in(&edge, &request, [bearer(request.headers())], (route, needed)) {
+    if let Err((refused, _)) = let_in(&edge, &request, [bearer(request.headers())], (route, needed)) {
         return refused;
     }
     bounded(request, next, BODY_MAX, None).await
@@ -139,7 +139,7 @@ pub(super) async fn logs(State(edge): Shared, request: Request, next: Next) -> R
     let needed = "the access key is not the alert token";
     match let_in(&edge, &request, given, ("logs", needed)) {
         Ok(()) => bounded_to(request, next, LOGS_BODY_MAX, None).await,
-        Err(refused) => super::logs::refused(&edge, request.headers(), &refused, needed),
+        Err((refused, why)) => super::logs::refused(&edge, request.headers(), &refused, why),
     }
 }
 
@@ -202,29 +202,30 @@ fn bearer(headers: &HeaderMap) -> &str {
 }
 
 /// Lets through whoever carries the token. Where none is configured, the listener is reached from this machine alone,
-/// and a page in a browser on it is still a stranger: browsers say so.
+/// and a page in a browser on it is still a stranger: browsers say so. Else the answer, and what it says.
 fn let_in<const N: usize>(
     edge: &Edge,
     request: &Request,
     given: [&str; N],
-    (route, needed): (&'static str, &str),
-) -> Result<(), Response> {
+    (route, needed): (&'static str, &'static str),
+) -> Result<(), (Response, &'static str)> {
     let peer = Peer::of(request);
     let Some(secret) = &edge.alert_token else {
         return match foreign(request, &edge.public_url) {
-            Some(why) => Err(edge.refuse(peer, route, StatusCode::FORBIDDEN, why)),
+            Some(why) => Err((edge.refuse(peer, route, StatusCode::FORBIDDEN, why), why)),
             None => Ok(()),
         };
     };
     let token = secret.read().map_err(|failure| {
         tracing::error!(error = %failure, "the alert token cannot be read");
-        error(StatusCode::INTERNAL_SERVER_ERROR, "the token is not readable here")
+        let why = "the token is not readable here";
+        (error(StatusCode::INTERNAL_SERVER_ERROR, why), why)
     })?;
     let is_token = |given: &&str| bool::from(given.as_bytes().ct_eq(token.as_bytes()));
     if !token.is_empty() && given.iter().any(is_token) {
         Ok(())
     } else {
-        Err(edge.refuse(peer, route, StatusCode::UNAUTHORIZED, needed))
+        Err((edge.refuse(peer, route, StatusCode::UNAUTHORIZED, needed), needed))
     }
 }
 

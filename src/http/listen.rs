@@ -1,7 +1,7 @@
 //! The listener: how many connections, how much of a request's head, and for how long it is waited for.
 //!
 //! The rule that is not obvious: whoever sends a head byte by byte is cut off by time, and whoever opens connections
-//! and sends nothing by the same. The number of connections is bounded below what the system lets a process open.
+//! and sends nothing, or reads nothing of his answer, by the same. The number of connections is bounded below what the system lets a process open.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,13 +15,15 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 
 /// Most systems let a process open 1,024 files; the database, Slack and AWS need some of them.
 const CONNECTIONS: usize = 768;
-/// A head that is not whole by then is given up; so is a connection on which nothing more is asked.
-const HEAD_WITHIN: Duration = Duration::from_secs(30);
+/// A head that is not whole by then is given up; so is a connection on which nothing more is asked, or of whose answer
+/// nothing is taken.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// The request line and all headers together. Slack's and SNS's have below 2 kB.
 const HEAD_MAX: usize = 32 * 1024;
 const HEADERS_MAX: usize = 64;
@@ -32,12 +34,12 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     pub connections: usize,
-    pub head_within: Duration,
+    pub patience: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: CONNECTIONS, head_within: HEAD_WITHIN }
+        Self { connections: CONNECTIONS, patience: PATIENCE }
     }
 }
 
@@ -66,7 +68,7 @@ pub async fn serve(
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.head_within)
+        .header_read_timeout(limits.patience)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_MAX);
     loop {
@@ -91,7 +93,11 @@ pub async fn serve(
             Ok(service) => TowerToHyperService::new(service),
             Err(never) => match never {},
         };
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+        let mut stream = TimeoutStream::new(stream);
+        // Reading is timed by hyper, but while an answer cannot be written it reads nothing.
+        stream.set_write_timeout(Some(limits.patience));
+        let stream = TokioIo::new(Box::pin(stream));
+        let connection = builder.serve_connection_with_upgrades(stream, service).into_owned();
         let connection = graceful.watch(connection);
         let open = connections.clone();
         open.0.fetch_add(1, Ordering::Relaxed);
@@ -131,7 +137,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let (stop, open) = (CancellationToken::new(), Connections::default());
         let router = Router::new().route("/", get(|| async { "here" }));
-        let limits = Limits { head_within: Duration::from_millis(200), ..Limits::default() };
+        let limits = Limits { patience: Duration::from_millis(200), ..Limits::default() };
         let served = tokio::spawn(serve(listener, router, limits, open.clone(), stop.clone()));
         let whole = answer(address, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
         assert!(whole.starts_with("HTTP/1.1 200") && whole.ends_with("here"), "{whole}");
@@ -147,5 +153,26 @@ mod tests {
         stop.cancel();
         served.await.unwrap();
         assert_eq!(open.open(), 0, "no connection outlives the listener");
+    }
+
+    #[tokio::test]
+    async fn who_takes_nothing_of_his_answer_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, open) = (CancellationToken::new(), Connections::default());
+        // More than the system keeps for somebody who does not read.
+        let router = Router::new().route("/", get(|| async { vec![b'x'; 64 * 1024 * 1024] }));
+        let limits = Limits { patience: Duration::from_millis(200), ..Limits::default() };
+        let served = tokio::spawn(serve(listener, router, limits, open.clone(), stop.clone()));
+        let mut silent = TcpStream::connect(address).await.unwrap();
+        silent.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        for is_open in [true, false] {
+            while (open.open() > 0) != is_open {
+                tokio::task::yield_now().await;
+            }
+        }
+        drop(silent);
+        stop.cancel();
+        served.await.unwrap();
     }
 }

@@ -17,8 +17,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
-use axum::http::{StatusCode, header};
-use axum::middleware::from_fn_with_state;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
@@ -82,7 +82,8 @@ pub fn router(edge: Edge) -> Router {
     let open = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(health::ready))
-        .route("/metrics", get(health::metrics));
+        .route("/metrics", get(health::metrics))
+        .layer(map_response(async |answer| last(answer)));
     let mut router = tokened.merge(from_sns).merge(lines).merge(open);
     if edge.slack_signing_secret.is_some() {
         let from_slack = Router::new()
@@ -92,7 +93,15 @@ pub fn router(edge: Edge) -> Router {
             .route_layer(from_fn_with_state(edge.clone(), gate::slack));
         router = router.merge(from_slack);
     }
-    router.with_state(edge)
+    let unless_well =
+        async |answer: Response| if answer.status().is_success() { answer } else { last(answer) };
+    router.layer(map_response(unless_well)).with_state(edge)
+}
+
+/// Nothing follows on this connection: a stranger would hold its place, asking now and then.
+fn last(mut answer: Response) -> Response {
+    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    answer
 }
 
 type Shared = State<Arc<Edge>>;

@@ -73,7 +73,7 @@ pub(super) async fn commands(State(edge): Shared, peer: Peer, headers: HeaderMap
     let unsigned = Some(&body).filter(|body| body.len() <= UNSIGNED_MAX);
     let unsigned = unsigned.and_then(|body| std::str::from_utf8(body).ok()).map(url_decode);
     if inbound::read_command(&unsigned.unwrap_or_default()) == CommandBody::SslCheck {
-        return StatusCode::OK.into_response();
+        return super::last(StatusCode::OK.into_response());
     }
     let body = match verified(&edge, &headers, &body) {
         Ok(body) => body,

@@ -19,9 +19,11 @@ pub(super) async fn receive(State(edge): Shared, peer: Peer, body: Bytes) -> Res
     };
     let envelope = match inbox.open(&body, edge.desk.clock.now()).await {
         Ok(envelope) => envelope,
-        // Not the sender's fault.
+        // Not Amazon's fault; a stranger who names certificates that are not there fills no log with it.
         Err(refused @ Refused::Certificate(_)) => {
-            tracing::warn!(reason = %refused, "a message to /aws/sns cannot be verified now");
+            if edge.failures.allow(peer.0, tokio::time::Instant::now()) {
+                tracing::warn!(reason = %refused, "a message to /aws/sns cannot be verified now");
+            }
             return error(StatusCode::SERVICE_UNAVAILABLE, &refused.to_string());
         }
         Err(refused) => {

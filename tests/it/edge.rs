@@ -2,6 +2,8 @@
 
 use incident_commander::config::Secret;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::house::House;
 
@@ -135,6 +137,32 @@ async fn health_readiness_and_metrics_need_no_token() {
         text.lines().all(|line| line.starts_with('#') || line.starts_with("incident_commander_")),
         "{text}"
     );
+}
+
+/// How many of two requests on one connection are answered.
+async fn answered(house: &House, asks: &str, header: &str) -> usize {
+    let mut stream = TcpStream::connect(house.url.trim_start_matches("http://")).await.unwrap();
+    let request = |more: &str| format!("{asks} HTTP/1.1\r\nHost: localhost\r\n{header}{more}\r\n");
+    // Whoever keeps the connection is told to end it after the second.
+    let both = request("") + &request("Connection: close\r\n");
+    stream.write_all(both.as_bytes()).await.unwrap();
+    let mut answers = Vec::new();
+    drop(stream.read_to_end(&mut answers).await);
+    String::from_utf8_lossy(&answers).matches("HTTP/1.1 ").count()
+}
+
+#[tokio::test]
+async fn who_is_not_known_asks_once_on_a_connection() {
+    let house = House::open(|settings| settings.alert_token = Some(Secret::Value("t0ken".into()))).await;
+    for asks in
+        ["GET /healthz", "GET /readyz", "GET /metrics", "POST /alert", "POST /slack/events", "GET /nowhere"]
+    {
+        assert_eq!(answered(&house, asks, "").await, 1, "{asks}");
+    }
+    let request = house.client.post(format!("{}/alert", house.url)).bearer_auth("t0ken").body(ALERT);
+    assert_eq!(House::answer(request).await.0, 202);
+    let known = answered(&house, "GET /incidents/INC-1", "Authorization: Bearer t0ken\r\n").await;
+    assert_eq!(known, 2, "who is known needs no new connection for the next");
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ use crate::roots;
 
 /// Amazon's certificates have about 2 kB.
 const CERTIFICATE_MAX: usize = 64 * 1024;
+/// For a turn, and then for the fetch: SNS gives up after 15 s (docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html).
 const FETCH_WITHIN: Duration = Duration::from_secs(5);
 /// Called without credentials, so no policy names it.
 const CONFIRM: &str = "ConfirmSubscription of SNS";
@@ -124,7 +125,10 @@ impl Inbox {
         if let Some(known) = known() {
             return Ok(known);
         }
-        let _turn = self.fetches.acquire().await.map_err(|error| Refused::Certificate(error.to_string()))?;
+        let turn = tokio::time::timeout(FETCH_WITHIN, self.fetches.acquire()).await;
+        let _turn = turn
+            .map_err(|_| Refused::Certificate("too many certificates are fetched at once".to_owned()))?
+            .map_err(|error| Refused::Certificate(error.to_string()))?;
         // Somebody before us in the queue may have fetched it.
         if let Some(known) = known() {
             return Ok(known);
