@@ -65,14 +65,17 @@ impl ReadError {
                     of_message(action, message)
                 }
             }
-            SdkError::ResponseError(_) => Self::Unreadable { action, message: chain(error) },
+            SdkError::ResponseError(failed) => match failed.raw().status().as_u16() {
+                status @ 500.. => without_code(action, status),
+                _ => Self::Unreadable { action, message: chain(error) },
+            },
             SdkError::ServiceError(refused) => {
                 let code = refused.err().code().unwrap_or_default().to_owned();
                 let message = refused.err().message().unwrap_or_default().to_owned();
-                if code.is_empty() {
-                    Self::Unreadable { action, message: chain(error) }
-                } else {
-                    of_code(action, refused.raw().status().as_u16(), code, message)
+                match refused.raw().status().as_u16() {
+                    status if !code.is_empty() => of_code(action, status, code, message),
+                    status @ 500.. => without_code(action, status),
+                    _ => Self::Unreadable { action, message: chain(error) },
                 }
             }
             _ => of_message(action, chain(error)),
@@ -167,6 +170,11 @@ pub(super) fn of_code(action: String, status: u16, code: String, message: String
         _ if status >= 500 || is_internal(&code) => ReadError::Failing { action, code, message },
         _ => ReadError::Refused { action, code, message },
     }
+}
+
+/// An answer of 500 and above that says no more: mostly of something in front of AWS, or of AWS's own front.
+pub(super) fn without_code(action: String, status: u16) -> ReadError {
+    ReadError::Failing { action, code: format!("HTTP {status}"), message: "without an error code".to_owned() }
 }
 
 fn is_internal(code: &str) -> bool {

@@ -22,7 +22,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::breakers;
-use super::errors::{ReadError, of_code};
+use super::errors::{ReadError, of_code, without_code};
 use super::ledger;
 use super::pace::Limits;
 use super::partition::Partition;
@@ -238,10 +238,11 @@ fn refusal(asked: &Asked, status: u16, kind: Option<String>, body: &[u8]) -> Rea
         Err(_) => (element(&text, "Code"), element(&text, "Message")),
     };
     let code = kind.unwrap_or(code).rsplit('#').next().unwrap_or_default().to_owned();
-    if code.is_empty() {
-        return unreadable(asked, format!("HTTP {status} without an error code"));
+    match status {
+        _ if !code.is_empty() => of_code(asked.action.to_owned(), status, code, message),
+        500.. => without_code(asked.action.to_owned(), status),
+        _ => unreadable(asked, format!("HTTP {status} without an error code")),
     }
-    of_code(asked.action.to_owned(), status, code, message)
 }
 
 /// The text of the first element of a name.
@@ -276,6 +277,7 @@ mod tests {
             refusal(&ASKED, 429, kind, br#"{"Message": "m"}"#),
             ReadError::Throttled { action: action() }
         );
-        assert!(matches!(refusal(&ASKED, 502, None, b"<html>"), ReadError::Unreadable { .. }));
+        assert!(matches!(refusal(&ASKED, 502, None, b"<html>"), ReadError::Failing { .. }));
+        assert!(matches!(refusal(&ASKED, 404, None, b"<html>"), ReadError::Unreadable { .. }));
     }
 }

@@ -10,7 +10,7 @@ const PAUSE_MS: i64 = 5_000;
 const PAUSE_MAX_MS: i64 = 60_000;
 /// Whom nobody called for so long may answer again for all that is known. An outage that lasts is noticed by whoever works
 /// on an incident, every minute; half of what the alert rule of `deploy/` waits for.
-const KNOWN_FOR_MS: i64 = 300_000;
+pub const KNOWN_FOR_MS: i64 = 300_000;
 
 /// Opens after some calls in a row without an answer, lets nobody through for a while, and closes with the first answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -14,6 +14,7 @@ use serde_json::{Map, json};
 use tokio::sync::watch;
 
 use super::{Edge, Shared};
+use crate::domain::breaker::KNOWN_FOR_MS;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Measured;
 
@@ -92,23 +93,30 @@ pub(super) async fn ready(State(edge): Shared) -> Response {
     let is_ready = trouble.is_none() && workers;
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     note_aws(&edge);
-    let undelivered = edge.desk.store.undelivered().await.unwrap_or_default();
-    let undelivered: Map<_, _> =
-        undelivered.into_iter().map(|(cause, count)| (cause.as_str().to_owned(), json!(count))).collect();
     let mut body = json!({
         "database": trouble.is_none(),
         "workers": workers,
         "down": edge.metrics.dependencies_down(),
-        "undelivered": undelivered,
     });
+    // Not known is not nothing.
+    if let Ok(undelivered) = edge.desk.store.undelivered().await {
+        body["undelivered"] = undelivered
+            .into_iter()
+            .map(|(cause, count)| (cause.as_str().to_owned(), json!(count)))
+            .collect::<Map<_, _>>()
+            .into();
+    }
     if let Some(trouble) = trouble {
         body["database_says"] = json!(trouble);
     }
     (status, axum::Json(body)).into_response()
 }
 
-/// Which services of AWS answer is known to whoever calls them, and asked for when somebody wants to know.
+/// Which services of AWS answer is known to whoever calls them, and asked for when somebody wants to know. What nobody
+/// called for long is not told as down, by a change as by a reading.
 fn note_aws(edge: &Edge) {
+    let known_for = SignedDuration::from_millis(KNOWN_FOR_MS);
+    edge.metrics.forget_outages(known_for, edge.desk.clock.now());
     for (service, answers) in edge.aws.answering() {
         edge.metrics.dependency(service, answers);
     }

@@ -10,6 +10,8 @@ mod traces;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use jiff::{SignedDuration, Timestamp};
+
 pub use self::logs::log_to_stderr;
 pub use self::names::{Kind, METRICS, Metric, PREFIX, metric};
 pub use self::traces::Traces;
@@ -47,8 +49,16 @@ impl Measured {
 pub struct Metrics {
     counters: Mutex<BTreeMap<Key, u64>>,
     durations: Mutex<BTreeMap<Key, Histogram>>,
-    /// Dependencies that were called, and whether they did not answer last time.
-    down: Mutex<BTreeMap<&'static str, bool>>,
+    /// Dependencies that were called, and what became of it.
+    dependencies: Mutex<BTreeMap<&'static str, Dependency>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Dependency {
+    /// It did not answer last time.
+    down: bool,
+    /// When that was, where nobody may ask it for long; `None` where it is asked until it answers.
+    asked_at: Option<Timestamp>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -82,13 +92,27 @@ impl Metrics {
         histogram.count += 1;
     }
 
-    /// Notes whether a dependency (`slack`, `aws`) answered last time.
+    /// Notes whether a dependency that is asked until it answers (`slack`) did so last time.
     pub fn dependency(&self, name: &'static str, up: bool) {
-        lock(&self.down).insert(name, !up);
+        lock(&self.dependencies).insert(name, Dependency { down: !up, asked_at: None });
+    }
+
+    /// Notes whether a dependency that is asked now and then (`aws`, for an approved change) answered last time.
+    pub fn dependency_at(&self, name: &'static str, up: bool, now: Timestamp) {
+        lock(&self.dependencies).insert(name, Dependency { down: !up, asked_at: Some(now) });
+    }
+
+    /// What did not answer and was not asked for longer than `known_for` counts as up: nobody knows better.
+    pub fn forget_outages(&self, known_for: SignedDuration, now: Timestamp) {
+        for dependency in lock(&self.dependencies).values_mut() {
+            // Either way: a clock that was ahead may have been put right.
+            dependency.down &= dependency.asked_at.is_none_or(|at| now.duration_since(at).abs() <= known_for);
+        }
     }
 
     pub fn dependencies_down(&self) -> Vec<String> {
-        lock(&self.down).iter().filter(|(_, down)| **down).map(|(name, _)| (*name).to_owned()).collect()
+        let dependencies = lock(&self.dependencies);
+        dependencies.iter().filter(|(_, one)| one.down).map(|(name, _)| (*name).to_owned()).collect()
     }
 
     /// The exposition format of Prometheus, version 0.0.4. `measured` is what is counted elsewhere.
@@ -107,8 +131,8 @@ impl Metrics {
             let kind = metric(name).map_or(Kind::Gauge, |metric| metric.kind);
             page.sample(name, kind, label, &value.to_string());
         }
-        for (name, down) in lock(&self.down).iter() {
-            page.sample("dependency_down", Kind::Gauge, name, if *down { "1" } else { "0" });
+        for (name, dependency) in lock(&self.dependencies).iter() {
+            page.sample("dependency_down", Kind::Gauge, name, if dependency.down { "1" } else { "0" });
         }
         page.sample("build_info", Kind::Gauge, env!("CARGO_PKG_VERSION"), "1");
         page.text()
@@ -257,5 +281,23 @@ mod tests {
         metrics.dependency("slack", true);
         assert!(metrics.dependencies_down().is_empty());
         assert!(metrics.render(&[]).contains("incident_commander_dependency_down{dependency=\"slack\"} 0\n"));
+    }
+
+    #[test]
+    fn an_outage_is_forgotten_where_nobody_asks_any_more_and_only_there() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let metrics = Metrics::default();
+        metrics.dependency("slack", false);
+        metrics.dependency_at("aws", false, at(100));
+        let minute = SignedDuration::from_mins(1);
+        for second in [40, 160] {
+            metrics.forget_outages(minute, at(second));
+            assert_eq!(metrics.dependencies_down(), ["aws", "slack"]);
+        }
+        metrics.forget_outages(minute, at(161));
+        assert_eq!(metrics.dependencies_down(), ["slack"]);
+        metrics.dependency_at("aws", false, at(100));
+        metrics.forget_outages(minute, at(39));
+        assert_eq!(metrics.dependencies_down(), ["slack"], "the clock was ahead");
     }
 }

@@ -85,6 +85,11 @@ impl Bench {
     pub fn aws_of(&self, service: &str) -> &Clients {
         self.aws.at(&place_of(&self.settings.config, service))
     }
+
+    /// Whether AWS answered what an approved change asked of it.
+    fn note_aws(&self, answered: bool) {
+        self.metrics.dependency_at("aws", answered, self.clock.now());
+    }
 }
 
 /// How a step ends, short of a failure.

@@ -249,7 +249,7 @@ async fn look_and_send(bench: &Bench, approval: &Approval) -> anyhow::Result<Ste
         Err(Obstacle::Unreadable { error }) => {
             // Nothing left yet: it is tried again until the approval expires.
             tracing::warn!(incident = %approval.incident, %error, "cannot look before the change");
-            bench.metrics.dependency("aws", false);
+            bench.note_aws(false);
             Ok(Step::Open(ASK_AGAIN))
         }
         Err(obstacle) => Ok(Step::moved(Effect::NotMade, format!("Nothing was changed: {obstacle}."))),
@@ -291,7 +291,12 @@ async fn send(bench: &Bench, approval: &Approval) -> anyhow::Result<Step> {
     let incident = approval.incident.to_string();
     let span = tracing::error_span!("change", incident, call = plan.target.call());
     let outcome = rollback::apply(aws, &writer, &plan.target, deadline).instrument(span).await;
-    bench.metrics.dependency("aws", !matches!(outcome, Outcome::Unknown { .. }));
+    let answered = match &outcome {
+        Outcome::Unknown { .. } => false,
+        Outcome::Refused { error } => !error.may_pass(),
+        Outcome::Applied | Outcome::Moved { .. } | Outcome::NotSupported { .. } => true,
+    };
+    bench.note_aws(answered);
     bench.fail_points.pass(Point::Answered).await;
     let answer = if approval.sent_at.is_some() { answer(&outcome).of_second() } else { answer(&outcome) };
     let answered = What::Answered { call, answer: in_words(&answer) };
@@ -366,7 +371,7 @@ async fn see(bench: &Bench, approval: &Approval) -> anyhow::Result<(Seen, String
     };
     if seen == Seen::Unreadable {
         tracing::warn!(incident = %approval.incident, told, "cannot read back what became of a change");
-        bench.metrics.dependency("aws", false);
+        bench.note_aws(false);
     }
     Ok((seen, told))
 }

@@ -220,7 +220,7 @@ async fn counted(
     let (earlier, current) = match read {
         (Ok(earlier), Ok(current)) => (earlier, current),
         (Err(error), _) | (_, Err(error)) => {
-            bench.metrics.dependency("aws", false);
+            bench.note_aws(false);
             tracing::warn!(incident = %approval.incident, %error, "what was counted in a test cannot be read");
             if since_end < COUNTED_NEVER {
                 return Ok(Err(READ_AGAIN));

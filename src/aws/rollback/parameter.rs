@@ -138,7 +138,7 @@ async fn current(clients: &Clients, name: &str, deadline: Instant) -> Result<Par
     let call = clients.ssm.get_parameter().name(name);
     match within(deadline, action, call.send()).await {
         Ok(answer) => answer.parameter().cloned().ok_or_else(missing),
-        Err(ReadError::Refused { code, .. }) if code == "ParameterNotFound" => Err(missing()),
+        Err(ReadError::NotFound { .. }) => Err(missing()),
         Err(error) => Err(error),
     }
 }
