@@ -198,7 +198,7 @@ impl Common {
 /// Where there is none, with what would name it: whoever types this is seldom in the service's environment.
 async fn open_beside(database_url: &str) -> anyhow::Result<Store> {
     Store::open_beside(database_url).await.map_err(|error| match error {
-        StoreError::Open { path, .. } => anyhow::anyhow!(
+        StoreError::Open { path, why } if why.kind() == std::io::ErrorKind::NotFound => anyhow::anyhow!(
             "there is no database {path}: name the one that `serve` works with by DATABASE_URL or --database-url"
         ),
         other => other.into(),
@@ -230,7 +230,7 @@ fn evaluate(args: &EvalArgs) -> anyhow::Result<()> {
     match args.format {
         Format::Text => print!("{}", eval::text(&board, left_out.as_ref())),
         Format::Json => {
-            println!("{}", serde_json::to_string_pretty(&eval::json(&board, left_out.as_ref()))?);
+            println!("{}", crate::report::json(&eval::json(&board, left_out.as_ref()))?);
         }
     }
     Ok(())

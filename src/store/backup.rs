@@ -18,7 +18,7 @@ impl Store {
     /// # Errors
     /// Where the target exists or cannot be written, or the copy does not hold.
     pub async fn back_up(&self, target: &Path) -> Result<()> {
-        let failed = |source: std::io::Error| StoreError::Copy { path: target.display().to_string(), source };
+        let failed = |why: std::io::Error| StoreError::Copy { path: target.display().to_string(), why };
         if target.exists() {
             return Err(failed(std::io::ErrorKind::AlreadyExists.into()));
         }

@@ -69,6 +69,8 @@ const LOG_BYTES_KEPT: &str = "67108864";
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
+/// What keeps the database from doing its work. Each says the whole of it, so that none has a source that would be told
+/// a second time.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error(
@@ -77,10 +79,10 @@ pub enum StoreError {
     InUse { path: String },
     #[error("DATABASE_URL {url:?} is not a SQLite URL such as sqlite://incident-commander.db")]
     Url { url: String },
-    #[error("cannot open the database {path}: {source}")]
-    Open { path: String, source: std::io::Error },
+    #[error("cannot open the database {path}: {why}")]
+    Open { path: String, why: std::io::Error },
     #[error("the database: {0}")]
-    Sql(#[source] sqlx::Error),
+    Sql(sqlx::Error),
     /// Nothing more fits; what was acknowledged is safe.
     #[error("the disk is full, or the database may not grow")]
     Full,
@@ -89,13 +91,16 @@ pub enum StoreError {
     Locked,
     /// The disk does not do what it is told.
     #[error("the disk fails: {0}")]
-    Disk(#[source] sqlx::Error),
-    #[error("{path} cannot be written: {source}")]
-    Copy { path: String, source: std::io::Error },
+    Disk(sqlx::Error),
+    /// More is asked of it at once than it has connections for.
+    #[error("every connection to the database was taken for longer than anybody waits for one")]
+    Crowded,
+    #[error("{path} cannot be written: {why}")]
+    Copy { path: String, why: std::io::Error },
     #[error("the database is of version {found}, and this program knows {known}: {}", advice(*.found, *.known))]
     Version { found: i64, known: i64 },
     #[error("the database could not be migrated: {0}")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    Migrate(sqlx::migrate::MigrateError),
     #[error("the database holds something unreadable: {0}")]
     Content(String),
     #[error(transparent)]
@@ -120,6 +125,9 @@ const SQLITE_FULL: u32 = 13;
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
+        if matches!(error, sqlx::Error::PoolTimedOut) {
+            return Self::Crowded;
+        }
         let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
         match code.map(|code| code & 0xff) {
             Some(SQLITE_FULL) => Self::Full,
@@ -133,7 +141,7 @@ impl From<sqlx::Error> for StoreError {
 impl StoreError {
     /// Whether nothing can be written at the moment, whoever tries: the same is tried again and counts as no failure.
     pub fn is_of_the_moment(&self) -> bool {
-        matches!(self, Self::Full | Self::Locked | Self::Disk(_))
+        matches!(self, Self::Full | Self::Locked | Self::Disk(_) | Self::Crowded)
     }
 }
 
@@ -166,12 +174,12 @@ impl Store {
         let path = path_of(url)?;
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder)
-                .map_err(|source| StoreError::Open { path: path.display().to_string(), source })?;
+                .map_err(|why| StoreError::Open { path: path.display().to_string(), why })?;
         }
         let lock = take_lock(&whole_path(&path)?)?;
         let store = Self::connect(url, Some(lock)).await?;
         store.refuse_a_newer_one().await?;
-        MIGRATIONS.run(&store.writer).await?;
+        MIGRATIONS.run(&store.writer).await.map_err(StoreError::Migrate)?;
         Ok(store)
     }
 
@@ -182,8 +190,8 @@ impl Store {
     pub async fn open_beside(url: &str) -> Result<Self> {
         let path = path_of(url)?;
         if !path.exists() {
-            let source = std::io::Error::from(std::io::ErrorKind::NotFound);
-            return Err(StoreError::Open { path: path.display().to_string(), source });
+            let why = std::io::Error::from(std::io::ErrorKind::NotFound);
+            return Err(StoreError::Open { path: path.display().to_string(), why });
         }
         Self::connect(url, None).await
     }
@@ -297,7 +305,7 @@ fn whole_path(path: &Path) -> Result<PathBuf> {
         }
         path.canonicalize()
     };
-    made().map_err(|source| StoreError::Open { path: path.display().to_string(), source })
+    made().map_err(|why| StoreError::Open { path: path.display().to_string(), why })
 }
 
 /// Whether no transaction is under way on the writer's connection, which comes back from whoever wrote. Where COMMIT
@@ -321,14 +329,14 @@ fn take_lock(database: &Path) -> Result<std::fs::File> {
         .truncate(false)
         .write(true)
         .open(&path)
-        .map_err(|source| StoreError::Open { path: path.display().to_string(), source })?;
+        .map_err(|why| StoreError::Open { path: path.display().to_string(), why })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => {
             Err(StoreError::InUse { path: database.display().to_string() })
         }
-        Err(std::fs::TryLockError::Error(source)) => {
-            Err(StoreError::Open { path: path.display().to_string(), source })
+        Err(std::fs::TryLockError::Error(why)) => {
+            Err(StoreError::Open { path: path.display().to_string(), why })
         }
     }
 }

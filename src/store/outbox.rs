@@ -429,10 +429,12 @@ impl Store {
         Ok(found.map(Option::unwrap_or_default))
     }
 
-    /// It is not tried again: Slack will never take it as it is, or somebody deleted it.
-    pub async fn give_up(&self, parcel: &Parcel, cause: Cause, error: &str) -> Result<()> {
+    /// It is not tried again: Slack will never take it as it is, or somebody deleted it. Where it is not certain that the
+    /// last attempt failed, whoever tries it again all the same looks for it first.
+    pub async fn give_up(&self, parcel: &Parcel, cause: Cause, is_certain: bool, error: &str) -> Result<()> {
         sqlx::query(
-            "UPDATE outbox SET state = ?2, cause = ?3, error = ?4, leased_until = NULL, sending = ?5, image = NULL
+            "UPDATE outbox SET state = ?2, cause = ?3, error = ?4, leased_until = NULL, image = NULL,
+                    sending = CASE WHEN ?6 THEN ?5 ELSE sending END
              WHERE id = ?1",
         )
         .bind(parcel.id)
@@ -440,6 +442,7 @@ impl Store {
         .bind(cause.as_str())
         .bind(error)
         .bind(parcel.sent_before)
+        .bind(is_certain)
         .execute(&self.writer)
         .await?;
         Ok(())

@@ -65,9 +65,11 @@ impl Store {
                 }
             }
             // None of them is the reason, and each for itself would wait as long again.
-            Err(StoreError::Locked) => {
+            Err(error @ (StoreError::Locked | StoreError::Crowded)) => {
+                let is_locked = matches!(error, StoreError::Locked);
                 for one in batch {
-                    drop(one.tell.send(Err(StoreError::Locked)));
+                    let error = if is_locked { StoreError::Locked } else { StoreError::Crowded };
+                    drop(one.tell.send(Err(error)));
                 }
             }
             // One of them may be the reason: each for itself.

@@ -381,7 +381,7 @@ async fn note_failure(
         );
         // Told before it is given up, so that whoever ends in between tells it again.
         report::owner_not_reached(bench, &parcel.key, &said).await?;
-        return bench.store.give_up(parcel, cause, &said).await;
+        return bench.store.give_up(parcel, cause, is_certain, &said).await;
     }
     let exponent = u32::try_from(parcel.attempts.clamp(1, 16) - 1).unwrap_or(0);
     let wait = (BACK_OFF * 2i32.saturating_pow(exponent)).min(BACK_OFF_MAX);

@@ -125,7 +125,7 @@ async fn what_slack_refused_is_told_by_its_cause_and_in_nobodys_words() {
         store.owe(&owed, bot.bench.clock.now()).await.unwrap();
         let candidate = store.candidates(bot.bench.clock.now()).await.unwrap().remove(0);
         let parcel = store.lease(&candidate, bot.bench.clock.now()).await.unwrap().unwrap();
-        store.give_up(&parcel, UndeliveredCause::Place, "canary says channel_not_found").await.unwrap();
+        store.give_up(&parcel, UndeliveredCause::Place, true, "canary says channel_not_found").await.unwrap();
     }
     let (_, ready) = bot.get("/readyz").await;
     assert_eq!(ready["undelivered"], json!({ "place": 2 }), "{ready}");

@@ -109,7 +109,7 @@ async fn a_message_that_slack_refused_is_tried_again_too() {
     store.owe(&owed, noon()).await.unwrap();
     let candidate = store.candidates(noon()).await.unwrap().remove(0);
     let parcel = store.lease(&candidate, noon()).await.unwrap().unwrap();
-    store.give_up(&parcel, UndeliveredCause::Place, "channel_not_found").await.unwrap();
+    store.give_up(&parcel, UndeliveredCause::Place, true, "channel_not_found").await.unwrap();
     assert_eq!(store.put_aside().await.unwrap()[0].id, "mute/1");
     assert!(store.retry("mute/1", noon()).await.unwrap());
     assert_eq!(store.candidates(noon()).await.unwrap().len(), 1);
@@ -317,4 +317,11 @@ async fn a_held_alert_outlives_nothing_but_the_retention() {
     assert_eq!((store.mutes(false).await.unwrap().len(), store.mutes(true).await.unwrap().len()), (0, 1));
     store.prune(retention, noon() + retention * 2).await.unwrap();
     assert_eq!(store.held_alerts(1).await.unwrap().len(), 0);
+}
+
+#[test]
+fn want_of_a_connection_passes_and_counts_as_nobodys_failure() {
+    let error = StoreError::from(sqlx::Error::PoolTimedOut);
+    assert!(matches!(error, StoreError::Crowded) && error.is_of_the_moment(), "{error}");
+    assert!(!StoreError::from(sqlx::Error::RowNotFound).is_of_the_moment());
 }

@@ -113,7 +113,7 @@ async fn a_chart_that_slack_refused_is_nobodys_work() {
     store.owe(&owed("chart/1", Some(vec![1])), noon()).await.unwrap();
     let candidate = store.candidates(noon()).await.unwrap().remove(0);
     let parcel = store.lease(&candidate, noon()).await.unwrap().unwrap();
-    store.give_up(&parcel, UndeliveredCause::Access, "missing_scope").await.unwrap();
+    store.give_up(&parcel, UndeliveredCause::Access, true, "missing_scope").await.unwrap();
     assert_eq!(store.put_aside().await.unwrap(), [], "its picture is gone: there is nothing to try again");
     assert_eq!(
         store.figures(noon()).await.unwrap().messages_dead,
