@@ -99,7 +99,8 @@ fn to_be_made(path: &Path) -> Finding {
 /// A restored copy that is the superuser's still: whoever owns the folder, and is the bot, cannot write it.
 fn of_another_user(file: &Path) -> Option<Finding> {
     let owner = |path: &Path| std::fs::metadata(path).ok().map(|about| about.uid());
-    let folder = file.parent()?;
+    let folder =
+        file.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder })?;
     let (me, owner_of_file, owner_of_folder) =
         (owner(Path::new("/proc/self"))?, owner(file)?, owner(folder)?);
     keeps_the_bot_out(me, owner_of_file, owner_of_folder).then(|| {
