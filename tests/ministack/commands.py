@@ -172,10 +172,11 @@ class Shell:
         built = pathlib.Path(args.bin).resolve()
         self.write(programs / "incident-commander", f'exec "{built}" "$@"')
         self.write(programs / "aws", f'exec "{pathlib.Path(args.aws).absolute()}" "$@"')
-        # `cargo run [--release] [--example NAME] -- …` of what is built already.
+        # `cargo run [--release] [--example NAME] -- …` of what is built already; examples are where Slack's is.
+        examples = pathlib.Path(args.slack).resolve().parent
         self.write(
             programs / "cargo",
-            f'at="{built}"\nwhile [ "$1" != -- ]; do [ "$1" = --example ] && at="{built.parent}/examples/$2"; shift; done\n'
+            f'at="{built}"\nwhile [ "$1" != -- ]; do [ "$1" = --example ] && at="{examples}/$2"; shift; done\n'
             'shift; exec "$at" "$@"',
         )
         self.write(programs / "sleep", "exit 0")
