@@ -138,6 +138,20 @@ mod tests {
         assert_eq!(pace.take(Lane::Post, "C1", after(30_000)), Ok(()));
     }
 
+    #[test]
+    fn while_slack_is_silent_nobody_calls_and_one_answer_lets_all_call_again() {
+        let mut pace = Pace::default();
+        for _ in 0..5 {
+            assert_eq!(pace.take(Lane::Update, "C1", noon()), Ok(()));
+            pace.note(false, noon());
+        }
+        for lane in [Lane::Post, Lane::Update, Lane::Upload, Lane::Read] {
+            assert_eq!(pace.take(lane, "C2", after(4_999)), Err(after(5_000)), "{lane:?}");
+        }
+        pace.note(true, after(4_999));
+        assert_eq!(pace.take(Lane::Post, "C2", after(4_999)), Ok(()));
+    }
+
     proptest! {
         /// Whatever the order of calls, no span holds more turns than burst and rate allow.
         #[test]

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use incident_commander::app;
 use incident_commander::clock::Clock;
-use incident_commander::config::Secret;
 use incident_commander::demo::aws::{Fault, WorldClock, WorldOptions};
 use incident_commander::demo::slack::workspace::id;
 use incident_commander::demo::slack::{Message, Options, SlackWorld};
@@ -15,10 +14,9 @@ use incident_commander::domain::report::Cause;
 use incident_commander::store::{IncidentRow, NewAlert, Origin};
 use incident_commander::worker::{Bench, deliver_once, step_once};
 use jiff::{SignedDuration, Timestamp};
-use tokio::net::TcpListener;
 
 use super::aws_account::{Account, FUNCTION, at};
-use super::house::settings;
+use super::house::between;
 
 struct Scene {
     account: Account,
@@ -45,12 +43,7 @@ impl Scene {
         let slack_clock = WorldClock::manual(now);
         let slack = SlackWorld::new(Options { clock: Some(slack_clock.clone()), ..Options::default() });
         let folder = tempfile::tempdir().unwrap();
-        let mut settings = settings(folder.path());
-        settings.slack_bot_token = Some(Secret::Value("xoxb-demo".into()));
-        settings.slack_api_url = Some(slack.serve(TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap());
-        settings.aws_endpoint_url = Some(account.url.clone());
-        settings.aws_credentials.as_mut().unwrap().id.clone_from(&account.access_key);
-        settings.config.slack.alert_channels = vec![id::ALERTS.into()];
+        let mut settings = between(folder.path(), &account, &slack).await;
         settings.config.slack.default_channel = Some(id::ALERTS.into());
         let clock = Clock::manual(now);
         let bench = app::assemble(&settings, clock.clone()).await.unwrap();

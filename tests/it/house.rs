@@ -6,11 +6,15 @@ use std::time::Duration;
 use incident_commander::app::Bot;
 use incident_commander::clock::Clock;
 use incident_commander::config::{AwsKey, Config, Secret, Settings};
+use incident_commander::demo::slack::SlackWorld;
+use incident_commander::demo::slack::workspace::id;
 use incident_commander::http::{self, Edge};
 use incident_commander::intake::Desk;
 use incident_commander::worker::Bench;
 use serde_json::Value;
 use tokio::net::TcpListener;
+
+use crate::aws_account::Account;
 
 /// Nothing in a test takes longer unless something is broken.
 pub const PATIENCE: Duration = Duration::from_mins(2);
@@ -40,6 +44,17 @@ pub fn settings(folder: &std::path::Path) -> Settings {
         alert_token: None,
         public_url: None,
     }
+}
+
+/// Settings for a bot between an account and a workspace, which reads the channel of alerts.
+pub async fn between(folder: &std::path::Path, account: &Account, slack: &SlackWorld) -> Settings {
+    let mut settings = settings(folder);
+    settings.slack_bot_token = Some(Secret::Value("xoxb-demo".into()));
+    settings.slack_api_url = Some(slack.serve(TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap());
+    settings.aws_endpoint_url = Some(account.url.clone());
+    settings.aws_credentials.as_mut().unwrap().id.clone_from(&account.access_key);
+    settings.config.slack.alert_channels = vec![id::ALERTS.into()];
+    settings
 }
 
 /// What takes in for a bot whose work is stepped by hand.

@@ -6,10 +6,8 @@ use futures::future::join_all;
 use incident_commander::app;
 use incident_commander::aws::permissions;
 use incident_commander::clock::Clock;
-use incident_commander::config::Secret;
 use incident_commander::demo::aws::{Fault, WorldClock, WorldOptions};
 use incident_commander::demo::slack::pace::Pace;
-use incident_commander::demo::slack::workspace::id;
 use incident_commander::demo::slack::{Options, SlackWorld};
 use incident_commander::domain::alert::Alert;
 use incident_commander::store::{INVESTIGATIONS_AT_ONCE, NewAlert, Origin, Owed, Store, UndeliveredCause};
@@ -18,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::aws_account::{Account, at};
-use crate::house::{House, serve, settings};
+use crate::house::{House, between, serve};
 
 /// A bot whose work is stepped by hand, and its address.
 struct Stepped {
@@ -36,12 +34,7 @@ impl Stepped {
             ..Options::default()
         });
         let folder = tempfile::tempdir().unwrap();
-        let mut settings = settings(folder.path());
-        settings.slack_bot_token = Some(Secret::Value("xoxb-demo".into()));
-        settings.slack_api_url = Some(slack.serve(TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap());
-        settings.aws_endpoint_url = Some(account.url.clone());
-        settings.aws_credentials.as_mut().unwrap().id.clone_from(&account.access_key);
-        settings.config.slack.alert_channels = vec![id::ALERTS.into()];
+        let settings = between(folder.path(), account, &slack).await;
         let bench = app::assemble(&settings, Clock::manual(at("12:20:00"))).await.unwrap();
         let url = serve(&bench, &settings).await;
         Self { bench, url, _slack: slack, _folder: folder }
@@ -69,6 +62,10 @@ async fn account() -> Account {
     Account::with(WorldOptions::immediate(WorldClock::manual(at("12:20:00")))).await
 }
 
+fn out_of_order() -> Fault {
+    Fault::Error { status: 500, code: "InternalFailure".into(), message: "no".into() }
+}
+
 #[tokio::test]
 async fn aws_that_is_out_of_order_is_told_as_it_is_when_somebody_asks() {
     let account = account().await;
@@ -80,8 +77,7 @@ async fn aws_that_is_out_of_order_is_told_as_it_is_when_somebody_asks() {
         page.as_str().unwrap().contains("incident_commander_dependency_down{dependency=\"aws_ssm\"} 0\n")
     );
 
-    let out_of_order = Fault::Error { status: 500, code: "InternalFailure".into(), message: "no".into() };
-    account.world.rate_fault("*", 1.0, out_of_order);
+    account.world.rate_fault("*", 1.0, out_of_order());
     bot.investigate("ill").await;
     let (_, ready) = bot.get("/readyz").await;
     let down: Vec<&str> = ready["down"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
@@ -91,6 +87,50 @@ async fn aws_that_is_out_of_order_is_told_as_it_is_when_somebody_asks() {
         let line = format!("incident_commander_dependency_down{{dependency=\"{service}\"}} 1");
         assert!(page.as_str().unwrap().lines().any(|told| told == line), "{line}\n{page}");
     }
+}
+
+/// What was missing in each incident of these services, in words.
+async fn gaps_of(bot: &Stepped, kind: &str) -> Vec<String> {
+    let store = &bot.bench.store;
+    let all = store.list(100).await.unwrap().into_iter().filter(|line| line.service.starts_with(kind));
+    let all = all.map(async |line| store.incident(line.id).await.unwrap().unwrap().gaps);
+    join_all(all).await.concat().into_iter().map(|gap| gap.reason).collect()
+}
+
+#[tokio::test]
+async fn a_service_of_aws_that_is_out_of_order_is_not_called_and_the_report_says_so() {
+    // By the SDK, and by hand.
+    const SERVICES: [&str; 2] = ["logs", "codedeploy"];
+    // A pause grows to a minute while they stay silent: in one of so many rounds a slow machine is within it too.
+    const ROUNDS: usize = 6;
+    let account = account().await;
+    let bot = Stepped::open(&account).await;
+    account.world.rate_fault("*", 1.0, out_of_order());
+    let arrived = |service: &str| -> u64 {
+        let all = account.world.all_calls().into_iter();
+        all.filter(|(action, _)| action.starts_with(&format!("{service}:"))).map(|(_, calls)| calls).sum()
+    };
+    let mut left = Vec::from(SERVICES);
+    for round in 0..ROUNDS {
+        let before = SERVICES.map(arrived);
+        bot.investigate(&format!("ill-{round}")).await;
+        let gaps = gaps_of(&bot, &format!("ill-{round}")).await;
+        for (service, before) in SERVICES.into_iter().zip(before) {
+            let says = |gap: &String| gap.contains(&format!("is not asked: {service} gave no answer"));
+            if arrived(service) == before {
+                assert!(gaps.iter().any(says), "{service}: {gaps:#?}");
+                left.retain(|one| *one != service);
+            }
+        }
+        if left.is_empty() {
+            assert!(
+                SERVICES.map(arrived).into_iter().all(|calls| calls >= 5),
+                "it was asked before it was spared"
+            );
+            return;
+        }
+    }
+    panic!("called in each of {ROUNDS} rounds: {left:?}");
 }
 
 #[tokio::test]

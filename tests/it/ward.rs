@@ -30,7 +30,7 @@ use tokio::net::TcpListener;
 
 use crate::aws_account::{ACCOUNT, Account, FUNCTION, at, soon};
 use crate::credentials::strays;
-use crate::house::{PATIENCE, settings};
+use crate::house::{PATIENCE, between};
 
 /// What a test changes before anything runs.
 pub struct Set {
@@ -75,14 +75,8 @@ impl Ward {
             trigger_lifetime: PATIENCE,
             ..Options::default()
         });
-        let api = slack.serve(TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let mut settings = settings(folder.path());
-        settings.slack_bot_token = Some(Secret::Value("xoxb-demo".into()));
-        settings.slack_api_url = Some(api);
-        settings.aws_endpoint_url = Some(account.url.clone());
-        let key = settings.aws_credentials.as_mut().unwrap();
-        key.id.clone_from(&account.access_key);
+        let mut settings = between(folder.path(), &account, &slack).await;
         let mut set = Set {
             config: settings.config.clone(),
             requested_by: None,
@@ -96,7 +90,6 @@ impl Ward {
         let [read, write] = account.roles();
         set.config.aws.read_role_arn = Some(read);
         set.config.aws.write_role_arn = Some(write);
-        set.config.slack.alert_channels = vec![id::ALERTS.into()];
         set.config.approvals.approvers = vec![id::APPROVER.into(), id::ON_CALL.into(), id::DEVELOPER.into()];
         change(&mut set);
         settings.config = set.config;
