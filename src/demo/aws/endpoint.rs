@@ -11,7 +11,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State as Extract};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use futures::stream;
+use futures::{StreamExt as _, stream};
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 
@@ -91,6 +91,7 @@ async fn answer(Extract(world): Extract<AwsWorld>, request: Request) -> Response
     match &fault {
         Some(Fault::Hang) => return std::future::pending().await,
         Some(Fault::Reset) => return broken(StatusCode::OK, "application/json", Vec::new()),
+        Some(Fault::Page { status, body }) => return page(*status, body),
         Some(Fault::Delay(delay)) => tokio::time::sleep(*delay).await,
         _ => {}
     }
@@ -128,12 +129,26 @@ async fn answer(Extract(world): Extract<AwsWorld>, request: Request) -> Response
 /// An answer whose connection breaks after these bytes, short of the length it announced.
 fn broken(status: StatusCode, content_type: &'static str, bytes: Vec<u8>) -> Response<Body> {
     let length = bytes.len() + 1024;
-    let reset = || io::Error::new(io::ErrorKind::ConnectionReset, "a scripted fault");
-    let body = Body::from_stream(stream::iter([Ok(Bytes::from(bytes)), Err(reset())]));
+    let begins = !bytes.is_empty();
+    let cut = stream::once(async move {
+        if begins {
+            // What is written leaves when there is nothing more for a moment; else not even the head would.
+            tokio::task::yield_now().await;
+        }
+        Err(io::Error::new(io::ErrorKind::ConnectionReset, "a scripted fault"))
+    });
+    let body = Body::from_stream(stream::iter([Ok(Bytes::from(bytes))]).chain(cut));
     let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    response
+}
+
+fn page(status: u16, body: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
     response
 }
 

@@ -15,6 +15,8 @@ pub enum Fault {
     Delay(Duration),
     /// The call is refused with this status and code.
     Error { status: u16, code: String, message: String },
+    /// Somebody before the service answers, with this status and no code: a load balancer, with a page or nothing.
+    Page { status: u16, body: &'static str },
     /// Refused with the service's own throttling code.
     Throttle,
     /// No answer ever comes; the call is not carried out.

@@ -11,6 +11,7 @@ use axum::extract::{DefaultBodyLimit, Path, RawQuery, State as Extract};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
+use futures::{StreamExt as _, stream};
 use serde_json::{Map, Value, json};
 
 use super::arguments::Arguments;
@@ -233,12 +234,15 @@ fn broken() -> Response {
 
 /// An answer whose body breaks off after this much.
 fn broken_after(begin: &'static str) -> Response {
-    let begin = Ok(Bytes::from_static(begin.as_bytes()));
-    let cut = Err::<Bytes, std::io::Error>(std::io::ErrorKind::ConnectionReset.into());
-    let cut = futures::stream::iter(
-        [begin, cut].into_iter().filter(|part| part.as_ref().map_or(true, |part| !part.is_empty())),
-    );
-    let mut response = Response::new(Body::from_stream(cut));
+    let cut = stream::once(async move {
+        if !begin.is_empty() {
+            // What is written leaves when there is nothing more for a moment; else not even the head would.
+            tokio::task::yield_now().await;
+        }
+        Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset))
+    });
+    let begin = stream::iter([Ok(Bytes::from_static(begin.as_bytes()))]);
+    let mut response = Response::new(Body::from_stream(begin.chain(cut)));
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
