@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use super::when;
 use crate::config::parse_period;
 use crate::domain::incident::IncidentId;
+use crate::domain::redact;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -195,9 +196,11 @@ fn mute(words: &[&str], known: &dyn Fn(&str) -> bool) -> Result<Command, String>
     Ok(Command::Mute { service, period, reason })
 }
 
-/// A word of the person's own, short and without the marks that would end the quotation.
+/// A word of the person's own, short, masked where it looks like a secret, and without the marks that would end the
+/// quotation.
 fn quoted(word: &str) -> String {
-    crate::slack::text::escape(&word.chars().filter(|c| *c != '`').take(60).collect::<String>())
+    let masked = redact::text(word);
+    crate::slack::text::escape(&masked.chars().filter(|c| *c != '`').take(60).collect::<String>())
 }
 
 #[cfg(test)]

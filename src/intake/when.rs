@@ -8,6 +8,8 @@ use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _, Zoned};
 
+use crate::domain::redact;
+
 /// CloudTrail's event history and the metrics of one minute reach about so far back.
 const OLDEST_DAYS: i64 = 90;
 /// Clocks differ: a time that is so little ahead is now.
@@ -87,9 +89,11 @@ enum Day {
     },
 }
 
-/// What was typed, short and inert: it goes into sentences that Slack reads as its markup.
+/// What was typed, short and inert: it goes into sentences that Slack reads as its markup, without a secret that was
+/// pasted in the wrong place.
 fn shown(text: &str) -> String {
-    let plain: String = text.trim().chars().filter(|c| !c.is_control() && *c != '`').take(60).collect();
+    let masked = redact::text(text.trim());
+    let plain: String = masked.chars().filter(|c| !c.is_control() && *c != '`').take(60).collect();
     crate::slack::text::escape(&plain)
 }
 

@@ -49,6 +49,8 @@ pub(super) struct Links {
     open: BTreeMap<u64, Link>,
     /// By envelope: its connection, and who waits for the acknowledgement.
     waiting: HashMap<String, (u64, oneshot::Sender<Value>)>,
+    /// Acknowledgements that nobody waited for, as they came.
+    strays: Vec<Value>,
     opened: u64,
     turn: u64,
 }
@@ -105,6 +107,11 @@ impl SlackWorld {
     /// Connections that were opened since the start.
     pub fn links_opened(&self) -> u64 {
         unpoisoned(&self.inner.links).opened
+    }
+
+    /// Acknowledgements of what [`SlackWorld::send_to_links`] sent, and of what came too late.
+    pub fn strays(&self) -> Vec<Value> {
+        unpoisoned(&self.inner.links).strays.clone()
     }
 
     /// Tells every open connection that it ends: `warning`, `refresh_requested` or `link_disabled`. The
@@ -224,9 +231,14 @@ impl SlackWorld {
     fn hear(&self, text: &str) {
         let body: Value = serde_json::from_str(text).unwrap_or_default();
         let id = body["envelope_id"].as_str().unwrap_or_default();
-        if let Some((_, waiting)) = unpoisoned(&self.inner.links).waiting.remove(id) {
+        let mut links = unpoisoned(&self.inner.links);
+        if let Some((_, waiting)) = links.waiting.remove(id) {
             // Nobody waits any more where it came too late.
             let _ = waiting.send(body);
+        } else {
+            links.strays.push(body);
+            drop(links);
+            self.tell_update();
         }
     }
 

@@ -2,12 +2,12 @@
 //! be refused is inert, and nothing of it stands in a log in clear.
 //!
 //! The rule that is not obvious: one bot runs for the whole table, so that what one attack leaves behind meets the
-//! next; and it runs on the test's own thread, so that everything that it logs is heard.
+//! next (over Socket Mode another); and it runs on the test's own thread, so that everything that it logs is heard.
 
 mod files;
 mod table;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -21,6 +21,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
 use self::table::{Attack, CANARY, ROUTES, TOKEN, alert, injections};
@@ -42,6 +43,33 @@ impl Write for Log {
     }
 }
 
+impl Log {
+    /// What this thread logs from now on, and what makes it so for as long as it is held.
+    fn hear() -> (Self, DefaultGuard) {
+        let log = Self::default();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .with_env_filter("warn,incident_commander=debug,incident_commander::demo=off")
+            .with_writer(log.clone())
+            .finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    /// The bot was heard, none of its lines is forged, and nothing stands in them in clear.
+    fn is_inert(&self) {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        assert!(text.lines().count() > 20, "the bot is heard: {text}");
+        for line in text.lines() {
+            assert!(serde_json::from_str::<Value>(line).is_ok(), "no line is forged: {line}");
+            assert!(!line.contains(CANARY) && !line.contains("hunter2"), "in clear: {line}");
+            assert!(
+                !line.contains(TOKEN) && !line.contains("signing\""),
+                "a secret of the bot's own: {line}"
+            );
+        }
+    }
+}
+
 impl<'a> MakeWriter<'a> for Log {
     type Writer = Self;
     fn make_writer(&'a self) -> Self {
@@ -51,7 +79,10 @@ impl<'a> MakeWriter<'a> for Log {
 
 /// Nothing of what somebody wrote lives in a message, and no secret is in it.
 fn is_inert(message: &Message) {
-    let shown = format!("{} {}", message.text, json!(message.blocks));
+    is_inert_in_slack(&format!("{} {}", message.text, json!(message.blocks)));
+}
+
+fn is_inert_in_slack(shown: &str) {
     for live in ["<!channel>", "<@U1>", "<https://evil", "hunter2", "xoxb-123456789012", "\u{202e}", "\u{1b}"]
     {
         assert!(!shown.contains(live), "{live:?} lives in {shown}");
@@ -70,13 +101,7 @@ fn the_table_knows_every_route_but_those_that_read_nothing() {
 
 #[tokio::test]
 async fn each_attack_on_each_route_is_refused_or_inert_and_in_no_log() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .with_env_filter("incident_commander=debug,incident_commander::demo=off")
-        .with_writer(log.clone())
-        .finish();
-    let _heard = tracing::subscriber::set_default(subscriber);
+    let (log, _heard) = Log::hear();
     let amazon = sns::amazon().await;
     let slack =
         SlackWorld::new(Options { ack_deadline: PATIENCE, pace: Pace::unlimited(), ..Options::default() });
@@ -139,22 +164,26 @@ async fn each_attack_on_each_route_is_refused_or_inert_and_in_no_log() {
     for message in messages {
         is_inert(&message);
     }
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(text.lines().count() > 20, "the bot is heard: {text}");
-    for line in text.lines() {
-        assert!(serde_json::from_str::<Value>(line).is_ok(), "no line is forged: {line}");
-        assert!(!line.contains(CANARY) && !line.contains("hunter2"), "in clear: {line}");
-        assert!(!line.contains(TOKEN) && !line.contains("signing\""), "a secret of the bot's own: {line}");
-    }
+    log.is_inert();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+/// What a text can try in envelopes of each kind: in each of its fields, and in the place of all of them.
+fn envelopes(number: usize, text: &str) -> Vec<(&'static str, Value)> {
+    let event: Value = serde_json::from_str(&table::event(number, text)).unwrap();
+    let typed = table::commands(text).map(|fields| fields.into_iter().collect::<BTreeMap<_, _>>());
+    let mut all = vec![("events_api", event)];
+    all.extend(typed.into_iter().map(|fields| ("slash_commands", json!(fields))));
+    all.push(("slash_commands", json!({ "user_id": [text], "channel_id": { text: text }, "text": 7 })));
+    all.extend(table::interactions(text).into_iter().map(|payload| ("interactive", payload)));
+    all.extend(["events_api", "slash_commands", "interactive"].map(|kind| (kind, json!(text))));
+    all
+}
+
+#[tokio::test]
 async fn each_attack_over_socket_mode_is_ignored_or_inert_and_the_line_holds() {
     // Forged: who is no holder of the app token has no line to send on. Stale: what comes late counts all the same, and once.
+    let (log, _heard) = Log::hear();
     let room = Room::open_with("").await;
-    let envelope = |id: &str, event: &Value| {
-        json!({ "type": "events_api", "envelope_id": id, "retry_attempt": 3, "payload": event }).to_string()
-    };
     for broken in [
         "[".repeat(100_000),
         format!("{{\"type\": \"events_api\", \"envelope_id\": \"E1\", \"payload\": {}", "[".repeat(100_000)),
@@ -164,22 +193,35 @@ async fn each_attack_over_socket_mode_is_ignored_or_inert_and_the_line_holds() {
     ] {
         room.slack.send_to_links(&broken);
     }
+    let mut sent = 0;
     for (number, (_, text)) in injections().into_iter().enumerate() {
-        let event: Value = serde_json::from_str(&table::event(number, &text)).unwrap();
-        for frame in [envelope(&text, &event), envelope("replayed", &event)] {
-            room.slack.send_to_links(&frame);
+        let mut all = envelopes(number, &text);
+        all.push((text.as_str(), json!(text)));
+        for (kind, payload) in all {
+            for id in [text.as_str(), "replayed"] {
+                let frame = json!({ "type": kind, "envelope_id": id, "retry_attempt": 3,
+                    "accepts_response_payload": true, "payload": payload });
+                room.slack.send_to_links(&frame.to_string());
+                sent += 1;
+            }
         }
-        let named = json!({ "type": text, "envelope_id": text, "payload": text });
-        room.slack.send_to_links(&named.to_string());
     }
-    room.alert("FIRING:1", "checkout");
+    // One of the texts mutes `checkout`.
+    room.alert("FIRING:1", "payments");
     room.settled().await;
+    // None of them would be sent again, and what is answered to whoever typed lives as little.
+    let all = |slack: &SlackWorld| Some(slack.strays()).filter(|strays| strays.len() >= sent);
+    let answers = room.slack.wait_for("each acknowledgement", PATIENCE, all).await.unwrap();
+    assert_eq!(answers.len(), sent);
+    for answer in answers {
+        is_inert_in_slack(&answer["payload"].to_string());
+    }
     // What came last is told, and so is what came before it.
     let told = |slack: &SlackWorld| {
         let all: Vec<Message> = slack.messages(id::ALERTS);
         all.iter()
             .any(|message| {
-                message.event_type() == Some("incident_headline") && message.text.contains("checkout")
+                message.event_type() == Some("incident_headline") && message.text.contains("payments")
             })
             .then_some(all)
     };
@@ -194,6 +236,7 @@ async fn each_attack_over_socket_mode_is_ignored_or_inert_and_the_line_holds() {
     assert!(counted <= injections().len() as i64 + 1, "what came twice counts once: {incidents:?}");
     assert_eq!(room.slack.links_opened(), 1, "the line holds");
     room.bot.stop().await;
+    log.is_inert();
 }
 
 #[tokio::test]

@@ -159,7 +159,7 @@ pub fn alert(service: &str) -> String {
         .to_string()
 }
 
-fn form(fields: &[(&str, &str)]) -> String {
+fn form(fields: &[(&str, String)]) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
 }
 
@@ -169,6 +169,36 @@ pub fn event(number: usize, text: &str) -> String {
         "ts": format!("1770380100.{number:06}"), "text": "", "attachments": [{ "color": "danger",
         "title": format!("[FIRING:1] HighErrorRate {text}"), "fields": [{ "title": "service", "value": text }] }] });
     json!({ "type": "event_callback", "event_id": format!("Ev{number}"), "event": event }).to_string()
+}
+
+/// What somebody types in which a text stands, as the fields that Slack tells of it.
+pub fn commands(text: &str) -> [Vec<(&'static str, String)>; 4] {
+    let typed = [
+        text.to_owned(),
+        format!("mute checkout 1h {text}"),
+        format!("status {text}"),
+        format!("close INC-1 {text}"),
+    ];
+    typed.map(|typed| {
+        vec![
+            ("user_id", id::ON_CALL.to_owned()),
+            ("channel_id", id::ALERTS.to_owned()),
+            ("text", typed),
+            ("response_url", "http://169.254.169.254/latest/meta-data/".to_owned()),
+            ("trigger_id", text.to_owned()),
+        ]
+    })
+}
+
+/// What somebody presses and sends in, with a text wherever Slack tells one.
+pub fn interactions(text: &str) -> [Value; 2] {
+    let press = json!({ "type": "block_actions", "user": { "id": text }, "channel": { "id": text },
+        "container": { "type": "message", "message_ts": text, "channel_id": text }, "message": { "ts": text },
+        "response_url": "http://169.254.169.254/", "trigger_id": text,
+        "actions": [{ "action_id": text, "value": text, "type": "button", "action_ts": text }] });
+    let submitted = json!({ "type": "view_submission", "user": { "id": text }, "view": { "id": text,
+        "callback_id": "investigate", "private_metadata": text, "state": { "values": {} } } });
+    [press, submitted]
 }
 
 /// One handler behind two addresses.
@@ -233,32 +263,15 @@ pub fn on_the_slack_routes() -> Vec<Attack> {
         let told = event(number, &text);
         all.push(Attack::new(class, "/slack/events", told.clone(), Fate::Inert).signed("signing", 0));
         all.push(Attack::new("replayed", "/slack/events", told, Fate::Inert).signed("signing", 0));
-        for typed in [
-            text.clone(),
-            format!("mute checkout 1h {text}"),
-            format!("status {text}"),
-            format!("close INC-1 {text}"),
-        ] {
-            let body = form(&[
-                ("user_id", id::ON_CALL),
-                ("channel_id", id::ALERTS),
-                ("text", &typed),
-                ("response_url", "http://169.254.169.254/latest/meta-data/"),
-                ("trigger_id", &text),
-            ]);
+        for typed in commands(&text) {
+            let body = form(&typed);
             for class in [class, "replayed"] {
                 let typed = Attack::new(class, "/slack/commands", body.clone(), Fate::Inert);
                 all.push(typed.signed("signing", 0));
             }
         }
-        let press = json!({ "type": "block_actions", "user": { "id": text }, "channel": { "id": text },
-            "container": { "type": "message", "message_ts": text, "channel_id": text }, "message": { "ts": text },
-            "response_url": "http://169.254.169.254/", "trigger_id": text,
-            "actions": [{ "action_id": text, "value": text, "type": "button", "action_ts": text }] });
-        let submitted = json!({ "type": "view_submission", "user": { "id": text }, "view": { "id": text,
-            "callback_id": "investigate", "private_metadata": text, "state": { "values": {} } } });
-        for payload in [press, submitted] {
-            let body = form(&[("payload", &payload.to_string())]);
+        for payload in interactions(&text) {
+            let body = form(&[("payload", payload.to_string())]);
             for class in [class, "replayed"] {
                 let pressed = Attack::new(class, "/slack/interactions", body.clone(), Fate::Inert);
                 all.push(pressed.signed("signing", 0));
