@@ -12,12 +12,14 @@ use super::ratios;
 use crate::domain::change::ChangeKind;
 
 /// How well one thing that was changed explains one way of failing.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Judged {
     /// How likely this mechanism is under such a change, over how likely it is otherwise.
     pub ratio: f64,
     /// It moved away from what would bring this failure about.
     pub eases: bool,
+    /// The words tell of another limit of the same mechanism, which less of this one does not bring nearer.
+    pub beside: bool,
 }
 
 /// What a setting does to one way of failing as it moves up, as it moves down, and where it moved is not known.
@@ -66,8 +68,8 @@ pub fn of_key(class: Class, direction: Direction, mechanism: Mechanism) -> Judge
         | Direction::Unknown => Some(turn.open),
     };
     match went {
-        Some(ratio) => Judged { ratio, eases: false },
-        None => Judged { ratio: 1.0 / ratios::CAP, eases: true },
+        Some(ratio) => Judged { ratio, ..Judged::default() },
+        None => Judged { ratio: 1.0 / ratios::CAP, eases: true, beside: false },
     }
 }
 
@@ -154,6 +156,9 @@ pub fn of_key_by_manner(class: Class, direction: Direction, manner: Option<Manne
         (Class::Fault, _) => {
             if up {
                 6.0
+            } else if down || matches!(direction, Direction::Off | Direction::Removed) {
+                // Less of what was put in on purpose: nobody says what fails, but it is hardly this.
+                0.3
             } else {
                 1.0
             }

@@ -76,17 +76,22 @@ pub fn of_value(value: &str, key: &str) -> Option<Quantity> {
     }
     let by_name =
         || words::split(key).iter().rev().find_map(|word| milliseconds(word).filter(|_| word.len() > 1));
-    let factor = milliseconds(unit).or_else(|| if unit.is_empty() { by_name() } else { None });
+    let factor = match unit {
+        "" => by_name(),
+        "d" => milliseconds("day"),
+        unit => milliseconds(unit),
+    };
     Some(Quantity { number, milliseconds: factor.map(|factor| number * factor) })
 }
 
-/// How many milliseconds a unit of time has. `m` and `min` are left out: metres, millions, the least.
-fn milliseconds(unit: &str) -> Option<f64> {
+/// How many milliseconds a unit of time has. `m`, `min` and `d` are left out: metres, millions, the least, hexadecimal digits.
+pub(super) fn milliseconds(unit: &str) -> Option<f64> {
     Some(match unit {
         "ms" | "millis" | "msec" | "millisecond" | "milliseconds" => 1.0,
         "s" | "sec" | "secs" | "second" | "seconds" => 1000.0,
         "mins" | "minute" | "minutes" => 60_000.0,
-        "h" | "hour" | "hours" => 3_600_000.0,
+        "h" | "hr" | "hrs" | "hour" | "hours" => 3_600_000.0,
+        "day" | "days" => 86_400_000.0,
         _ => return None,
     })
 }

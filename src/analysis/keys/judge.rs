@@ -4,6 +4,7 @@
 //! refuses more of them; a program is at the end of its heap, or is killed for what it takes beyond its container. More of
 //! the one is less of the other, and only the words tell which of them is met.
 
+use super::quote::shares_words;
 use super::{Class, Direction, Failure};
 use crate::analysis::compatibility::{Judged, of_key};
 use crate::analysis::logs::phrases::{self, Mechanism};
@@ -49,31 +50,68 @@ pub(super) fn judge(
     let pauses = class == Class::Retry && has(&["backoff", "delay", "interval", "pause"]);
     let direction = if pauses { turned(direction) } else { direction };
     let judged = of_key(class, direction, mechanism);
+    let refused = || failure.says(phrases::refuses_more_clients);
     let pool_of_callers = class == Class::Capacity && mechanism == M::Pool && has(&["pool"]);
-    if pool_of_callers && failure.says(phrases::refuses_more_clients) {
+    if pool_of_callers && refused() {
         return match direction {
-            Direction::Up(_) => Judged { ratio: MET_ELSEWHERE, eases: false },
-            Direction::Down(_) => Judged { ratio: 1.0 / ratios::CAP, eases: true },
+            Direction::Up(_) => met(MET_ELSEWHERE),
+            Direction::Down(_) => Judged { ratio: 1.0 / ratios::CAP, eases: true, beside: false },
             _ => judged,
         };
     }
-    if !judged.eases || !matches!(direction, Direction::Up(_)) {
+    let up = matches!(direction, Direction::Up(_));
+    if !up && !matches!(direction, Direction::Down(_)) {
         return judged;
     }
-    let works = || has(&["thread", "worker", "consumer", "executor", "replica", "desired", "task", "shard"]);
+    let hands = has(&["thread", "worker", "consumer", "executor"]);
+    let copies = has(&["replica", "desired", "task", "shard"]);
+    // A pool of workers' connections is no limit on workers, and who waits for a worker says so.
+    let few_hands = || {
+        let said = failure.texts.iter().any(|text| shares_words(&change.key, text));
+        !said && !has(&["pool", "connection", "conn", "socket", "session"])
+    };
     let ratio = match (class, mechanism) {
-        (Class::Capacity, M::Pool) if works() => MET_ELSEWHERE,
-        (Class::Capacity, M::Throttled) if works() => CALLS_MORE,
+        (Class::Capacity, M::Pool) if hands && (up || few_hands()) => MET_ELSEWHERE,
+        // Fewer copies, each with a pool of its own, get as many requests as before: only a server has more room then.
+        (Class::Capacity, M::Pool) if copies && (up || refused()) => MET_ELSEWHERE,
+        // A caller's limit, whatever it is called; that a server took fewer than before is told by its own name.
+        (Class::Capacity, M::Pool)
+            if up && has(&["connection", "conn"]) && !is_of_servers(&change.key) && refused() =>
+        {
+            MET_ELSEWHERE
+        }
+        (Class::Capacity, M::Throttled)
+            if (hands || copies) && (up || failure.says(phrases::is_turned_away_by_others)) =>
+        {
+            CALLS_MORE
+        }
         (Class::Memory, M::Memory)
             if has(&["heap", "xmx"]) && (failure.own_tasks || failure.says(phrases::is_killed)) =>
         {
             MET_ELSEWHERE
         }
         (Class::RateLimit, M::Throttled) if failure.says(phrases::is_turned_away_by_others) => MET_ELSEWHERE,
-        (Class::Timeout, M::FunctionTimeout) if change.key != FUNCTION_LIMIT => OUTLASTS,
+        // A limit on a call within the function: whoever gives up sooner is not cut off later.
+        (Class::Timeout, M::FunctionTimeout)
+            if change.key != FUNCTION_LIMIT && !has(&["function", "lambda"]) =>
+        {
+            OUTLASTS
+        }
         _ => return judged,
     };
-    Judged { ratio, eases: false }
+    if up { met(ratio) } else { Judged { ratio: 1.0, eases: false, beside: true } }
+}
+
+/// More of this limit meets the other one.
+fn met(ratio: f64) -> Judged {
+    Judged { ratio, ..Judged::default() }
+}
+
+/// `max_connections`, `max_user_connections`: what database servers call their own limits.
+fn is_of_servers(key: &str) -> bool {
+    let words = words::split(key);
+    let words: Vec<&str> = words.iter().map(|word| words::stem(word)).collect();
+    matches!(words[..], ["max", "connection"] | ["max", "user", "connection"])
 }
 
 fn turned(direction: Direction) -> Direction {

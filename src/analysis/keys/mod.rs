@@ -6,6 +6,7 @@
 //! name does not make a certificate expire, however close in time.
 
 mod class;
+mod direction;
 mod judge;
 mod quote;
 #[cfg(test)]
@@ -16,87 +17,14 @@ use quote::quote;
 
 use super::compatibility::{Judged, of_key_by_manner};
 use super::failure::Failure;
+use super::metrics::Manner;
 use super::settings::Standing;
 use super::words;
 use crate::domain::change::KeyChange;
-use crate::domain::snapshot::UNRESERVED;
 
 pub use class::{Class, class};
+pub use direction::{Direction, direction, number, truth};
 pub use quote::is_repeated;
-
-/// Where the value went.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Direction {
-    Up(f64),
-    Down(f64),
-    On,
-    Off,
-    Replaced,
-    Added,
-    Removed,
-    /// One side or both are not known.
-    Unknown,
-}
-
-/// `true`, `off`, … as truth values; numbers are not.
-pub fn truth(value: &str) -> Option<bool> {
-    match value.trim().to_ascii_lowercase().as_str() {
-        "true" | "on" | "yes" | "enabled" => Some(true),
-        "false" | "off" | "no" | "disabled" => Some(false),
-        _ => None,
-    }
-}
-
-/// A number with or without a unit: `30s`, `512MB`, `1.5`.
-pub fn number(value: &str) -> Option<f64> {
-    let value = value.trim();
-    let end = value
-        .char_indices()
-        .find(|(index, c)| !(c.is_ascii_digit() || *c == '.' || (*index == 0 && matches!(c, '-' | '+'))))
-        .map_or(value.len(), |(index, _)| index);
-    let unit = value.get(end..)?.trim();
-    if unit.len() > 7 || !unit.chars().all(|c| c.is_ascii_alphabetic() || c == '%' || c == '/') {
-        return None;
-    }
-    let number: f64 = value.get(..end)?.parse().ok()?;
-    let factor = match unit.to_ascii_lowercase().as_str() {
-        "s" | "sec" | "secs" | "seconds" => 1000.0,
-        "m" | "min" | "minutes" => 60_000.0,
-        "h" => 3_600_000.0,
-        _ => 1.0,
-    };
-    Some(number * factor)
-}
-
-pub fn direction(change: &KeyChange) -> Direction {
-    match (change.before.as_deref(), change.after.as_deref()) {
-        // No limit is more than any.
-        (before, Some(UNRESERVED)) if before != Some(UNRESERVED) => Direction::Up(f64::INFINITY),
-        (Some(UNRESERVED), Some(after)) if number(after).is_some() => Direction::Down(f64::INFINITY),
-        (Some(before), Some(after)) => {
-            if let (Some(was), Some(is)) = (truth(before), truth(after)) {
-                return match (was, is) {
-                    (false, true) => Direction::On,
-                    (true, false) => Direction::Off,
-                    _ => Direction::Replaced,
-                };
-            }
-            match (number(before), number(after)) {
-                (Some(was), Some(is)) if is > was => Direction::Up(ratio(is, was)),
-                (Some(was), Some(is)) if is < was => Direction::Down(ratio(was, is)),
-                _ => Direction::Replaced,
-            }
-        }
-        (None, Some(after)) if truth(after) == Some(true) => Direction::On,
-        (None, Some(_)) => Direction::Added,
-        (Some(_), None) => Direction::Removed,
-        (None, None) => Direction::Unknown,
-    }
-}
-
-fn ratio(large: f64, small: f64) -> f64 {
-    if small > 0.0 { large / small } else { f64::INFINITY }
-}
 
 /// How well one key explains the failure.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,7 +50,7 @@ impl Fit {
 
 pub fn fit(change: &KeyChange, failure: &Failure) -> Fit {
     let mut class = class(&change.key, change.before.as_deref(), change.after.as_deref());
-    let direction = direction(change);
+    let direction = direction(change, class);
     let mut quote = quote(change, class, failure);
     if class == Class::Inert {
         // Its name says that nothing depends on it; a new error that repeats its value, that something does.
@@ -136,12 +64,16 @@ pub fn fit(change: &KeyChange, failure: &Failure) -> Fit {
         .frequent()
         .map(|mechanism| judge(change, class, direction, mechanism, failure))
         .reduce(|best, other| if other.ratio > best.ratio { other } else { best });
-    let unsaid = || Judged { ratio: of_key_by_manner(class, direction, failure.manner), eases: false };
-    let Judged { mut ratio, eases } = by_mechanism.unwrap_or_else(unsaid);
-    // That the errors speak of what there is more of now, or hold its number, is no reason to suspect it.
-    let quote = quote.filter(|quote| quote.decisive || !eases);
+    let unsaid = || Judged { ratio: of_key_by_manner(class, direction, failure.manner), ..Judged::default() };
+    let said = by_mechanism.unwrap_or_else(unsaid);
+    // That the errors speak of what there is more of now, or of another limit, or hold its number, is no reason to suspect it.
+    let quote = quote.filter(|quote| quote.decisive || !(said.eases || said.beside));
+    // What is given more time fails no sooner, and is slower: that the errors are eased does not clear it of that.
+    let slows = said.eases && failure.manner == Some(Manner::Slow) && unsaid().ratio > 1.0;
+    let Judged { mut ratio, eases, beside } = if slows { unsaid() } else { said };
     let eases = eases && quote.is_none();
-    if !eases && failure.texts.iter().any(|text| quote::shares_words(&change.key, text)) {
+    let shared = || failure.texts.iter().any(|text| quote::shares_words(&change.key, text));
+    if !eases && !beside && shared() {
         ratio = (ratio * 3.0).max(3.0);
     }
     // A large move is likelier to hurt than a small one, whatever it governs.

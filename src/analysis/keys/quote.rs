@@ -58,7 +58,7 @@ fn number(change: &KeyChange, class: Class, failure: &Failure) -> Option<Quote> 
         return None;
     }
     // How often and how long somebody tries is said whenever he gives up. More room is never too little.
-    let relaxed = matches!(direction(change), Direction::Up(_))
+    let relaxed = matches!(direction(change, class), Direction::Up(_))
         && matches!(class, Class::Capacity | Class::Memory | Class::RateLimit);
     let told = !relaxed && !matches!(class, Class::Retry | Class::Timeout);
     if told && stands_beside(&change.key, &value, failure) {

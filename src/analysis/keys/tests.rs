@@ -200,6 +200,113 @@ fn more_of_one_limit_meets_another() {
 }
 
 #[test]
+fn less_of_one_limit_does_not_meet_another() {
+    for (key, before, after, says) in [
+        ("NODE_HEAP_MB", "4096", "256", "upstream task closed connection (exit 137)"),
+        ("PARTNER_RATE_LIMIT", "900", "100", "partner returned 429 too many requests"),
+        ("WRITER_THREADS", "64", "8", "timed out waiting for a pooled connection"),
+        ("HTTP_TIMEOUT_MS", "30000", "3000", "Task timed out after 10.00 seconds"),
+        // The number is the function's own limit, whose default is three seconds.
+        ("HTTP_TIMEOUT_MS", "30000", "3000", "Task timed out after 3.00 seconds"),
+    ] {
+        let lowered = fit(&change(key, before, after), &failing(says));
+        assert!(!lowered.eases && !lowered.explains(), "{key}: {lowered:?}");
+    }
+    // The limit that the words are about.
+    for (key, before, after, says) in [
+        ("NODE_HEAP_MB", "4096", "256", "JavaScript heap out of memory"),
+        ("HTTP_TIMEOUT_MS", "30000", "3000", "no answer from search: timed out"),
+        ("WORKER_DB_POOL_SIZE", "64", "8", "timed out waiting for a pooled connection"),
+        ("DESIRED_TASKS", "10", "2", "timed out waiting for a pooled connection"),
+        ("lambda_timeout", "30", "2", "Task timed out after 2.00 seconds"),
+    ] {
+        assert!(fit(&change(key, before, after), &failing(says)).explains(), "{key}");
+    }
+}
+
+#[test]
+fn more_connections_of_a_caller_are_too_many_for_the_server() {
+    let refused = failing("FATAL: sorry, too many clients already");
+    for key in ["DB_MAX_CONNECTIONS", "PG_MAX_CONN", "database.connection_limit"] {
+        let raised = fit(&change(key, "10", "60"), &refused);
+        assert!(!raised.eases && raised.explains(), "{key}: {raised:?}");
+    }
+    for key in ["max_connections", "max_user_connections"] {
+        assert!(fit(&change(key, "10", "60"), &refused).eases, "{key}");
+        assert!(fit(&change(key, "60", "10"), &refused).explains(), "{key}");
+    }
+}
+
+#[test]
+fn only_what_has_one_dimension_is_compared() {
+    let went = |key: &str, before: &str, after: &str| {
+        direction(&change(key, before, after), class(key, Some(before), Some(after)))
+    };
+    for (key, less, more) in [
+        ("JVM_HEAP", "512m", "2g"),
+        ("JVM_HEAP", "512m", "1024m"),
+        ("NODE_HEAP", "900KB", "1MiB"),
+        ("UPLOAD_LIMIT", "512MB", "2GB"),
+        ("UPLOAD_LIMIT", "512m", "2g"),
+        ("TOKEN_TTL", "1h", "7d"),
+        ("TOKEN_TTL", "90 minutes", "2 hours"),
+        ("READ_TIMEOUT", "30s", "5m"),
+        ("READ_TIMEOUT", "900ms", "1s"),
+        ("READ_TIMEOUT", "0", "1s"),
+        ("RATE_LIMIT", "10/s", "20/s"),
+        ("SAMPLE", "5%", "10%"),
+        ("POOL_SIZE", "5", "10"),
+    ] {
+        assert!(matches!(went(key, less, more), Direction::Up(_)), "{key} {less} to {more}");
+        assert!(matches!(went(key, more, less), Direction::Down(_)), "{key} {more} to {less}");
+    }
+    for (key, one, other) in [
+        ("JVM_HEAP", "512", "2g"),
+        ("READ_TIMEOUT", "5s", "512"),
+        ("LIMIT", "10s", "2g"),
+        ("LIMIT", "10%", "2"),
+    ] {
+        assert_eq!(went(key, one, other), Direction::Replaced, "{key} {one} to {other}");
+        assert_eq!(went(key, other, one), Direction::Replaced, "{key} {other} to {one}");
+    }
+    assert_eq!(went("READ_TIMEOUT", "60s", "1m"), Direction::Replaced);
+}
+
+#[test]
+fn a_limit_cut_in_a_smaller_unit_is_cut() {
+    let heap = failing("java.lang.OutOfMemoryError: Java heap space");
+    assert!(fit(&change("JVM_HEAP", "2g", "512m"), &heap).explains());
+    assert!(fit(&change("JVM_HEAP", "512m", "2g"), &heap).eases);
+    let expired = failing("TokenExpiredError: jwt expired");
+    assert!(fit(&change("TOKEN_TTL", "7d", "1h"), &expired).explains());
+    assert!(fit(&change("TOKEN_TTL", "1h", "7d"), &expired).eases);
+}
+
+#[test]
+fn more_time_is_not_cleared_of_the_slowness_that_it_makes() {
+    let slow = Failure { manner: Some(Manner::Slow), ..failing("no answer from prices after 30000 ms") };
+    let longer = fit(&change("HTTP_TIMEOUT_MS", "3000", "30000"), &slow);
+    // Whoever does not answer is to blame as well: that the limit's number is said proves nothing.
+    assert!(!longer.eases && longer.ratio > 1.0 && longer.named.is_none(), "{longer:?}");
+    let failed = failing("no answer from prices after 30000 ms");
+    assert!(fit(&change("HTTP_TIMEOUT_MS", "3000", "30000"), &failed).eases);
+}
+
+#[test]
+fn deliberate_trouble_that_comes_switched_off_is_none() {
+    let failed = failing("Timeout waiting for search: no response");
+    let unsaid = Failure { manner: Some(Manner::Failing), ..Failure::default() };
+    for (key, off, on) in [("CHAOS_ENABLED", "false", "true"), ("INJECT_DELAY_MS", "0", "500")] {
+        let added =
+            |value: &str| KeyChange { key: key.to_owned(), before: None, after: Some(value.to_owned()) };
+        assert!(fit(&added(off), &failed).eases, "{key}");
+        assert!(fit(&added(off), &unsaid).ratio < 1.0, "{key}");
+        assert!(fit(&added(on), &failed).explains() && fit(&added(on), &unsaid).explains(), "{key}");
+        assert!(fit(&change(key, on, off), &unsaid).ratio < 1.0, "{key}");
+    }
+}
+
+#[test]
 fn a_number_in_the_errors_is_no_sign_against_who_raised_it() {
     let busy = failing("timed out waiting for a pooled connection (60 of 60 busy)");
     assert!(fit(&change("PG_POOL_MAX", "30", "60"), &busy).named.is_none());
