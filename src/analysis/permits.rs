@@ -1,17 +1,20 @@
 //! Permissions and rules of the network: whether what a change of them gave or took can be what requests fail by.
 //!
 //! The rule that is not obvious: a rule that is added never cuts anybody off, and one that is taken away cuts off its own
-//! ports. What a call puts in the place of something else ([`KeyChange`] without either side) may do both.
+//! ports. What a call puts in the place of something else ([`KeyChange`] without either side, or with both) may do both, and
+//! a policy that is attached forbids where it says so, which no record holds.
 
-use super::changes::{ALLOWED, DENIED, IN_PLACE};
+use super::changes::{ALLOWED, DENIED, GRANTED, IN_PLACE};
 use super::failure::Failure;
-use super::logs::phrases;
+use super::logs::phrases::{self, Mechanism};
 use super::words;
-use crate::domain::change::{Change, ChangeKind, KeyChange};
+use crate::domain::change::{Change, ChangeKind, KeyChange, Relation};
 
 /// From this width on a range of ports is the way back of connections, whose own port is another: lists of a subnet see
 /// both ways of each.
 const WAY_BACK: u32 = 1000;
+/// Where names are looked up. Whoever finds no name tells the port of whom he meant to call.
+const NAMES: u32 = 53;
 
 /// Whether nothing that a change gave or took can be what requests fail by.
 pub fn spares(change: &Change, failure: &Failure) -> bool {
@@ -20,13 +23,41 @@ pub fn spares(change: &Change, failure: &Failure) -> bool {
         return false;
     }
     match change.kind {
-        ChangeKind::IamPolicy => keys.iter().all(grants) && !failure.says(phrases::is_denied_outright),
+        ChangeKind::IamPolicy => {
+            keys.iter().all(grants)
+                && !failure.says(phrases::is_denied_outright)
+                && !is_unread(change, failure)
+        }
         ChangeKind::SecurityGroup | ChangeKind::Network => {
-            let named: Vec<u32> = failure.texts.iter().flat_map(|text| ports_named(text)).collect();
-            keys.iter().all(|key| opens(key) || !named.is_empty() && closes_others(key, &named))
+            let named = ports_of_all(change, failure);
+            keys.iter().all(|key| opens(key) || named.as_ref().is_some_and(|named| closes_others(key, named)))
         }
         _ => false,
     }
+}
+
+/// Whether a change attached policies that nobody read, while requests are refused in words that leave open whether somebody
+/// forbids it: most policies only allow, and the few that forbid do just this.
+pub fn is_unread(change: &Change, failure: &Failure) -> bool {
+    let refused = failure.frequent().any(|found| found == Mechanism::Access);
+    let attached = |key: &KeyChange| grants(key) && key.after.as_deref() == Some(IN_PLACE);
+    change.kind == ChangeKind::IamPolicy
+        && refused
+        && !failure.texts.iter().all(|text| phrases::is_allowed_by_nobody(text))
+        && !failure.says(phrases::is_denied_outright)
+        && change.keys.iter().all(grants)
+        && change.keys.iter().any(attached)
+}
+
+/// The ports that all of the errors name, where each of them names one and it is the service's own way that the change is
+/// about: whom others can reach, and which names are found, no port of ours tells.
+fn ports_of_all(change: &Change, failure: &Failure) -> Option<Vec<u32>> {
+    let own = matches!(change.relation, Relation::Own | Relation::Shared);
+    if !own || failure.texts.is_empty() || failure.frequent().any(|found| found == Mechanism::Dns) {
+        return None;
+    }
+    let named: Vec<Vec<u32>> = failure.texts.iter().map(|text| ports_named(text)).collect();
+    named.iter().all(|ports| !ports.is_empty()).then(|| named.concat())
 }
 
 /// A permission that is added, and by its name none that forbids.
@@ -43,7 +74,7 @@ fn grants(key: &KeyChange) -> bool {
         "lockdown",
     ];
     let forbids = words::split(&key.key).iter().any(|word| FORBIDS.contains(&word.as_str()));
-    key.before.is_none() && key.after.as_deref() == Some(IN_PLACE) && !forbids
+    key.before.is_none() && matches!(key.after.as_deref(), Some(IN_PLACE | GRANTED)) && !forbids
 }
 
 fn opens(key: &KeyChange) -> bool {
@@ -53,7 +84,9 @@ fn opens(key: &KeyChange) -> bool {
 /// Whether a rule that is taken away, or refuses, is about other ports than these.
 fn closes_others(key: &KeyChange, named: &[u32]) -> bool {
     let taken = key.before.as_deref() == Some(ALLOWED) && key.after.is_none();
-    if !taken && key.after.as_deref() != Some(DENIED) {
+    // What is denied in the place of another rule takes that one with it.
+    let denied = key.before.is_none() && key.after.as_deref() == Some(DENIED);
+    if !taken && !denied {
         return false;
     }
     // `egress tcp 5432 sg-1`, `ingress tcp 8000-8010 10.0.0.0/8`; of all protocols no ports are told.
@@ -64,7 +97,8 @@ fn closes_others(key: &KeyChange, named: &[u32]) -> bool {
     let Some(ports) = words.next() else { return false };
     let (from, to) = ports.split_once('-').unwrap_or((ports, ports));
     let (Ok(from), Ok(to)) = (from.parse::<u32>(), to.parse::<u32>()) else { return false };
-    to.saturating_sub(from) < WAY_BACK && named.iter().all(|port| !(from..=to).contains(port))
+    let holds = |port: &u32| (from..=to).contains(port);
+    to.saturating_sub(from) < WAY_BACK && !holds(&NAMES) && !named.iter().any(holds)
 }
 
 /// Ports of well-known addresses that name none.
@@ -98,6 +132,10 @@ fn ports_named(text: &str) -> Vec<u32> {
         }
     }
     for (at, word) in text.match_indices("port") {
+        // `import`, `report`, `transport`.
+        if text.get(..at).is_some_and(|before| before.ends_with(char::is_alphabetic)) {
+            continue;
+        }
         let rest = text.get(at + word.len()..).unwrap_or_default();
         found.extend(digits(rest.trim_start_matches([' ', '=', ':'])));
     }
@@ -109,12 +147,42 @@ fn ports_named(text: &str) -> Vec<u32> {
             // The scheme of `postgresql://` ends like none other; that of `https://` holds no other either.
             let whole = text.get(..at).and_then(|before| before.chars().next_back());
             let names_one = address.rsplit_once(':').is_some_and(|(_, port)| digits(port).is_some());
-            if !names_one && whole.is_none_or(|letter| !letter.is_alphanumeric()) {
+            let called = !is_for_people(text.get(..at).unwrap_or_default(), address);
+            if called && !names_one && whole.is_none_or(|letter| !letter.is_alphanumeric()) {
                 found.push(*port);
             }
         }
     }
     found
+}
+
+/// Whether an address is where people are to read on, by the words before it or by its own name: `(Background on this error
+/// at: https://sqlalche.me/e/20/3o7r)`.
+fn is_for_people(before: &str, address: &str) -> bool {
+    const LEADS: &[&str] = &[
+        "error at:",
+        "see",
+        "see:",
+        "see also",
+        "visit",
+        "visit:",
+        "docs",
+        "docs:",
+        "help",
+        "help:",
+        "refer to",
+        "more at",
+        "more at:",
+        "information:",
+        "info:",
+        "details:",
+    ];
+    let before = before.trim_end_matches([' ', '"', '\'', '(', '<', '[', '`']);
+    let leads = |lead: &&str| {
+        let head = before.strip_suffix(*lead);
+        head.is_some_and(|head| !head.ends_with(char::is_alphanumeric))
+    };
+    LEADS.iter().any(leads) || ["docs.", "help.", "support."].iter().any(|name| address.starts_with(name))
 }
 
 /// Whether what stands before a colon is called over the network: an address or a name with parts, and no file of code.
@@ -152,6 +220,11 @@ mod tests {
             ("keyerror at quote.py:88", vec![]),
             ("12:05:33 timed out at 12:05", vec![]),
             ("order 5432 failed", vec![]),
+            ("import 250 orders: report 31, transport: 503", vec![]),
+            ("timeout (background on this error at: https://sqlalche.me/e/20/3o7r)", vec![]),
+            ("refused, see https://wiki.shop.example/refused", vec![]),
+            ("read https://docs.shop.example/refused", vec![]),
+            ("cannot oversee https://api.partner.example", vec![443]),
         ] {
             assert_eq!(ports_named(text), expected, "{text}");
         }
@@ -167,11 +240,72 @@ mod tests {
             ("ingress tcp 8000-8010 sg-1", true),
             ("ingress tcp 1024-65535 10.0.0.0/8", false),
             ("ingress all 10.0.0.0/8", false),
+            // Without names nobody reaches any port.
+            ("egress udp 53 10.0.0.2/32", false),
         ] {
             assert_eq!(closes_others(&key(name, Some(ALLOWED), None), &named), others, "{name}");
             assert_eq!(closes_others(&key(name, None, Some(DENIED)), &named), others, "{name}");
             assert!(!closes_others(&key(name, None, Some(ALLOWED)), &named), "{name}");
+            assert!(!closes_others(&key(name, Some("another rule"), Some(DENIED)), &named), "{name}");
         }
+    }
+
+    fn change(kind: ChangeKind, relation: Relation, keys: Vec<KeyChange>) -> Change {
+        let drafted = crate::analysis::changes::draft(kind, "one".to_owned(), jiff::Timestamp::UNIX_EPOCH);
+        Change { relation, keys, ..drafted }
+    }
+
+    fn failing(mechanism: Mechanism, texts: &[&str]) -> Failure {
+        Failure {
+            mechanisms: vec![(mechanism, 1.0)],
+            texts: texts.iter().map(|text| (*text).to_owned()).collect(),
+            ..Failure::default()
+        }
+    }
+
+    #[test]
+    fn a_rule_that_is_gone_is_of_other_ports_only_where_every_error_names_one_of_ours() {
+        let closed = |relation: Relation, rule: &str, failure: &Failure| {
+            let keys = vec![key(rule, Some(ALLOWED), None)];
+            spares(&change(ChangeKind::SecurityGroup, relation, keys), failure)
+        };
+        let rule = "ingress tcp 22 0.0.0.0/0";
+        let partner = "connect to api.partner.example:443 timed out";
+        let silent = failing(Mechanism::Timeout, &[partner]);
+        assert!(closed(Relation::Own, rule, &silent) && closed(Relation::Shared, rule, &silent));
+        // Whom `pricing` can reach, our errors do not tell.
+        assert!(!closed(Relation::Dependency("pricing".to_owned()), rule, &silent));
+        let some = failing(Mechanism::Timeout, &["no answer from the ledger", partner]);
+        assert!(!closed(Relation::Own, rule, &some));
+        let nameless = failing(Mechanism::Dns, &["https://api.partner.example: failed to resolve"]);
+        assert!(!closed(Relation::Own, rule, &nameless));
+        assert!(!closed(Relation::Own, "egress udp 53 10.0.0.2/32", &silent));
+    }
+
+    #[test]
+    fn a_rule_that_is_replaced_may_have_closed_what_the_other_one_allowed() {
+        let silent = failing(Mechanism::Timeout, &["connect to api.partner.example:443 timed out"]);
+        let allowed = |before: Option<&str>| {
+            let keys = vec![key("egress tcp 8443 0.0.0.0/0", before, Some(ALLOWED))];
+            spares(&change(ChangeKind::Network, Relation::Own, keys), &silent)
+        };
+        assert!(allowed(None));
+        assert!(!allowed(Some("another rule")));
+    }
+
+    #[test]
+    fn a_policy_that_nobody_read_is_spared_only_where_nobody_is_said_to_forbid() {
+        let attached = |value: &str, text: &str| {
+            let keys = vec![key("RegionLock", None, Some(value))];
+            let change = change(ChangeKind::IamPolicy, Relation::Own, keys);
+            let failure = failing(Mechanism::Access, &[text]);
+            (spares(&change, &failure), is_unread(&change, &failure))
+        };
+        assert_eq!(attached(IN_PLACE, "accessdenied: access denied"), (false, true));
+        assert_eq!(attached(GRANTED, "accessdenied: access denied"), (true, false));
+        let nobody = "not authorized to perform s3:getobject because no identity-based policy allows it";
+        assert_eq!(attached(IN_PLACE, nobody), (true, false));
+        assert_eq!(attached(IN_PLACE, "with an explicit deny in an identity-based policy"), (false, false));
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub(in crate::analysis) use self::difference::document;
 pub(in crate::analysis) use self::ecs::settings as task_settings;
 pub(in crate::analysis) use self::lambda::steering as function_settings;
 pub(in crate::analysis) use self::network::{ALLOWED, DENIED};
-pub(in crate::analysis) use self::other::IN_PLACE;
+pub(in crate::analysis) use self::other::{GRANTED, IN_PLACE};
 use self::relation::Owners;
 use crate::analysis::triggers::events;
 use crate::domain::change::{Change, ChangeKind, Effect, Relation};
@@ -197,7 +197,7 @@ fn is_of(trial: &Trial, call: &Call<'_>) -> bool {
 }
 
 /// A change of which nothing is known yet but what, where and when.
-fn draft(kind: ChangeKind, resource: String, at: Timestamp) -> Change {
+pub(in crate::analysis) fn draft(kind: ChangeKind, resource: String, at: Timestamp) -> Change {
     Change {
         id: String::new(),
         event_ids: Vec::new(),

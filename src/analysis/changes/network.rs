@@ -63,8 +63,8 @@ pub(in crate::analysis) const DENIED: &str = "denied";
 /// Value of a rule that allows it.
 pub(in crate::analysis) const ALLOWED: &str = "allowed";
 
-/// The entry of a subnet's access list that a call makes or replaces, written like a security group's rule. What held
-/// before it is in no record.
+/// The entry of a subnet's access list that a call makes or replaces, written like a security group's rule. What a
+/// replaced one said is not in the record; that there was one is.
 pub(super) fn list_entry(call: &Call<'_>) -> Option<KeyChange> {
     if !call.verb.starts_with("Create") && !call.verb.starts_with("Replace") {
         return None;
@@ -90,7 +90,8 @@ pub(super) fn list_entry(call: &Call<'_>) -> Option<KeyChange> {
     };
     let other = call.text(&["cidrBlock", "ipv6CidrBlock"]).map_or(String::new(), |other| format!(" {other}"));
     let key = format!("{direction} {protocol}{ports}{other}");
-    Some(KeyChange { key, before: None, after: Some(after.to_owned()) })
+    let before = call.verb.starts_with("Replace").then(|| "another rule".to_owned());
+    Some(KeyChange { key, before, after: Some(after.to_owned()) })
 }
 
 /// The rules of a security group that a call allows or takes away.

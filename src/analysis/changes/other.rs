@@ -13,8 +13,11 @@ use crate::domain::change::{Change, ChangeKind, Effect, KeyChange};
 
 /// Keys that one call may show at most: a whole table's definition is not a change of each of its fields.
 pub(super) const KEYS_MAX: usize = 24;
-/// Value of a policy or a statement that is there.
+/// Value of a policy that is there, whatever it says.
 pub(in crate::analysis) const IN_PLACE: &str = "in place";
+/// Value of what is there and known to allow: a statement of a resource's own policy, which such a call writes as one that
+/// allows, and a policy of AWS's own, all of which allow but those that say otherwise by their names.
+pub(in crate::analysis) const GRANTED: &str = "granted";
 /// Longest value that is kept: documents are named, not quoted.
 const VALUE_MAX: usize = 200;
 
@@ -404,7 +407,8 @@ fn capital(key: &str) -> String {
 fn policies(call: &Call<'_>) -> Vec<KeyChange> {
     let Some(name) = call.text(&["policyArn", "policyName", "statementId"]) else { return Vec::new() };
     let key = name.rsplit('/').next().unwrap_or(&name).to_owned();
-    let in_place = || Some(IN_PLACE.to_owned());
+    let granted = name.starts_with("arn:aws:iam::aws:") || call.text(&["policyArn", "policyName"]).is_none();
+    let in_place = || Some(if granted { GRANTED } else { IN_PLACE }.to_owned());
     let starts = |parts: &[&str]| parts.iter().any(|part| call.verb.starts_with(part));
     // An organisation's policies limit what others grant.
     let limits = call.service == "organizations";

@@ -161,6 +161,11 @@ pub fn is_denied_outright(text: &str) -> bool {
     ])
 }
 
+/// Whether a refusal is that nobody allowed it: no rule that forbids was met.
+pub fn is_allowed_by_nobody(text: &str) -> bool {
+    Wording::of(text).any(&["no ..3 policy|policies allows|allow", "because no"])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::{Findings, clock, lasting, percent, version, what};
 use crate::analysis::canary::Dose;
+use crate::analysis::changes::GRANTED;
 use crate::analysis::keys::Class;
 use crate::analysis::ratios;
 use crate::analysis::steps::FEWEST;
@@ -118,7 +119,7 @@ fn elsewhere(findings: &Findings<'_>, suspect: &Suspect<'_>) -> Option<String> {
         Relation::Dependency(name)
             if findings.triggers.healthy.iter().any(|healthy| healthy.eq_ignore_ascii_case(name)) =>
         {
-            Some(format!("It belongs to {name}, whose own failures and latency did not move."))
+            Some(format!("It belongs to {name}, which shows no trouble of its own."))
         }
         _ => None,
     }
@@ -185,7 +186,10 @@ fn eased(suspect: &Suspect<'_>) -> String {
     let keys: Vec<&str> = keys.map(|(_, key)| key.key.as_str()).collect();
     match change.kind {
         _ if !keys.is_empty() => format!("It moved {} away from what fails.", keys.join(", ")),
-        ChangeKind::IamPolicy => "It granted something and took nothing away.".to_owned(),
+        ChangeKind::IamPolicy if change.keys.iter().all(|key| key.after.as_deref() == Some(GRANTED)) => {
+            "It granted something and took nothing away.".to_owned()
+        }
+        ChangeKind::IamPolicy => "It attached a policy and took none away.".to_owned(),
         _ if takes => "What it closed are other ports than those that the errors name.".to_owned(),
         _ => "It opened a way and closed none.".to_owned(),
     }

@@ -11,6 +11,9 @@ use crate::analysis::{permits, ratios, words};
 use crate::domain::change::{Change, ChangeKind};
 use crate::domain::evidence::Evidence;
 
+/// An attached policy that nobody read: one in ten forbids and fits like none other, and the others cannot have done it.
+const UNREAD: f64 = 1.0;
+
 /// Whether all that a change did moved away from what would bring these failures about. Code does more than its settings
 /// tell, and so may what only log lines show of a change.
 pub(super) fn eases(change: &Change, fits: &[Fit], failure: &Failure) -> bool {
@@ -24,6 +27,9 @@ pub(super) fn eases(change: &Change, fits: &[Fit], failure: &Failure) -> bool {
 pub(super) fn of(change: &Change, fits: &[Fit], failure: &Failure) -> f64 {
     if eases(change, fits, failure) {
         return 1.0 / ratios::CAP;
+    }
+    if permits::is_unread(change, failure) && !fits.iter().any(|fit| fit.decisive) {
+        return UNREAD;
     }
     let most = |ratios: &mut dyn Iterator<Item = f64>| ratios.reduce(f64::max);
     let by_keys = most(&mut fits.iter().map(|fit| fit.ratio));

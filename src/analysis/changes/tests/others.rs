@@ -282,7 +282,10 @@ fn an_entry_of_an_access_list_is_read_like_a_rule() {
     case.call("deny", "12:00:00", "ec2", "CreateNetworkAclEntry", entry("deny"), Value::Null);
     case.call("allow", "12:01:00", "ec2", "ReplaceNetworkAclEntry", entry("allow"), Value::Null);
     assert_eq!(keys(&case.with("deny")), [("egress tcp 443 0.0.0.0/0", None, Some("denied"))]);
-    assert_eq!(keys(&case.with("allow")), [("egress tcp 443 0.0.0.0/0", None, Some("allowed"))]);
+    assert_eq!(
+        keys(&case.with("allow")),
+        [("egress tcp 443 0.0.0.0/0", Some("another rule"), Some("allowed"))]
+    );
 }
 
 #[test]
