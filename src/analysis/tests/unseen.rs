@@ -10,9 +10,13 @@ use crate::domain::report::Cause;
 
 /// Keeps those of the service's own series and values that `keep` wants, by metric and minute.
 fn cut(incident: &mut Incident, keep: impl Fn(&str, usize) -> bool) {
-    let own = |one: &Series| one.dimensions.iter().any(|(_, value)| value == "checkout");
+    cut_of(incident, "checkout", keep);
+}
+
+fn cut_of(incident: &mut Incident, service: &str, keep: impl Fn(&str, usize) -> bool) {
+    let its = |one: &Series| one.dimensions.iter().any(|(_, value)| value == service);
     let series = incident.evidence.series.as_mut().unwrap();
-    for one in series.iter_mut().filter(|one| own(one)) {
+    for one in series.iter_mut().filter(|one| its(one)) {
         let metric = one.metric.clone();
         one.points.retain(|(when, _)| {
             keep(&metric, (0..MINUTES).position(|minute| at(minute as f64) == *when).unwrap())
@@ -163,4 +167,119 @@ fn an_alert_that_saw_the_first_step_bounds_the_onset() {
     );
     let onset = found(&incident).report.onset.unwrap();
     assert!(onset.at <= at(78.5) && onset.at >= at(74.0), "{onset:?}");
+}
+
+/// An hour before the onset somebody gives `payments` other code; the service's errors name it.
+fn callee_changed(says: &str) -> Incident {
+    let mut incident = Incident::calm();
+    incident
+        .failing(0.4, says)
+        .series("payments", "AWS/Lambda", "Duration", "p50", |minute| Some(80.0 + (minute % 7) as f64));
+    let parameters = json!({"functionName": "payments", "revisionId": "r-2"});
+    incident.record(30.0, "callee-event", "UpdateFunctionCode20150331v2", parameters);
+    incident
+}
+
+fn clears_the_callee(incident: &Incident) -> bool {
+    let cleared = found(incident).report.cleared;
+    cleared.iter().any(|one| {
+        one.event_id.as_deref() == Some("callee-event") && one.reason.contains("no trouble of its own")
+    })
+}
+
+#[test]
+fn latency_of_what_is_called_does_not_vouch_for_its_failures() {
+    let mut incident = callee_changed("payments returned 503 Service Unavailable");
+    assert!(clears_the_callee(&incident));
+    assert_eq!(cause(&incident).0, Cause::Unknown);
+    cut_of(&mut incident, "payments", |metric, _| metric == "Duration");
+    assert!(!clears_the_callee(&incident));
+    assert_eq!(cause(&incident).0, Cause::Dependency);
+}
+
+#[test]
+fn a_callee_whose_series_stop_with_the_onset_is_not_well() {
+    let mut incident = callee_changed("payments returned 503 Service Unavailable");
+    cut_of(&mut incident, "payments", |_, minute| minute < ONSET);
+    assert!(!clears_the_callee(&incident));
+    assert_eq!(cause(&incident).0, Cause::Dependency);
+    let told = found(&incident).report.evidence;
+    assert!(told.iter().all(|item| !item.statement.contains("no trouble of its own")), "{told:?}");
+}
+
+#[test]
+fn a_callee_that_does_not_fail_may_be_slow_where_nothing_shows_its_latency() {
+    let mut incident = callee_changed("Timeout waiting for payments: no response");
+    assert!(clears_the_callee(&incident));
+    cut_of(&mut incident, "payments", |metric, _| metric != "Duration");
+    assert!(!clears_the_callee(&incident));
+    let told = found(&incident).report.evidence;
+    assert!(
+        told.iter().any(|item| item.statement.contains("how slowly it answers was not read")),
+        "{told:?}"
+    );
+    // Nobody waited: that it does not fail is all that there is to know.
+    let mut incident = callee_changed("payments returned 503 Service Unavailable");
+    cut_of(&mut incident, "payments", |metric, _| metric != "Duration");
+    assert!(clears_the_callee(&incident));
+}
+
+#[test]
+fn what_is_called_is_looked_at_for_a_count_that_sank_as_well() {
+    let mut incident = Incident::calm();
+    incident.series("checkout", "Shop", "OrdersAccepted", "Sum", |minute| {
+        Some(if minute < ONSET { 80.0 } else { 22.0 } + (minute % 5) as f64)
+    });
+    let told = found(&incident).report.evidence;
+    assert!(told.iter().any(|item| item.statement.contains("payments, which the service calls")), "{told:?}");
+}
+
+#[test]
+fn no_sentence_tells_of_series_that_nobody_read() {
+    let summary = |incident: &Incident| found(incident).report.summary;
+    let mut calm = Incident::calm();
+    calm.logs(|_, _| None);
+    assert!(summary(&calm).contains("Failures of checkout are within their noise"), "{}", summary(&calm));
+    calm.series("checkout", "AWS/Lambda", "Duration", "p50", |minute| Some(120.0 + (minute % 7) as f64));
+    assert!(summary(&calm).contains("Failures and latency of checkout are within their noise"));
+    // What sank, beside what else was read.
+    let mut sunk = Incident::calm();
+    sunk.series("checkout", "Shop", "OrdersAccepted", "Sum", |minute| {
+        Some(if minute < ONSET { 80.0 } else { 22.0 } + (minute % 5) as f64)
+    });
+    assert!(
+        summary(&sunk).contains("while failures stayed as they were; latency was not read"),
+        "{}",
+        summary(&sunk)
+    );
+    cut(&mut sunk, |metric, _| metric != "Errors");
+    assert!(summary(&sunk).contains("neither failures nor latency were read"), "{}", summary(&sunk));
+}
+
+#[test]
+fn latency_alone_is_told_as_latency_alone() {
+    let mut incident = Incident::calm();
+    incident.evidence.alert.metric = Some("Duration".to_owned());
+    incident.evidence.alert.alert_name = Some("checkout latency high".to_owned());
+    incident.logs(|_, _| None);
+    incident.series("checkout", "AWS/Lambda", "Duration", "p50", |minute| Some(120.0 + (minute % 7) as f64));
+    cut(&mut incident, |metric, _| metric != "Errors");
+    let report = found(&incident).report;
+    assert_eq!(report.verdict.cause, Cause::None, "{:?}", report.hypotheses);
+    assert!(
+        report.summary.contains("Latency of checkout is within its noise; its failures were not read"),
+        "{}",
+        report.summary
+    );
+}
+
+#[test]
+fn demand_that_ceases_is_held_against_this_hour_s_habit_only_where_it_is_known() {
+    let mut incident = Incident::calm();
+    let asked = |minute: usize| if minute < ONSET { 100.0 } else { 0.0 };
+    incident.metrics("checkout", asked, |_| 0.0);
+    incident.series("checkout", "Shop", "OrdersProcessed", "Sum", |minute| Some(asked(minute)));
+    incident.evidence.alert.metric = Some("OrdersProcessed".to_owned());
+    let report = found(&incident).report;
+    assert!(report.summary.contains("of this hour on earlier days nothing is known"), "{}", report.summary);
 }

@@ -18,7 +18,7 @@ pub use demand::is_of_the_caller;
 
 use super::logs::LogSurvey;
 use super::logs::phrases::Mechanism;
-use super::metrics::{Gauge, Metrics, Trouble};
+use super::metrics::{Gauge, Manner, Metrics, Trouble};
 use super::ratios;
 use super::symptom::Symptom;
 use crate::domain::evidence::Evidence;
@@ -148,9 +148,9 @@ pub struct Triggers {
     /// Requests that are as many as before and each of them heavier.
     pub heavier: Option<Heavier>,
     pub outages: Vec<Outage>,
-    /// Dependencies whose series were read and show nothing.
+    /// Dependencies whose series tell, up to now, of what this symptom is about, and show nothing.
     pub healthy: Vec<String>,
-    /// Those of them whose latency nothing shows: how slowly they answer is not known.
+    /// Others who do not fail, where the symptom is about time and nothing shows how slowly they answer.
     pub untimed: Vec<String>,
     /// Dependencies, and hosts outside, that the new errors name.
     pub blamed: Vec<String>,
@@ -204,7 +204,8 @@ pub fn find(
     if let Some(metrics) = metrics {
         demand::demand(&mut found, symptom, metrics);
         found.heavier = metrics.own().and_then(|own| demand::heavier(symptom, own));
-        others::dependencies(&mut found, symptom, metrics);
+        let timed = is_about_time(symptom, &texts);
+        others::dependencies(&mut found, symptom, metrics, timed);
         others::peers(&mut found, symptom, metrics);
         if let Some(own) = metrics.own() {
             drains::gauges(&mut found, symptom, own);
@@ -223,6 +224,16 @@ pub fn find(
     admitted::read(&mut found, symptom, evidence);
     said::read(&mut found, symptom, &texts, logs, scope);
     found
+}
+
+/// Whether users wait, or the errors are of those who waited.
+fn is_about_time(symptom: &Symptom, texts: &[(String, Option<Mechanism>, f64)]) -> bool {
+    /// Of the new failing lines: fewer than that are some among others.
+    const IN_PART: f64 = 0.3;
+    let waited =
+        |said: &Option<Mechanism>| matches!(said, Some(Mechanism::Timeout | Mechanism::FunctionTimeout));
+    let share: f64 = texts.iter().filter(|(_, said, _)| waited(said)).map(|(.., share)| share).sum();
+    share >= IN_PART || symptom.primary.as_ref().is_some_and(|primary| primary.manner == Manner::Slow)
 }
 
 /// Density of a trigger's lag, for one that began somewhere in its own interval.

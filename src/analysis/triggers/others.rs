@@ -2,7 +2,7 @@
 
 use super::{Controls, Outage, Triggers, ZoneTrouble, lag};
 use crate::analysis::metrics::{Entity, Manner, Measure, Metrics, Role, Track, Trouble, trouble};
-use crate::analysis::symptom::Symptom;
+use crate::analysis::symptom::{Symptom, silent_since};
 use crate::analysis::{ratios, steps};
 
 /// Troubles of another service that could have caused ours.
@@ -28,16 +28,20 @@ fn concurrent(symptom: &Symptom, entity: &Entity) -> Option<Trouble> {
         })
 }
 
-pub(super) fn dependencies(found: &mut Triggers, symptom: &Symptom, metrics: &Metrics) {
+/// `timed`: the symptom is about time, so that whoever does not fail may still be to blame for how slowly he answers.
+pub(super) fn dependencies(found: &mut Triggers, symptom: &Symptom, metrics: &Metrics, timed: bool) {
+    if !symptom.is_timed() {
+        return;
+    }
     for entity in metrics.others(Role::Dependency) {
-        let known = |track: &Track| track.values.iter().flatten().count() >= steps::FEWEST;
-        let measured = entity.tracks.iter().any(|track| {
-            matches!(track.measure, Measure::Failures | Measure::Latency | Measure::Availability)
-                && known(track)
-        });
-        if symptom.primary.is_none() || !measured {
-            continue;
-        }
+        // A series vouches for what it measures, and for no minute after its last value.
+        let tells = |track: &Track| {
+            track.values.iter().flatten().count() >= steps::FEWEST
+                && silent_since(&track.values, symptom.grid).is_none()
+        };
+        let counted = |track: &Track| {
+            matches!(track.measure, Measure::Failures | Measure::Availability) && tells(track)
+        };
         match concurrent(symptom, entity) {
             Some(trouble) => {
                 let (first, last) = trouble.rise.interval();
@@ -50,12 +54,11 @@ pub(super) fn dependencies(found: &mut Triggers, symptom: &Symptom, metrics: &Me
                 let flood = found.demand_flat.and_then(|flat| flood(symptom, entity, &trouble, flat));
                 found.outages.push(Outage { name: entity.name.clone(), trouble, rate, flood });
             }
-            None => {
-                if !entity.of_measure(Measure::Latency).any(known) {
-                    found.untimed.push(entity.name.clone());
-                }
-                found.healthy.push(entity.name.clone());
+            None if !entity.tracks.iter().any(counted) => {}
+            None if timed && !entity.of_measure(Measure::Latency).any(tells) => {
+                found.untimed.push(entity.name.clone());
             }
+            None => found.healthy.push(entity.name.clone()),
         }
     }
     found.outages.sort_by(|a, b| b.rate.total_cmp(&a.rate).then_with(|| a.name.cmp(&b.name)));

@@ -132,7 +132,7 @@ pub(super) fn dependency(
             // It answers without failures, and nobody measures how slowly.
             rate += ratios::NAMED_BY_ERRORS;
             about.get_or_insert_with(|| name.clone());
-        } else if is(&triggers.healthy) {
+        } else if is(&triggers.healthy) || is(&triggers.untimed) {
             // It is named and works: the caller's side of the wire is at fault.
         } else if is(&evidence.scope.depends_on) || !name.contains('/') {
             // Nothing measures it; the errors point at it, most of all where it answered.

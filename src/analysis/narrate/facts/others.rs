@@ -113,7 +113,7 @@ pub(super) fn dependencies(writer: &mut Writer<'_>) {
         };
         writer.add(Agent::Metrics, statement, &[Cause::Dependency], Some(outage.trouble.query.clone()));
     }
-    if findings.symptom.primary.is_some() && !triggers.healthy.is_empty() {
+    if !triggers.healthy.is_empty() {
         let names: Vec<&str> = triggers.healthy.iter().take(4).map(String::as_str).collect();
         let more = triggers.healthy.len() - names.len();
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
@@ -127,6 +127,17 @@ pub(super) fn dependencies(writer: &mut Writer<'_>) {
             ),
         };
         writer.add_of(statement, &[], &triggers.healthy);
+    }
+    if let Some(first) = triggers.untimed.first() {
+        let statement = match triggers.untimed.len() - 1 {
+            0 => format!(
+                "{first}, which the service calls, fails no more than before; how slowly it answers was not read."
+            ),
+            more => format!(
+                "{first} and {more} more that the service calls fail no more than before; how slowly they answer was not read."
+            ),
+        };
+        writer.add_of(statement, &[], &triggers.untimed);
     }
 }
 
