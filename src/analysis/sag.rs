@@ -2,7 +2,7 @@
 //!
 //! The rule that is not obvious: it is looked for only where nothing fails and nothing is slow, for whatever keeps
 //! customers from an end shows nowhere else, and each count is one more that may fall by chance. Demand goes and comes by
-//! itself: that it vanished is a symptom only where something else says so.
+//! itself: that it vanished is a symptom only where something else says so, and what only follows it has not sunk.
 
 use crate::analysis::grid::Grid;
 use crate::analysis::logs::LogSurvey;
@@ -19,17 +19,16 @@ use crate::domain::change::{Change, Relation};
 pub enum Fallen {
     /// A count of the service's own work, for as many requests.
     Yield,
-    /// The requests themselves.
-    Demand,
+    /// The requests themselves; whether this hour of an earlier day is known.
+    Demand { usual: bool },
 }
 
-/// A count before and since.
+/// A count before and since: for each hundred requests, or the requests of a period.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sag {
     pub of: Fallen,
     pub query: String,
     pub metric: String,
-    /// Per period.
     pub before: f64,
     pub during: f64,
     pub begin: usize,
@@ -47,6 +46,13 @@ pub fn find(alert: &Alert, own: &Entity, grid: Grid) -> Option<Sag> {
     const CHOICE: f64 = 3.0;
     let enough = if alert.is_about_too_little() { SIGNIFICANT - CHOICE } else { SIGNIFICANT + CHOICE };
     let offered = own.offered()?;
+    let per_hundred = |track: &Track, from: usize, to: usize| {
+        let pairs = track.values.get(from..to)?.iter().zip(offered.get(from..to)?);
+        let (count, all) = pairs
+            .filter_map(|(count, all)| count.zip(*all))
+            .fold((0.0, 0.0), |sum: (f64, f64), one| (sum.0 + one.0, sum.1 + one.1));
+        (all > 0.0).then(|| 100.0 * count / all)
+    };
     own.tracks
         .iter()
         .filter(|track| track.stat == "Sum" && matches!(track.measure, Measure::Successes | Measure::Other))
@@ -54,8 +60,11 @@ pub fn find(alert: &Alert, own: &Entity, grid: Grid) -> Option<Sag> {
             let fall = fall(track, &offered)?;
             let lasting = fall.end.is_none_or(|end| end + 2 >= grid.len);
             let known = track.values[..fall.begin].iter().flatten().count();
-            let (before, during) = (mean(&track.values[..fall.begin])?, mean(&track.values[fall.begin..])?);
-            let clear = fall.strength >= enough && during <= PART * before;
+            let before = per_hundred(track, 0, fall.begin)?;
+            let during = per_hundred(track, fall.begin, track.values.len())?;
+            // More requests that come for something else take nothing from anybody, unless somebody says so.
+            let more = if alert.is_about_too_little() { 1.0 } else { growth(&offered, fall.begin) };
+            let clear = fall.strength >= enough && during * more <= PART * before;
             (lasting && known >= 30 && clear).then(|| {
                 let (query, metric) = (track.query(), track.metric.clone());
                 let (strength, begin) = (fall.strength, fall.begin);
@@ -65,6 +74,14 @@ pub fn find(alert: &Alert, own: &Entity, grid: Grid) -> Option<Sag> {
         })
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, sag)| sag)
+}
+
+/// How many times as many requests came since a period, at least once as many.
+fn growth(offered: &[Option<f64>], begin: usize) -> f64 {
+    match (mean(&offered[..begin]), mean(&offered[begin..])) {
+        (Some(before), Some(during)) if before > 0.0 => (during / before).max(1.0),
+        _ => 1.0,
+    }
 }
 
 /// The fall of a count for each request. Where it counts some of the requests, it is the share of those that are missing
@@ -124,7 +141,8 @@ pub fn of_demand(
         return None;
     }
     let (query, metric, begin) = (track.query(), track.metric.clone(), fall.begin);
-    Some(Sag { of: Fallen::Demand, query, metric, before, during, begin, onset: fall.posterior })
+    let of = Fallen::Demand { usual: usual.is_some() };
+    Some(Sag { of, query, metric, before, during, begin, onset: fall.posterior })
 }
 
 /// AWS counts no zeros of what does not run: a series that stops while the service stops to write lines as well is one of

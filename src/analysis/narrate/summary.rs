@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::facts::{amount, capital, quote, stands, times, way};
-use super::{Findings, clock, figure, milliseconds, per, percent, shown, version, what};
+use super::facts::{amount, capital, fell, quote, stands, times, unit, way};
+use super::{Findings, clock, figure, milliseconds, percent, shown, version, what};
 use crate::analysis::metrics::Manner;
 use crate::analysis::sag::Fallen;
 use crate::analysis::suspects::Suspect;
@@ -190,8 +190,8 @@ fn without_rise(findings: &Findings<'_>) -> String {
     if let Some(sag) = &symptom.sag {
         let since = clock(symptom.grid.at(symptom.begin), now);
         let (before, during) = (figure(sag.before), figure(sag.during));
-        let per = per(symptom.grid.step);
-        return format!("Since {since} UTC {} is {during} {per} instead of {before}.", sag.metric);
+        let unit = unit(sag, symptom.grid.step);
+        return format!("Since {since} UTC {} is {during} {unit} instead of {before}.", sag.metric);
     }
     if let Some(standing) = &symptom.standing {
         return format!("{}.", stands(standing, clock(symptom.grid.at(0), now)));
@@ -299,14 +299,20 @@ fn none(findings: &Findings<'_>, symptom: &str) -> String {
     if findings.weighed.over {
         return format!("It is over already. {symptom}");
     }
-    let read = if findings.symptom.measured.slow { "failures and latency" } else { "failures" };
+    let measured = findings.symptom.measured;
     if let Some(noise) = findings.symptom.log_noise
         && findings.symptom.primary.is_none()
     {
-        return format!(
-            "{service} logs more error lines since {} UTC, but its {read} have not changed: telemetry changed, not the service.",
-            clock(findings.symptom.grid.at(noise.begin), findings.evidence.scope.now)
-        );
+        let at = clock(findings.symptom.grid.at(noise.begin), findings.evidence.scope.now);
+        let beside = match (measured.failing, measured.slow) {
+            (true, true) => {
+                "but its failures and latency have not changed: telemetry changed, not the service"
+            }
+            (true, false) => "but its failures have not changed: telemetry changed, not the service",
+            (false, true) => "and its latency has not changed; its failures were not read up to now",
+            (false, false) => "and neither its failures nor its latency were read up to now",
+        };
+        return format!("{service} logs more error lines since {at} UTC, {beside}.");
     }
     match findings.symptom.requests {
         Some(requests) if findings.symptom.has_few_requests() => format!(
@@ -316,24 +322,35 @@ fn none(findings: &Findings<'_>, symptom: &str) -> String {
         _ if findings.symptom.primary.is_some() => {
             format!("{symptom} That is so short or so few that it may well be chance.")
         }
-        _ => format!("{} of {service} are within their noise.", capital(read)),
+        _ => match (measured.failing, measured.slow) {
+            (true, true) => format!("Failures and latency of {service} are within their noise."),
+            (true, false) => format!("Failures of {service} are within their noise."),
+            (false, true) => {
+                format!("Latency of {service} is within its noise; its failures were not read up to now.")
+            }
+            (false, false) => format!("Neither failures nor latency of {service} were read up to now."),
+        },
     }
 }
 
 fn unknown(findings: &Findings<'_>, symptom: &str) -> String {
     let evidence = findings.evidence;
     if let Some(sag) = &findings.symptom.sag {
-        let beside = match sag.of {
-            Fallen::Yield => "while requests, failures and latency stayed as they were",
-            Fallen::Demand => "which is not this hour's habit",
+        let measured = findings.symptom.measured;
+        let beside = match (sag.of, measured.failing, measured.slow) {
+            (Fallen::Yield, true, true) => "while failures and latency stayed as they were",
+            (Fallen::Yield, true, false) => "while failures stayed as they were; latency was not read",
+            (Fallen::Yield, false, true) => {
+                "while latency stayed as it was; failures were not read up to now"
+            }
+            (Fallen::Yield, false, false) => "and neither failures nor latency were read up to now",
+            (Fallen::Demand { usual: true }, ..) => "which is not this hour's habit",
+            (Fallen::Demand { usual: false }, ..) => "and of this hour on earlier days nothing is known",
         };
+        let at = clock(findings.symptom.grid.at(sag.begin), evidence.scope.now);
         return format!(
-            "{} fell from {} to {} {} at {} UTC, {beside}: what keeps it down is not decided.",
-            sag.metric,
-            figure(sag.before),
-            figure(sag.during),
-            per(findings.symptom.grid.step),
-            clock(findings.symptom.grid.at(sag.begin), evidence.scope.now)
+            "{} at {at} UTC, {beside}: what keeps it down is not decided.",
+            fell(sag, findings.symptom.grid.step)
         );
     }
     if findings.symptom.standing.is_some() {

@@ -90,3 +90,34 @@ fn a_count_that_sags_in_few_numbers_is_believed_where_the_alert_says_that_someth
     assert_eq!(sagging(Some((0.03, 0.01))).verdict.cause, Cause::None);
     assert_eq!(sagging(None).verdict.cause, Cause::None);
 }
+
+/// Requests and bookings of each minute, and whether the alert says that something is too little.
+fn booked(asked: impl Fn(usize) -> f64, booked: impl Fn(usize) -> f64, too_little: bool) -> Report {
+    let mut incident = Incident::calm();
+    if too_little {
+        incident.evidence.alert.value = Some(6.0);
+        incident.evidence.alert.threshold = Some(8.0);
+    }
+    incident.metrics("checkout", asked, |_| 0.0);
+    incident.series("checkout", "Shop", "Bookings", "Sum", |minute| Some(booked(minute)));
+    found(&incident).report
+}
+
+#[test]
+fn a_count_that_falls_with_the_demand_has_not_sunk() {
+    let asked = |minute: usize| if minute < ONSET { 10_000.0 } else { 6_600.0 };
+    let most = |minute: usize| asked(minute) * if minute < ONSET { 0.99 } else { 0.975 } - 600.0;
+    let report = booked(asked, most, false);
+    assert!(!report.summary.contains("Bookings"), "{}", report.summary);
+}
+
+#[test]
+fn a_count_that_stands_while_customers_try_twice_has_sunk_where_the_alert_says_so() {
+    let asked = |minute: usize| if minute < ONSET { 1000.0 } else { 2000.0 };
+    let stands = |minute: usize| 500.0 + (minute % 7) as f64;
+    let report = booked(asked, stands, true);
+    assert!(report.summary.contains("per 100 requests"), "{}", report.summary);
+    // Twice as many who want something else leave it as it is.
+    let report = booked(asked, stands, false);
+    assert!(!report.summary.contains("Bookings"), "{}", report.summary);
+}

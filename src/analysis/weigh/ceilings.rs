@@ -33,7 +33,7 @@ pub(super) fn gate(rows: &mut Vec<Row>, symptom: &Symptom, over: bool, evidence:
         } else if let Some(sag) = &symptom.sag {
             only_changes(rows);
             (none, unknown) = match sag.of {
-                Fallen::Demand => (ratios::NONE_BESIDE_A_COLLAPSE, 0.0),
+                Fallen::Demand { .. } => (ratios::NONE_BESIDE_A_COLLAPSE, 0.0),
                 Fallen::Yield => {
                     let none = ratios::NONE_BESIDE_A_SAG;
                     (none, (1.0 - none) * ratios::OPEN_BESIDE_A_SAG)

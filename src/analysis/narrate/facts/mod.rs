@@ -11,7 +11,7 @@ mod trials;
 use jiff::Timestamp;
 
 pub use others::way;
-pub use symptoms::stands;
+pub use symptoms::{fell, stands, unit};
 
 use super::{Findings, clock, figure, links};
 use crate::domain::redact;

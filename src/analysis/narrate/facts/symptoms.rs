@@ -6,7 +6,7 @@ use super::{Writer, capital, times};
 use crate::analysis::metrics::trouble::Standing;
 use crate::analysis::metrics::{Manner, Trouble};
 use crate::analysis::narrate::{figure, milliseconds, per, percent};
-use crate::analysis::sag::Fallen;
+use crate::analysis::sag::{Fallen, Sag};
 use crate::analysis::steps;
 use crate::analysis::symptom::Symptom;
 use crate::domain::report::{Agent, Cause};
@@ -99,17 +99,12 @@ fn without_rise(writer: &mut Writer<'_>) {
     }
     if let Some(sag) = &symptom.sag {
         let beside = match sag.of {
-            Fallen::Yield => "for about as many requests",
-            Fallen::Demand => "which is not this hour's habit",
+            Fallen::Demand { usual: true } => ", which is not this hour's habit",
+            Fallen::Demand { usual: false } => "; of this hour on earlier days nothing is known",
+            Fallen::Yield => "",
         };
-        let statement = format!(
-            "{} fell from {} to {} {} at {} UTC, {beside}.",
-            sag.metric,
-            figure(sag.before),
-            figure(sag.during),
-            per(symptom.grid.step),
-            writer.at(sag.begin)
-        );
+        let at = writer.at(sag.begin);
+        let statement = format!("{} at {at} UTC{beside}.", fell(sag, symptom.grid.step));
         writer.add(Agent::Metrics, statement, &[], Some(sag.query.clone()));
     }
     if let Some(noise) = symptom.log_noise {
@@ -126,6 +121,20 @@ fn without_rise(writer: &mut Writer<'_>) {
         );
         let supports: &[Cause] = if symptom.measured.failing { &[Cause::None] } else { &[] };
         writer.add(Agent::Logs, statement, supports, None);
+    }
+}
+
+/// From where to where a count fell.
+pub fn fell(sag: &Sag, step: i64) -> String {
+    let (before, during) = (figure(sag.before), figure(sag.during));
+    format!("{} fell from {before} to {during} {}", sag.metric, unit(sag, step))
+}
+
+/// What a count that fell is counted by.
+pub fn unit(sag: &Sag, step: i64) -> String {
+    match sag.of {
+        Fallen::Yield => "per 100 requests".to_owned(),
+        Fallen::Demand { .. } => per(step),
     }
 }
 
