@@ -10,6 +10,7 @@ use crate::analysis::canary;
 use crate::analysis::failure::Failure;
 use crate::analysis::keys::{self, Class, Fit};
 use crate::analysis::logs::{LogSurvey, migration};
+use crate::analysis::metrics::entities::mean;
 use crate::analysis::nearness;
 use crate::analysis::ratios;
 use crate::analysis::settings;
@@ -38,15 +39,32 @@ pub fn suspects<'c>(
     changes
         .iter()
         .map(|change| {
-            let undone = change.undoes.as_ref().and_then(of_id);
-            suspect((change, undone), symptom, failure, logs, evidence)
+            let near =
+                Near { undone: change.undoes.as_ref().and_then(of_id), undoing: undoing(change, changes) };
+            suspect(change, &near, symptom, failure, logs, evidence)
         })
         .collect()
 }
 
-/// `undone` is the earlier change that this one takes back.
+/// What a change has to do with others of its resource.
+struct Near<'c> {
+    /// The earlier change that this one takes back.
+    undone: Option<&'c Change>,
+    /// Epoch seconds from and until which this one was taken back itself.
+    undoing: Option<(i64, i64)>,
+}
+
+/// When a change was taken back: over the rollout of what took it back, whose beginning is all that it carries itself.
+fn undoing(change: &Change, changes: &[Change]) -> Option<(i64, i64)> {
+    let at = change.undone_at?.as_second();
+    let of_it = |back: &&Change| back.resource == change.resource && back.id != change.id;
+    let rollouts = changes.iter().filter(of_it).filter_map(Change::took_effect);
+    Some((at, rollouts.filter(|(from, _)| *from == at).map(|(_, until)| until).fold(at, i64::max)))
+}
+
 fn suspect<'c>(
-    (change, undone): (&'c Change, Option<&Change>),
+    change: &'c Change,
+    near: &Near<'_>,
     symptom: &Symptom,
     failure: &Failure,
     logs: Option<&LogSurvey>,
@@ -95,9 +113,12 @@ fn suspect<'c>(
     let logs_of_split = logs.filter(|_| real && tried.is_none());
     let split = logs_of_split.and_then(|logs| canary::split(change, effect, symptom, logs));
     let dose = canary::dose(change, effect, symptom, failure);
-    let past = past(change, undone, symptom).filter(|_| real);
-    let reversal =
-        change.undone_at.filter(|_| real && past != Some(Past::Undone)).map(|at| reversal(at, symptom));
+    let past = past(change, near, symptom).filter(|_| real);
+    let reversal = change
+        .undone_at
+        .zip(near.undoing)
+        .filter(|_| real && past != Some(Past::Undone))
+        .and_then(|(at, (_, until))| reversal(at, until, symptom));
     let inert = !fits.is_empty() && !change.code_changed && fits.iter().all(|fit| fit.class == Class::Inert);
     let eases = || mechanism::eases(change, &fits, failure) && starved.is_none() && names_error.is_none();
     let harmless = if inert { Some(Harmless::Inert) } else { eases().then_some(Harmless::Eases) };
@@ -183,24 +204,51 @@ fn migrated(change: &Change, effect: Option<(i64, i64)>, logs: &LogSurvey) -> Op
     Some(Schema::Migrated(told.0, told.1.clone()))
 }
 
-fn reversal(at: Timestamp, symptom: &Symptom) -> Reversal {
-    let minutes = symptom.end.and_then(|end| {
-        let ended = symptom.grid.second(end);
-        let minutes = (ended - at.as_second()) as f64 / 60.0;
-        (-3.0..=15.0).contains(&minutes).then_some(minutes.max(0.0))
-    });
-    Reversal { at, minutes }
+/// `None` where it is too early to tell.
+fn reversal(at: Timestamp, until: i64, symptom: &Symptom) -> Option<Reversal> {
+    /// Minutes after an undoing is through.
+    const RECOVERS: f64 = 15.0;
+    let Some(end) = symptom.end else {
+        let now = symptom.grid.second(symptom.grid.len);
+        return (until + SPREADS <= now).then_some(Reversal { at, minutes: None });
+    };
+    let minutes = (symptom.grid.second(end) - at.as_second()) as f64 / 60.0;
+    let latest = (until - at.as_second()) as f64 / 60.0 + RECOVERS;
+    Some(Reversal { at, minutes: (-3.0..=latest).contains(&minutes).then_some(minutes.max(0.0)) })
 }
 
 /// What became of a change before the symptom began.
-fn past(change: &Change, undone: Option<&Change>, symptom: &Symptom) -> Option<Past> {
+fn past(change: &Change, near: &Near<'_>, symptom: &Symptom) -> Option<Past> {
     let (earliest, ..) = symptom.seconds();
-    if let Some(at) = change.undone_at {
-        return (at.as_second() + SPREADS < earliest).then_some(Past::Undone);
+    if let Some((_, until)) = near.undoing {
+        return (until + SPREADS < earliest).then_some(Past::Undone);
     }
-    let stood = |undone: &Change| match (undone.took_effect(), change.took_effect()) {
-        (Some((before, _)), Some((back, _))) => back - before,
-        _ => i64::MAX,
+    let (undone, (back, _)) = (near.undone?, change.took_effect()?);
+    let (replaced, _) = undone.took_effect()?;
+    (back - replaced <= LATELY && !was_mended(undone, back, symptom)).then_some(Past::Returns)
+}
+
+/// Whether what ran before a change failed much as requests fail now, and no longer did under it: whoever takes such a
+/// change back brings the trouble back. `until`: epoch seconds at which it was taken back.
+fn was_mended(change: &Change, until: i64, symptom: &Symptom) -> bool {
+    /// Minutes right before it and under it from which a level is told, and the least number of values.
+    const BEFORE: i64 = 5;
+    const UNDER: i64 = 15;
+    const FEWEST: usize = 3;
+    /// Of the present rise: half of it is no wandering level.
+    const PART: f64 = 0.5;
+    let (Some(primary), Some((from, through))) = (&symptom.primary, change.took_effect()) else {
+        return false;
     };
-    undone.is_some_and(|undone| stood(undone) <= LATELY).then_some(Past::Returns)
+    let grid = symptom.grid;
+    let index = |second: i64| usize::try_from((second - grid.start).div_euclid(grid.step)).unwrap_or(0);
+    let level = |from: usize, to: usize| {
+        let values = primary.values.get(from..to.min(primary.values.len()))?;
+        (values.iter().flatten().count() >= FEWEST).then(|| mean(values)).flatten()
+    };
+    let (mended, whole) = (index(from), index(through) + 1);
+    let before = level(mended.saturating_sub(grid.periods(BEFORE).max(FEWEST)), mended);
+    let under = level(whole, index(until).min(whole + grid.periods(UNDER).max(FEWEST)));
+    let (calm, now) = primary.levels_at(symptom.begin);
+    before.zip(under).is_some_and(|(before, under)| before - under >= PART * (now - calm) && now > calm)
 }

@@ -7,6 +7,7 @@ mod doses;
 mod groups;
 mod incident;
 mod parties;
+mod past;
 mod properties;
 mod settings;
 mod trials;
