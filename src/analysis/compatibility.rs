@@ -147,7 +147,6 @@ fn turn(class: Class, mechanism: Mechanism) -> Turn {
 
 /// Without words in the errors: what the symptom's manner says of a setting.
 #[expect(clippy::match_same_arms, reason = "a table: each row is a pair with its reason, equal or not")]
-#[expect(clippy::collapsible_match, reason = "the guard would let the row fall through to a later one")]
 pub fn of_key_by_manner(class: Class, direction: Direction, manner: Option<Manner>) -> f64 {
     let down = matches!(direction, Direction::Down(_));
     let grew = matches!(direction, Direction::Up(_));
