@@ -169,14 +169,14 @@ fn an_alert_that_saw_the_first_step_bounds_the_onset() {
     assert!(onset.at <= at(78.5) && onset.at >= at(74.0), "{onset:?}");
 }
 
-/// An hour before the onset somebody gives `payments` other code; the service's errors name it.
+/// Three hours before the onset somebody gives `payments` other code; the service's errors name it.
 fn callee_changed(says: &str) -> Incident {
     let mut incident = Incident::calm();
     incident
         .failing(0.4, says)
         .series("payments", "AWS/Lambda", "Duration", "p50", |minute| Some(80.0 + (minute % 7) as f64));
     let parameters = json!({"functionName": "payments", "revisionId": "r-2"});
-    incident.record(30.0, "callee-event", "UpdateFunctionCode20150331v2", parameters);
+    incident.record(-90.0, "callee-event", "UpdateFunctionCode20150331v2", parameters);
     incident
 }
 
