@@ -68,6 +68,31 @@ const BATCH: &str = r#"{"messageType": "DATA_MESSAGE", "owner": "1", "logGroup":
     "subscriptionFilters": ["f"], "logEvents": [{"id": "1", "timestamp": 1770379200000, "message": "ERROR pool exhausted"},
     {"id": "2", "timestamp": 1770379260000, "message": "{\"level\": \"error\", \"msg\": \"timeout\", \"ms\": 3000}"}]}"#;
 
+const SNAPSHOTS: &str = r#"{"Snapshots": [{"resource": "lambda/checkout/environment", "first_at": "2026-02-06T09:00:00Z",
+    "last_at": "2026-02-06T11:50:00Z", "values": {"POOL": "10", "DB_PASSWORD": {"hash": "a"}}}, {"resource": "ecs/prod/checkout",
+    "first_at": "2026-02-06T12:05:00Z", "last_at": "2026-02-06T12:20:00Z", "values": {"desiredCount": "2"}}]}"#;
+const TRIALS: &str = r#"{"Trials": [{"function": "checkout", "alias": "live", "current": "2", "earlier": "1", "change":
+    "alias move of checkout", "other": "parameter change of /checkout/limit", "if_change": 0.01, "if_other": 0.4, "needed": 10,
+    "expected": 16, "begun_at": "2026-02-06T12:10:00Z", "ended_at": "2026-02-06T12:15:00Z", "earlier_count":
+    {"requests": 24.0, "failures": 1.0}, "current_count": {"requests": 475.0, "failures": 190.0}}]}"#;
+/// What `services import` reads: a stack, a state as it is shown and as it is stored, and tags.
+const DECLARED: [&str; 4] = [
+    r#"{"StackResources": [{"ResourceType": "AWS::Lambda::Function", "PhysicalResourceId": "checkout"}, {"ResourceType":
+    "AWS::Lambda::Alias", "PhysicalResourceId": "arn:aws:lambda:us-east-1:1:function:checkout:live"}, {"ResourceType":
+    "AWS::ECS::Service", "PhysicalResourceId": "arn:aws:ecs:us-east-1:1:service/prod/refunds"}, {"ResourceType":
+    "AWS::Logs::LogGroup", "PhysicalResourceId": "/prod/refunds/app"}, {"ResourceType": "AWS::SSM::Parameter",
+    "PhysicalResourceId": "/checkout/limit"}]}"#,
+    r#"{"format_version": "1.0", "values": {"root_module": {"child_modules": [{"resources": [{"mode": "managed", "type":
+    "aws_lambda_function", "values": {"function_name": "shop", "tags_all": {"Service": "shop", "Team": "a"}}}, {"mode":
+    "managed", "type": "aws_lambda_alias", "values": {"function_name": "shop", "name": "live"}}]}]}}}"#,
+    r#"{"version": 4, "resources": [{"mode": "managed", "type": "aws_ecs_service", "instances": [{"attributes": {"name":
+    "shop", "cluster": "arn:aws:ecs:us-east-1:1:cluster/prod", "tags": {"app": "shop"}}}]}, {"mode": "managed", "type":
+    "aws_ssm_parameter", "instances": [{"attributes": {"name": "/shop/limit"}}]}]}"#,
+    r#"{"ResourceTagMappingList": [{"ResourceARN": "arn:aws:lambda:us-east-1:1:function:shop-a", "Tags": [{"Key": "service",
+    "Value": "shop"}, {"Key": "owner", "Value": "a"}]}, {"ResourceARN": "arn:aws:logs:us-east-1:1:log-group:/shop/app:*",
+    "Tags": []}, {"ResourceARN": "arn:aws:ssm:us-east-1:1:parameter/shop/limit", "Tags": []}]}"#,
+];
+
 /// Inputs of a target to begin with.
 pub fn of(target: &str) -> Vec<Vec<u8>> {
     match target {
@@ -98,6 +123,17 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
             r#"{"type": "disconnect", "reason": "refresh_requested"}"#,
             r#"{"type": "events_api", "envelope_id": "e1", "payload": {}, "retry_attempt": 1, "accepts_response_payload": false}"#,
         ]),
+        "mention" => owned(&[
+            "<@U0BOT> investigate checkout 20 minutes ago",
+            "<@U0BOT> close INC-7 it was a&amp;b",
+            "<https://shop.slack.com/archives/C0123/p1770380100000200?thread_ts=1770380000.000100&amp;cid=C0123|there>",
+        ]),
+        "request" => owned(&[
+            "localhost:3000\nhttp://127.0.0.1:3000\nsame-origin\nINC-7",
+            "[::1]:3000\n\nnone\n12",
+            "bot.example\nhttps://bot.example\ncross-site\ninc-1",
+            "127.0.0.1\nnull",
+        ]),
         "sns" => sns_bodies(),
         "aws_logs" => delivered_lines(),
         "aws_event" => parts(SNS)
@@ -123,6 +159,8 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
                 EVENTS,
                 DEPLOYMENTS,
                 STACKS,
+                SNAPSHOTS,
+                TRIALS,
             ];
             files.iter().zip(2_u8..).map(|(file, which)| [&[which][..], file.as_bytes()].concat()).collect()
         }
@@ -146,6 +184,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
             "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\n",
         ]),
         "mrkdwn" => owned(&["<!channel> see <https://evil|docs> & `x` *bold*"]),
+        "services" => owned(&DECLARED),
         "configuration" => owned(&[include_str!("../../deploy/commander.example.toml")]),
         _ => Vec::new(),
     }

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::sync::LazyLock;
 
+use axum::body::Body;
+use axum::http::{HeaderValue, Request};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use flate2::Compression;
@@ -12,12 +15,14 @@ use incident_commander::analysis::{self, templates};
 use incident_commander::aws::sns::{self, Envelope};
 use incident_commander::bundle;
 use incident_commander::bundle::{releases, trail};
-use incident_commander::cli::metrics;
+use incident_commander::cli::{metrics, services};
 use incident_commander::config::Config;
 use incident_commander::domain::alert::{Alert, parse_time};
+use incident_commander::domain::incident::IncidentId;
 use incident_commander::domain::redact;
+use incident_commander::http;
 use incident_commander::intake::aws_event::Message;
-use incident_commander::intake::{aws_event, aws_logs, command, reading, when};
+use incident_commander::intake::{aws_event, aws_logs, command, mention, reading, when};
 use incident_commander::slack::text::{cut, escape};
 use incident_commander::slack::{inbound, interaction, socket};
 use jiff::Timestamp;
@@ -41,6 +46,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "slack_command", parse: slack_command },
     Target { name: "slack_action", parse: slack_interaction },
     Target { name: "slack_frame", parse: |input| format!("{:?}", socket::read_frame(&text(input))) },
+    Target { name: "mention", parse: mention },
+    Target { name: "request", parse: request },
     Target { name: "sns", parse: sns_body },
     Target { name: "aws_event", parse: signed_message },
     Target { name: "aws_logs", parse: delivered_lines },
@@ -54,6 +61,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "time_words", parse: time_words },
     Target { name: "redact", parse: redact },
     Target { name: "mrkdwn", parse: mrkdwn },
+    Target { name: "services", parse: services_import },
     Target { name: "configuration", parse: |input| format!("{:?}", Config::parse(&text(input)).map(drop)) },
 ];
 
@@ -102,6 +110,53 @@ fn slack_interaction(input: &[u8]) -> String {
     json(input, |payload| {
         format!("{:?} {:?}", interaction::read_interaction(payload), interaction::read_press(payload))
     })
+}
+
+/// What somebody says to the bot: words, and a link to a message.
+fn mention(input: &[u8]) -> String {
+    let given = text(input);
+    let link = mention::read_link(&given);
+    if let Some(link) = &link {
+        let is_time = |text: &str| text.chars().all(|c| c.is_ascii_digit() || c == '.');
+        assert!(link.channel.chars().all(|c| c.is_ascii_alphanumeric()), "{link:?}");
+        assert!(is_time(&link.ts) && link.thread_ts.as_deref().is_none_or(is_time), "{link:?}");
+    }
+    let words = mention::words_of(&given);
+    format!("{link:?} {:?} {:?}", when::check(&words), command::read(&words, &|name| name == "checkout"))
+}
+
+/// What is read of a request while nobody knows who makes it. A line each: the name that it is asked for by, the page that
+/// asks, how a browser calls that, and the incident in the path.
+fn request(input: &[u8]) -> String {
+    let mut lines = input.split(|byte| *byte == b'\n');
+    let mut request = Request::new(Body::empty());
+    for name in ["host", "origin", "sec-fetch-site"] {
+        let line = lines.next().filter(|line| !line.is_empty());
+        if let Some(value) = line.and_then(|line| HeaderValue::from_bytes(line).ok()) {
+            request.headers_mut().insert(name, value);
+        }
+    }
+    let told = http::foreign(&request, "https://bot.example");
+    let host = request.headers().get("host").map(|host| text(host.as_bytes()));
+    assert!(told.is_some() || host.as_deref().is_none_or(is_the_bots), "{host:?} is let in");
+    let id = text(lines.next().unwrap_or_default()).parse::<IncidentId>();
+    if let Ok(id) = &id {
+        assert_eq!(id.to_string().parse().as_ref(), Ok(id));
+    }
+    format!("{told:?} {id:?}")
+}
+
+/// Whether a browser that asks by this name asks this machine, or the bot by its own name.
+fn is_the_bots(host: &str) -> bool {
+    // What stands before an `@` is a user.
+    let host = host.rsplit('@').next().unwrap_or_default();
+    let name = match host.strip_prefix('[') {
+        Some(address) => address.split(']').next(),
+        None => host.split(':').next(),
+    };
+    let name = name.unwrap_or_default().to_lowercase();
+    let is_loopback = name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    is_loopback || name == "localhost" || name == "bot.example"
 }
 
 /// The body of `POST /aws/sns`, up to what is behind a signature that holds: whatever of an envelope is not signed can
@@ -198,6 +253,8 @@ fn bundle_files(input: &[u8]) -> String {
         "events.json",
         "codedeploy/deployments.json",
         "cloudformation/stack-events.json",
+        "snapshots.json",
+        "trials.json",
     ];
     // The first byte says which file it is.
     let Some((which, content)) = input.split_first() else { return String::new() };
@@ -243,6 +300,19 @@ fn time_words(input: &[u8]) -> String {
     let words = text(input);
     let zone = TimeZone::get("Europe/Berlin").unwrap_or(TimeZone::UTC);
     format!("{:?} {:?} {:?}", when::check(&words), when::read(&words, now(), &zone), parse_time(&words))
+}
+
+/// A stack, a state of Terraform or tags. What is made of it can be appended to a configuration.
+fn services_import(input: &[u8]) -> String {
+    json(input, |file| match services::import(file, &Config::default()) {
+        Ok(Some(entries)) => {
+            if let Err(error) = Config::parse(&entries) {
+                panic!("{error:#}: {entries}");
+            }
+            entries
+        }
+        other => format!("{other:?}"),
+    })
 }
 
 fn redact(input: &[u8]) -> String {

@@ -70,14 +70,23 @@ pub fn services(args: &ServicesArgs) -> anyhow::Result<()> {
     let config = config.as_deref().map(Config::load).transpose()?.unwrap_or_default();
     let body = super::alert::contents(file, FILE_MAX)?;
     let value = serde_json::from_slice(&body).with_context(|| format!("{} is no JSON", file.display()))?;
-    let resources = read(&value).with_context(|| {
+    let entries = import(&value, &config)?.with_context(|| {
         format!(
             "{} is neither resources of a CloudFormation stack, nor a Terraform state, nor tagged resources",
             file.display()
         )
     })?;
-    print!("{}", report::plain_lines(&entries(resources, &names(&config))?));
+    print!("{entries}");
     Ok(())
+}
+
+/// What a file comes to beside a configuration, as it is printed; `None` where it is of no known kind.
+///
+/// # Errors
+/// When an entry cannot be written as TOML.
+pub fn import(file: &Value, config: &Config) -> anyhow::Result<Option<String>> {
+    let found = read(file).map(|resources| entries(resources, &names(config))).transpose()?;
+    Ok(found.map(|text| report::plain_lines(&text)))
 }
 
 /// Every name and alias of the configuration, in small letters.

@@ -231,7 +231,7 @@ fn let_in<const N: usize>(
 
 /// Whether a browser says that a page of somebody else's asks, and how. A name that somebody else gives to this machine
 /// (DNS rebinding) makes a page of his one of the same origin: only the name that was asked for tells then.
-fn foreign(request: &Request, public_url: &str) -> Option<&'static str> {
+pub fn foreign(request: &Request, public_url: &str) -> Option<&'static str> {
     let headers = request.headers();
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     // `same-site` is another port or a neighbour's name; what somebody typed or a program sends is `none` or nothing.

@@ -26,7 +26,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use self::failures::Failures;
-pub use self::gate::Bodies;
+pub use self::gate::{Bodies, foreign};
 use self::health::Pulse;
 use self::listen::Connections;
 use crate::aws::Accounts;

@@ -48,14 +48,14 @@ impl Said {
 
 /// Where a link points.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct LinkedMessage {
+pub struct LinkedMessage {
     pub channel: String,
     pub ts: String,
     pub thread_ts: Option<String>,
 }
 
 /// Reads `https://shop.slack.com/archives/C0123/p1770380100000200?thread_ts=1770380000.000100`.
-pub(super) fn read_link(link: &str) -> Option<LinkedMessage> {
+pub fn read_link(link: &str) -> Option<LinkedMessage> {
     // A link in a message stands in angle brackets, with a label perhaps.
     let link = link.trim().trim_start_matches('<').trim_end_matches('>');
     let link = link.split('|').next()?.replace("&amp;", "&");
@@ -197,7 +197,7 @@ impl Desk {
 }
 
 /// The words of a mention without whom it mentions, entities undone.
-fn words_of(text: &str) -> String {
+pub fn words_of(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().filter(|word| !word.starts_with("<@")).collect();
     words.join(" ").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 }

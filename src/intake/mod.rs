@@ -14,7 +14,7 @@ mod desk;
 mod home;
 mod interaction;
 pub mod matching;
-mod mention;
+pub mod mention;
 mod question;
 pub mod reading;
 pub mod services;
