@@ -1,7 +1,8 @@
 //! `/readyz` and `/metrics`: what the bot says of itself to whoever asks.
 //!
 //! The rule that is not obvious: a stranger may ask, as often as he likes. Whether the disk takes anything costs a sync
-//! of it, so that all who ask within a second share one answer; and nothing that is said is anybody's text.
+//! of it, and a figure a query, so that all who ask within a second share one answer; and nothing that is said is
+//! anybody's text.
 
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
@@ -15,60 +16,74 @@ use tokio::sync::watch;
 
 use super::{Edge, Shared};
 use crate::domain::breaker::KNOWN_FOR_MS;
-use crate::store::{Store, StoreError};
+use crate::store::{Figures, Store, StoreError, UndeliveredCause};
 use crate::telemetry::Measured;
 
-/// The disk is tried at most so often, however many ask.
-const PULSE_EVERY: SignedDuration = SignedDuration::from_secs(1);
+/// Anything is looked up at most so often, however many ask.
+const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(1);
 
 /// Why the database cannot be written, for anybody to read; `None` where it can.
 type Trouble = Option<&'static str>;
 
-/// The newest look whether the database can be written, shared by all who ask meanwhile and for a second after.
+/// What strangers ask the database for. What it does not tell, nobody knows.
 #[derive(Debug, Default)]
-pub struct Pulse(Mutex<Option<Beat>>);
-
-#[derive(Debug)]
-struct Beat {
-    begun_at: Timestamp,
-    /// `None` until it is known.
-    said: watch::Receiver<Option<Trouble>>,
+pub struct Pulse {
+    trouble: Newest<Trouble>,
+    undelivered: Newest<Option<Vec<(UndeliveredCause, u64)>>>,
+    figures: Newest<Option<Figures>>,
 }
 
-impl Beat {
+/// The newest look at something, shared by all who ask meanwhile and for a second after.
+#[derive(Debug)]
+struct Newest<T>(Mutex<Option<Look<T>>>);
+
+impl<T> Default for Newest<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+#[derive(Debug)]
+struct Look<T> {
+    begun_at: Timestamp,
+    /// `None` until it is known.
+    said: watch::Receiver<Option<T>>,
+}
+
+impl<T> Look<T> {
     /// Whether its answer is what somebody hears who asks now: the newest there will be, or new enough.
     fn holds(&self, now: Timestamp) -> bool {
         let is_over = self.said.borrow().is_some();
         // One whose task is gone without a word will never say anything.
         let is_under_way = !is_over && self.said.has_changed().is_ok();
-        is_under_way || (is_over && now.duration_since(self.begun_at).abs() < PULSE_EVERY)
+        is_under_way || (is_over && now.duration_since(self.begun_at).abs() < LOOK_EVERY)
     }
 }
 
-impl Pulse {
+impl<T: Clone + Send + Sync + 'static> Newest<T> {
     /// What the newest look said; `look` is made where that is a second old. It is a task of its own, so that who hangs
-    /// up makes nobody look again.
-    async fn feel(&self, now: Timestamp, look: impl Future<Output = Trouble> + Send + 'static) -> Trouble {
-        let mut said = self.beat(now, look);
+    /// up makes nobody look again. `None` where that ended without a word.
+    async fn ask(&self, now: Timestamp, look: impl Future<Output = T> + Send + 'static) -> Option<T> {
+        let mut said = self.look(now, look);
         let known = said.wait_for(Option::is_some).await;
-        known.ok().and_then(|known| *known).unwrap_or(Some("it is not known whether it can be written"))
+        known.ok().and_then(|known| known.clone())
     }
 
-    fn beat(
+    fn look(
         &self,
         now: Timestamp,
-        look: impl Future<Output = Trouble> + Send + 'static,
-    ) -> watch::Receiver<Option<Trouble>> {
+        look: impl Future<Output = T> + Send + 'static,
+    ) -> watch::Receiver<Option<T>> {
         let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(beat) = newest.as_ref().filter(|beat| beat.holds(now)) {
-            return beat.said.clone();
+        if let Some(look) = newest.as_ref().filter(|look| look.holds(now)) {
+            return look.said.clone();
         }
         let (tell, said) = watch::channel(None);
         tokio::spawn(async move {
-            let trouble = look.await;
-            tell.send_replace(Some(trouble));
+            let found = look.await;
+            tell.send_replace(Some(found));
         });
-        *newest = Some(Beat { begun_at: now, said: said.clone() });
+        *newest = Some(Look { begun_at: now, said: said.clone() });
         said
     }
 }
@@ -88,7 +103,9 @@ async fn trouble(store: Store, now: Timestamp) -> Trouble {
 
 pub(super) async fn ready(State(edge): Shared) -> Response {
     let now = edge.desk.clock.now();
-    let trouble = edge.pulse.feel(now, trouble(edge.desk.store.clone(), now)).await;
+    let store = &edge.desk.store;
+    let trouble = edge.pulse.trouble.ask(now, trouble(store.clone(), now)).await;
+    let trouble = trouble.unwrap_or(Some("it is not known whether it can be written"));
     let workers = edge.workers.load(std::sync::atomic::Ordering::SeqCst);
     let is_ready = trouble.is_none() && workers;
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -99,7 +116,9 @@ pub(super) async fn ready(State(edge): Shared) -> Response {
         "down": edge.metrics.dependencies_down(),
     });
     // Not known is not nothing.
-    if let Ok(undelivered) = edge.desk.store.undelivered().await {
+    let store = store.clone();
+    let undelivered = edge.pulse.undelivered.ask(now, async move { store.undelivered().await.ok() });
+    if let Some(undelivered) = undelivered.await.flatten() {
         body["undelivered"] = undelivered
             .into_iter()
             .map(|(cause, count)| (cause.as_str().to_owned(), json!(count)))
@@ -128,8 +147,18 @@ pub(super) async fn metrics(State(edge): Shared) -> Response {
         Measured::new("connections", edge.connections.open() as f64),
         Measured::new("start_time_seconds", edge.started_at.as_second() as f64),
     ];
-    match edge.desk.store.figures(edge.desk.clock.now()).await {
-        Ok(figures) => measured.extend([
+    let (store, counted, now) = (edge.desk.store.clone(), edge.metrics.clone(), edge.desk.clock.now());
+    let look = async move {
+        let figures = store.figures(now).await;
+        if let Err(error) = &figures {
+            tracing::error!(%error, "the figures cannot be read");
+            counted.count("database_failures");
+        }
+        figures.ok()
+    };
+    // Not known is not zero: an alert that fires would resolve itself.
+    if let Some(figures) = edge.pulse.figures.ask(now, look).await.flatten() {
+        measured.extend([
             Measured::new("approvals_waiting", figures.approvals_waiting as f64),
             Measured::new("incidents_open", figures.incidents_open as f64),
             Measured::new("jobs_dead", figures.jobs_dead as f64),
@@ -138,12 +167,7 @@ pub(super) async fn metrics(State(edge): Shared) -> Response {
             Measured::new("messages_dead", figures.messages_dead as f64),
             Measured::new("messages_oldest_seconds", figures.messages_oldest.as_secs_f64()),
             Measured::new("messages_waiting", figures.messages_waiting as f64),
-        ]),
-        // Not known is not zero: an alert that fires would resolve itself.
-        Err(error) => {
-            tracing::error!(%error, "the figures cannot be read");
-            edge.metrics.count("database_failures");
-        }
+        ]);
     }
     for (service, called) in crate::aws::called() {
         for (name, value) in [
@@ -176,17 +200,17 @@ mod tests {
 
     #[tokio::test]
     async fn however_many_ask_the_disk_is_tried_once_a_second() {
-        let (pulse, looks) = (Arc::new(Pulse::default()), Arc::new(AtomicUsize::new(0)));
+        let (newest, looks) = (Arc::new(Newest::<Trouble>::default()), Arc::new(AtomicUsize::new(0)));
         let go = Arc::new(Notify::new());
         let ask = |now: Timestamp| {
-            let (pulse, looks, go) = (pulse.clone(), looks.clone(), go.clone());
+            let (newest, looks, go) = (newest.clone(), looks.clone(), go.clone());
             async move {
                 let look = async move {
                     looks.fetch_add(1, Ordering::SeqCst);
                     go.notified().await;
                     Some("no")
                 };
-                pulse.feel(now, look).await
+                newest.ask(now, look).await
             }
         };
         // The first of them hangs up while the disk is at it, and it takes longer than a second.
@@ -198,8 +222,8 @@ mod tests {
         let mut many = std::pin::pin!(join_all((0..300).map(|number| ask(at(10 * number)))));
         assert!(futures::poll!(many.as_mut()).is_pending());
         go.notify_one();
-        assert_eq!(many.await, [Some("no"); 300]);
-        assert_eq!(ask(at(999)).await, Some("no"));
+        assert_eq!(many.await, [Some(Some("no")); 300]);
+        assert_eq!(ask(at(999)).await, Some(Some("no")));
         assert_eq!(looks.load(Ordering::SeqCst), 1);
         go.notify_one();
         ask(at(1_000)).await;

@@ -12,6 +12,7 @@ use incident_commander::demo::slack::{Options, SlackWorld};
 use incident_commander::domain::alert::Alert;
 use incident_commander::store::{INVESTIGATIONS_AT_ONCE, NewAlert, Origin, Owed, Store, UndeliveredCause};
 use incident_commander::worker::{Bench, step_once};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -147,25 +148,30 @@ async fn every_service_of_aws_that_is_read_is_told_of() {
     }
 }
 
+/// Slack refuses a message for good.
+async fn refused(bot: &Stepped, purpose: &str) {
+    let store = &bot.bench.store;
+    let owed = Owed {
+        purpose: purpose.into(),
+        incident: None,
+        channel: "C0CANARY".into(),
+        thread_ts: None,
+        body: json!({ "text": "canary" }),
+        image: None,
+        approval: None,
+    };
+    store.owe(&owed, bot.bench.clock.now()).await.unwrap();
+    let candidate = store.candidates(bot.bench.clock.now()).await.unwrap().remove(0);
+    let parcel = store.lease(&candidate, bot.bench.clock.now()).await.unwrap().unwrap();
+    store.give_up(&parcel, UndeliveredCause::Place, true, "canary says channel_not_found").await.unwrap();
+}
+
 #[tokio::test]
 async fn what_slack_refused_is_told_by_its_cause_and_in_nobodys_words() {
     let account = account().await;
     let bot = Stepped::open(&account).await;
-    let store = &bot.bench.store;
     for purpose in ["mute/1", "mute/2"] {
-        let owed = Owed {
-            purpose: purpose.into(),
-            incident: None,
-            channel: "C0CANARY".into(),
-            thread_ts: None,
-            body: json!({ "text": "canary" }),
-            image: None,
-            approval: None,
-        };
-        store.owe(&owed, bot.bench.clock.now()).await.unwrap();
-        let candidate = store.candidates(bot.bench.clock.now()).await.unwrap().remove(0);
-        let parcel = store.lease(&candidate, bot.bench.clock.now()).await.unwrap().unwrap();
-        store.give_up(&parcel, UndeliveredCause::Place, true, "canary says channel_not_found").await.unwrap();
+        refused(&bot, purpose).await;
     }
     let (_, ready) = bot.get("/readyz").await;
     assert_eq!(ready["undelivered"], json!({ "place": 2 }), "{ready}");
@@ -181,6 +187,7 @@ async fn what_cannot_be_counted_is_not_told_as_nothing() {
     let (_, page) = bot.get("/metrics").await;
     assert!(page.as_str().unwrap().lines().any(line("jobs_dead")), "{page}");
     bot.bench.store.close().await;
+    bot.bench.clock.advance(SignedDuration::from_secs(1));
     let (status, page) = bot.get("/metrics").await;
     let page = page.as_str().unwrap();
     assert_eq!(status, 200);
@@ -189,6 +196,30 @@ async fn what_cannot_be_counted_is_not_told_as_nothing() {
     }
     assert!(page.lines().any(line("database_failures_total")), "{page}");
     assert_eq!(bot.get("/readyz").await.1["database"], json!(false));
+}
+
+#[tokio::test]
+async fn however_often_strangers_ask_the_database_is_asked_once_a_second() {
+    let account = account().await;
+    let bot = Stepped::open(&account).await;
+    let told = async || {
+        let (_, page) = bot.get("/metrics").await;
+        let waiting = "incident_commander_jobs_waiting ";
+        let waiting = page.as_str().unwrap().lines().find_map(|line| line.strip_prefix(waiting));
+        (waiting.map(str::to_owned), bot.get("/readyz").await.1["undelivered"].clone())
+    };
+    let before = told().await;
+    assert_eq!(before, (Some("0".to_owned()), json!({})));
+    let body = r#"{"service": "checkout", "at": "2026-02-06T12:17:00Z"}"#;
+    let alert: Alert = serde_json::from_str(body).unwrap();
+    let (store, clock) = (&bot.bench.store, &bot.bench.clock);
+    store.accept(NewAlert { alert, origin: Origin::default() }, clock.now()).await.unwrap();
+    refused(&bot, "mute/1").await;
+    assert_eq!(told().await, before);
+    clock.advance(SignedDuration::from_secs(1));
+    let (waiting, undelivered) = told().await;
+    assert_ne!(waiting, before.0);
+    assert_eq!(undelivered, json!({ "place": 1 }));
 }
 
 #[tokio::test]
