@@ -117,11 +117,10 @@ pub(super) async fn accept_in(
     if asked_for {
         return Ok(accepted);
     }
-    let was_over = super::resolve::is_over(transaction, id).await?;
-    let is_new = note_firing(transaction, id, &name_of(&new.alert)).await?;
     // What had ended and fires again after a rollback that did not help has not been looked at as it is now.
-    let joined = joined.filter(|state| is_new || (was_over && *state == State::NotRecovered));
-    if let Some(state) = joined {
+    let is_back = joined == Some(State::NotRecovered) && super::resolve::is_over(transaction, id).await?;
+    let is_new = note_firing(transaction, id, &name_of(&new.alert)).await?;
+    if let Some(state) = joined.filter(|_| is_new || is_back) {
         look_at_new_alert(transaction, id, state, (alert, &new.alert), now).await?;
     }
     Ok(accepted)

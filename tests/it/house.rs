@@ -1,6 +1,6 @@
 //! A bot on a port of its own, with a database of its own, for tests over the wire.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use incident_commander::app::Bot;
@@ -13,11 +13,24 @@ use incident_commander::intake::Desk;
 use incident_commander::worker::Bench;
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
+use tracing::{Dispatch, Subscriber};
 
 use crate::aws_account::Account;
 
 /// Nothing in a test takes longer unless something is broken.
 pub const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Lets this subscriber hear all of this thread while it is held.
+///
+/// The rule that is not obvious: a subscriber that is the only one of the process is not asked whether it listens, but the
+/// thread that comes by a place in the code first is, which may be another test's; what that does not hear, nobody hears
+/// from then on. So there are always two.
+pub fn listen(subscriber: impl Subscriber + Send + Sync + 'static) -> DefaultGuard {
+    static OTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
+    LazyLock::force(&OTHER);
+    tracing::subscriber::set_default(subscriber)
+}
 
 pub struct House {
     /// Held so that it runs as long as the house stands.

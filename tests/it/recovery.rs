@@ -13,7 +13,7 @@ use incident_commander::domain::alert::Alert;
 use incident_commander::domain::incident::{IncidentId, State as IncidentState};
 use incident_commander::domain::recovery::Word;
 use incident_commander::domain::rollback::RollbackTarget;
-use incident_commander::store::{Approval, Resolve, Resolved};
+use incident_commander::store::{Approval, NewAlert, Origin, Resolve, Resolved};
 use incident_commander::worker::Bench;
 use jiff::SignedDuration;
 
@@ -51,9 +51,9 @@ async fn a_recovery_is_told_once_with_its_figures() {
     assert_eq!(ward.of(&bench).await.judged, Some(Word::Recovered));
 }
 
-/// The alert that opened the incident resolves.
-async fn alert_resolves(bench: &Bench) -> Resolved {
-    let alert = Alert {
+/// The alert that opened the incident, as it comes now.
+fn its_alert(bench: &Bench) -> Alert {
+    Alert {
         service: FUNCTION.into(),
         at: bench.clock.now(),
         metric: Some("5xx".into()),
@@ -62,7 +62,11 @@ async fn alert_resolves(bench: &Bench) -> Resolved {
         severity: None,
         alert_name: None,
         source: None,
-    };
+    }
+}
+
+async fn alert_resolves(bench: &Bench) -> Resolved {
+    let alert = its_alert(bench);
     let resolve = Resolve { alert: &alert, services: vec![FUNCTION.into()], delivery: None, doubt: None };
     bench.store.resolve(&resolve, bench.clock.now()).await.unwrap()
 }
@@ -81,6 +85,22 @@ async fn an_alert_that_resolves_before_it_is_known_whether_the_change_helped_hid
     ward.live(&bench, 6 * 60).await;
     assert_eq!(ward.of(&bench).await.judged, Some(Word::Recovered));
     assert_eq!((said(&ward).len(), state_of(&bench, incident).await), (1, IncidentState::Recovered));
+}
+
+#[tokio::test]
+async fn an_alert_that_fires_again_after_a_rollback_that_did_not_help_is_looked_at_anew() {
+    let (ward, bench) = approved(|set| set.afterwards = |_| (40.0, 100.0), 10).await;
+    let incident = ward.of(&bench).await.incident;
+    alert_resolves(&bench).await;
+    // The offer to take it back has run out too.
+    ward.live(&bench, 50 * 60).await;
+    assert_eq!(state_of(&bench, incident).await, IncidentState::NotRecovered);
+    let fires = NewAlert { alert: its_alert(&bench), origin: Origin::default() };
+    let accepted = bench.store.accept(fires, bench.clock.now()).await.unwrap();
+    assert_eq!(
+        (accepted.incident(), state_of(&bench, incident).await),
+        (Some(incident), IncidentState::Investigating)
+    );
 }
 
 #[tokio::test]

@@ -57,7 +57,7 @@ impl Heard {
     fn listen() -> (Self, DefaultGuard) {
         let heard = Self::default();
         let subscriber = tracing_subscriber::registry().with(heard.clone());
-        (heard, tracing::subscriber::set_default(subscriber))
+        (heard, crate::house::listen(subscriber))
     }
 
     /// Names of the spans that name this incident, with what kind of step or which agent it is.

@@ -52,7 +52,7 @@ impl Log {
             .with_env_filter("warn,incident_commander=debug,incident_commander::demo=off")
             .with_writer(log.clone())
             .finish();
-        (log, tracing::subscriber::set_default(subscriber))
+        (log, crate::house::listen(subscriber))
     }
 
     /// The bot was heard, none of its lines is forged, and nothing stands in them in clear.
