@@ -161,7 +161,7 @@ pub struct Store {
     readers: SqlitePool,
     queue: together::Queue,
     /// Held by the one process that works on the jobs; released when the last clone goes.
-    _lock: Option<std::sync::Arc<std::fs::File>>,
+    _lock: Option<std::sync::Arc<Lock>>,
 }
 
 impl Store {
@@ -225,7 +225,7 @@ impl Store {
         Ok(found.unwrap_or_default())
     }
 
-    async fn connect(url: &str, lock: Option<std::fs::File>) -> Result<Self> {
+    async fn connect(url: &str, lock: Option<Lock>) -> Result<Self> {
         let options = SqliteConnectOptions::from_str(url)?
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
@@ -320,7 +320,20 @@ async fn is_at_rest(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
 }
 
 /// An advisory lock on a file beside the database, released by the system even after `kill -9`.
-fn take_lock(database: &Path) -> Result<std::fs::File> {
+#[derive(Debug)]
+struct Lock(std::fs::File);
+
+impl Drop for Lock {
+    /// Closing the file is not enough: a child of this process that was begun and does not run its own program yet has the
+    /// file open as well.
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "the database's lock is kept until the process ends");
+        }
+    }
+}
+
+fn take_lock(database: &Path) -> Result<Lock> {
     let mut name = database.as_os_str().to_owned();
     name.push(".lock");
     let path = PathBuf::from(name);
@@ -331,7 +344,7 @@ fn take_lock(database: &Path) -> Result<std::fs::File> {
         .open(&path)
         .map_err(|why| StoreError::Open { path: path.display().to_string(), why })?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(std::fs::TryLockError::WouldBlock) => {
             Err(StoreError::InUse { path: database.display().to_string() })
         }
