@@ -180,8 +180,8 @@ enum Cost {
     Nothing,
     /// Every source, until somebody mends it: told in the result.
     Sources,
-    /// Every source for now: told where everybody looks as well.
-    SourcesForNow,
+    /// Every source, for as long as the fault lasts: told in the headline as well.
+    SourcesMeanwhile,
     /// The same, and the service counts as one that is down.
     Service,
 }
@@ -192,15 +192,15 @@ fn of_aws() -> Vec<(AwsFault, Cost)> {
     vec![
         (AwsFault::Delay(Duration::from_millis(50)), Cost::Nothing),
         (AwsFault::Reset, Cost::Service),
-        (AwsFault::Truncated, Cost::SourcesForNow),
-        (AwsFault::Malformed, Cost::SourcesForNow),
+        (AwsFault::Truncated, Cost::SourcesMeanwhile),
+        (AwsFault::Malformed, Cost::SourcesMeanwhile),
         (error(400, "ValidationException"), Cost::Sources),
         (error(403, "AccessDeniedException"), Cost::Sources),
         (error(500, "InternalFailure"), Cost::Service),
         (error(503, "ServiceUnavailable"), Cost::Service),
         (AwsFault::Page { status: 503, body: "" }, Cost::Service),
         (AwsFault::Page { status: 503, body: PAGE }, Cost::Service),
-        (AwsFault::Throttle, Cost::SourcesForNow),
+        (AwsFault::Throttle, Cost::SourcesMeanwhile),
     ]
 }
 
@@ -246,7 +246,7 @@ async fn aws_meets(fault: AwsFault, cost: Cost, problems: usize) {
     let mut headlines = slack.messages(id::ALERTS);
     headlines.retain(|message| message.event_type() == Some("incident_headline"));
     assert_eq!(headlines.len(), problems, "{what}");
-    let passes = matches!(cost, Cost::SourcesForNow | Cost::Service);
+    let passes = matches!(cost, Cost::SourcesMeanwhile | Cost::Service);
     for headline in headlines {
         assert_eq!(whole(&headline).contains("Seen in part"), passes, "{what}: {}", whole(&headline));
     }

@@ -9,7 +9,6 @@ use incident_commander::config::Period;
 use incident_commander::demo::aws::Identity;
 use incident_commander::demo::slack::Message;
 use incident_commander::demo::slack::workspace::id;
-use incident_commander::domain::alert::Alert;
 use incident_commander::domain::incident::{IncidentId, State as IncidentState};
 use incident_commander::domain::recovery::Word;
 use incident_commander::domain::rollback::RollbackTarget;
@@ -20,7 +19,7 @@ use jiff::SignedDuration;
 use crate::aws_account::{ACCOUNT, Account, FUNCTION, at, soon};
 use crate::aws_kinds::{deploy_flags, deploy_service, put_limit};
 use crate::truth::{concurrency_back, configuration_back, environment_back, old_flags_back};
-use crate::ward::{Set, Ward, trail};
+use crate::ward::{self, Set, Ward, trail};
 
 const APPROVE: &str = "rollback_approve";
 
@@ -51,22 +50,8 @@ async fn a_recovery_is_told_once_with_its_figures() {
     assert_eq!(ward.of(&bench).await.judged, Some(Word::Recovered));
 }
 
-/// The alert that opened the incident, as it comes now.
-fn its_alert(bench: &Bench) -> Alert {
-    Alert {
-        service: FUNCTION.into(),
-        at: bench.clock.now(),
-        metric: Some("5xx".into()),
-        value: None,
-        threshold: None,
-        severity: None,
-        alert_name: None,
-        source: None,
-    }
-}
-
 async fn alert_resolves(bench: &Bench) -> Resolved {
-    let alert = its_alert(bench);
+    let alert = ward::alert(bench.clock.now());
     let resolve = Resolve { alert: &alert, services: vec![FUNCTION.into()], delivery: None, doubt: None };
     bench.store.resolve(&resolve, bench.clock.now()).await.unwrap()
 }
@@ -95,7 +80,7 @@ async fn an_alert_that_fires_again_after_a_rollback_that_did_not_help_is_looked_
     // The offer to take it back has run out too.
     ward.live(&bench, 50 * 60).await;
     assert_eq!(state_of(&bench, incident).await, IncidentState::NotRecovered);
-    let fires = NewAlert { alert: its_alert(&bench), origin: Origin::default() };
+    let fires = NewAlert { alert: ward::alert(bench.clock.now()), origin: Origin::default() };
     let accepted = bench.store.accept(fires, bench.clock.now()).await.unwrap();
     assert_eq!(
         (accepted.incident(), state_of(&bench, incident).await),

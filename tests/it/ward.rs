@@ -96,16 +96,7 @@ impl Ward {
         // Made after the account's, and so never ahead of it: what is approved is approved before it is made.
         let clock = if by_hand { Clock::manual(begin) } else { Clock::starting_at(begin) };
         let store = Store::open(&settings.database_url).await.unwrap();
-        let alert = Alert {
-            service: FUNCTION.into(),
-            at: at("12:15:00"),
-            metric: Some("5xx".into()),
-            value: None,
-            threshold: None,
-            severity: None,
-            alert_name: None,
-            source: None,
-        };
+        let alert = alert(at("12:15:00"));
         let origin = Origin { requested_by: set.requested_by, ..Origin::default() };
         let accepted = store.accept(NewAlert { alert: alert.clone(), origin }, clock.now()).await.unwrap();
         let incident = accepted.incident().unwrap();
@@ -231,6 +222,20 @@ pub async fn trail(store: &Store, kinds: &[&str]) -> Vec<Value> {
         what
     });
     what.filter(|what| kinds.contains(&what["kind"].as_str().unwrap())).collect()
+}
+
+/// The alert that opens the ward's incident, as it comes at this time.
+pub fn alert(at: Timestamp) -> Alert {
+    Alert {
+        service: FUNCTION.into(),
+        at,
+        metric: Some("5xx".into()),
+        value: None,
+        threshold: None,
+        severity: None,
+        alert_name: None,
+        source: None,
+    }
 }
 
 async fn target(account: &Account, wanted: Option<fn(&Account) -> RollbackTarget>) -> RollbackTarget {
